@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SHOP := examples/jewelry-shop
+
+.DEFAULT_GOAL := help
+
+help:  ## show this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## a virtual environment with everything (no root, no apt)
+
+$(STAMP): pyproject.toml uv.lock scripts/install
+	@PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/install
+	@touch $@
+
+demo: $(STAMP)  ## bring up a real shop, kill its database primary under sales, and judge
+	@$(BIN)/seatrial run $(SHOP)/seatrial.yaml
+
+variants: $(STAMP)  ## the shop made wrong in one way each: does the trial notice?
+	@$(BIN)/seatrial variants $(SHOP)
+
+check: $(STAMP)  ## lint, types, layers
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python scripts/module_sizes.py
+
+test: demo check  ## the demo, then all checks and tests
+	@$(BIN)/python -m pytest -q
+
+bars: $(STAMP)  ## each figure that is promised, beside its bound (long)
+	@$(BIN)/python benchmarks/bars.py
+
+lock:  ## refresh uv.lock
+	@$(BIN)/uv lock
+
+clean:  ## remove what these commands made
+	@rm -rf $(VENV) .seatrial .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.PHONY: help install demo variants check test bars lock clean
