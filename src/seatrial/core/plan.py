@@ -1,0 +1,224 @@
+"""The Plan: a compiled spec, frozen, without secrets and without anything left to look up.
+
+The spec compiler makes it, the engine runs it, `seatrial plan` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import Position
+from .expressions import Expression
+from .stack import StackPlan, Target
+from .verdicts import Severity
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeCall:
+    """A probe to call: verb, its main argument, the others. Strings may be Templates."""
+
+    verb: str
+    what: object
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    at: Target | None = None
+    identity: str | None = None
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Expectation:
+    """A condition with a name of its own; each becomes one finding."""
+
+    name: str
+    condition: Expression
+    covers: tuple[str, ...] = ()
+    severity: Severity = Severity.BLOCKING
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckPlan:
+    """A probe with an expectation and a deadline or a duration.
+
+    `within_ns`: tried again until it holds or the time is over (None: one attempt). `for_ns`: once it holds it must go on
+    holding that long. `every_ns`: time between attempts.
+    """
+
+    call: ProbeCall
+    expect: Expression | None = None
+    within_ns: int | None = None
+    for_ns: int | None = None
+    every_ns: int | None = None
+    timeout_ns: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StepBase:
+    """What all steps have. `id` is unique in its scenario and part of the finding's stable id."""
+
+    id: str
+    title: str
+    covers: tuple[str, ...] = ()
+    severity: Severity = Severity.BLOCKING
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProbeStep(StepBase):
+    """Look, judge if there is an expectation, and save values by path."""
+
+    check: CheckPlan
+    save: Mapping[str, Expression] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultStep(StepBase):
+    """Break something; ends when the fault is witnessed. The fault lives until a heal step or the scenario's end."""
+
+    fault: str
+    at: Target
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    hold_ns: int | None = None
+    within_ns: int | None = None  # for the witness
+    for_ns: int | None = None  # heal after that time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HealStep(StepBase):
+    """End a fault by its step id, or all that live (None)."""
+
+    fault: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PauseStep(StepBase):
+    """A fixed pause: recorded, and linted."""
+
+    duration_ns: int
+    reason: str = ""
+
+
+Step = ProbeStep | FaultStep | HealStep | PauseStep
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PythonBody:
+    """A scenario written in Python: one node with declared effects; anything else it tries is refused and recorded."""
+
+    file: Path
+    function: str
+    faults: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ScenarioPlan:
+    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together."""
+
+    id: str
+    title: str
+    covers: tuple[str, ...] = ()
+    severity: Severity = Severity.BLOCKING
+    labels: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    deadline_ns: int
+    throughout: tuple[str, ...] = ()
+    holds: tuple[NamedCheck, ...] = ()  # checks that must hold throughout the scenario
+    steps: tuple[Step, ...] = ()
+    finally_: tuple[Step, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    disrupting: bool = False
+    python: PythonBody | None = None
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NamedCheck:
+    """A check with a stable name (steady state)."""
+
+    id: str
+    title: str
+    check: CheckPlan
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class IdentityPlan:
+    """What `as:` names: headers (Templates allowed), and a login whose answer yields a bearer token."""
+
+    name: str
+    headers: Mapping[str, object] = field(default_factory=dict)
+    login: ProbeCall | None = None
+    bearer: Expression | None = None  # over the login's observation
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadBack:
+    """How a workload's effects are read afterwards; `path` picks the value out of the observation."""
+
+    call: ProbeCall
+    path: Expression
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkloadPlan:
+    """Clients whose every operation is recorded. Rates are per second, times ns."""
+
+    name: str
+    call: ProbeCall  # its templates may use op.id, op.n and op.key
+    arrivals: Mapping[str, object]  # shape (constant, ramp, steps, poisson) and its figures
+    timeout_ns: int
+    in_flight: int
+    retries: int = 0
+    resend: float = 0.0  # share of acknowledged operations that are sent once more with the same key
+    accept: tuple[int, ...] = ()  # HTTP statuses that count as ok, beside 2xx and 3xx
+    model: str | None = None  # set, counter
+    model_arguments: Mapping[str, object] = field(default_factory=dict)  # amount
+    read_back: ReadBack | None = None  # set: the keys; counter: the final value
+    initial: ReadBack | None = None  # counter: the value before
+    position: Position | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Requirement:
+    """A line that somebody wants shown. `applies`: platforms it is in scope on (empty: all)."""
+
+    id: str
+    text: str
+    severity: Severity = Severity.BLOCKING
+    applies: tuple[str, ...] = ()
+    open_reason: str = ""  # declared as not covered yet, and why
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SecretSource:
+    """Where a secret comes from: the environment, a file, or made for each trial."""
+
+    name: str
+    environment: str | None = None
+    file: Path | None = None
+    generate: int | None = None  # characters
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """A compiled spec. Everything that could be wrong with it was found when it was compiled."""
+
+    name: str
+    file: Path
+    stack: StackPlan
+    digest: str  # sha256 of all the files that it was compiled from
+    files: tuple[Path, ...]
+    requirements: Mapping[str, Requirement] = field(default_factory=dict)
+    identities: Mapping[str, IdentityPlan] = field(default_factory=dict)
+    secrets: Mapping[str, SecretSource] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
+    workloads: Mapping[str, WorkloadPlan] = field(default_factory=dict)
+    steady: tuple[NamedCheck, ...] = ()
+    throughout: tuple[str, ...] = ()
+    setup: tuple[Step, ...] = ()
+    scenarios: tuple[ScenarioPlan, ...] = ()
+    expect: tuple[Expectation, ...] = ()
+    warnings: tuple[str, ...] = ()

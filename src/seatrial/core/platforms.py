@@ -1,0 +1,138 @@
+"""Platforms: where a stack runs and how to act on it.
+
+The base protocol is small; what a platform can do beyond it are capability protocols, found by `isinstance`. Convergence is
+asynchronous: an act returns when it was ordered, `survey` tells what came of it. Instances come and go between surveys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+from .expressions import Judgement
+from .observations import Observation, Reach
+from .plan import CheckPlan, NamedCheck
+from .processes import CommandResult, Residue
+from .stack import Instance, Usage
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """What the platform is doing, for people: subject (an instance or service), state, and what is waited for."""
+
+    subject: str
+    state: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceView:
+    """A service now. `roles` are the names it can have; `steady` what must hold for it as a whole."""
+
+    name: str
+    kind: str
+    instances: Sequence[Instance]
+    wanted: int  # how many instances there should be
+    parameters: Mapping[str, str]
+    exports: Mapping[str, str]
+    roles: Mapping[str, CheckPlan]
+    steady: Sequence[NamedCheck] = ()
+    ready: CheckPlan | None = None
+
+
+class Prober(Protocol):
+    """Runs a check once, now, at one instance: how platforms ask for readiness without knowing any probe."""
+
+    async def attempt(self, check: CheckPlan, reach: Reach, timeout_ns: int) -> tuple[Observation, Judgement]: ...
+
+
+class Platform(Protocol):
+    """Where the stack is."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        """Of: start, kill, stop, pause, restart, execute, usage, logs."""
+        ...
+
+    async def up(self, progress: Callable[[Progress], None]) -> None:
+        """Everything running and ready, in the order of dependencies. Raises PlatformError naming what did not and why."""
+        ...
+
+    async def survey(self) -> Mapping[str, ServiceView]:
+        """All services as they are now; cheap (milliseconds). Instances include those that are down."""
+        ...
+
+    def changes(self) -> AsyncIterator[Instance]:
+        """Every change of an instance's state from now on (start, ready, end, restart)."""
+        ...
+
+    async def down(self) -> Residue:
+        """End everything that this platform started; what is left."""
+        ...
+
+
+@runtime_checkable
+class CanKill(Protocol):
+    async def kill(self, instance: Instance, hold_ns: int | None) -> None:
+        """End the whole unit at once; kept down for hold_ns (0: its restart policy acts at once, None: until released)."""
+        ...
+
+
+@runtime_checkable
+class CanStop(Protocol):
+    async def stop(self, instance: Instance, hold_ns: int | None) -> None: ...
+
+
+@runtime_checkable
+class CanRelease(Protocol):
+    async def release(self, instance: Instance) -> None:
+        """End a hold or a pause: what is down is started again."""
+        ...
+
+
+@runtime_checkable
+class CanPause(Protocol):
+    async def pause(self, instance: Instance) -> None: ...
+
+
+@runtime_checkable
+class CanExecute(Protocol):
+    async def execute(self, instance: Instance, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
+        """Run a command as the instance's processes would: same names, user, directory, environment."""
+        ...
+
+
+@runtime_checkable
+class CanMeasure(Protocol):
+    async def usage(self, instance: Instance) -> Usage: ...
+
+
+@runtime_checkable
+class CanReadLogs(Protocol):
+    def log_file(self, instance: Instance) -> Path: ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sighting:
+    """What an independent look at an instance showed: read from the system itself, not from whoever acted on it.
+
+    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T; `accepts`: a TCP
+    connection to its first endpoint was accepted (None: it has none).
+    """
+
+    at_ns: int
+    alive: bool
+    identity: str | None
+    stopped: bool
+    accepts: bool | None
+    detail: str = ""
+
+
+@runtime_checkable
+class CanWitness(Protocol):
+    async def look(self, instance: Instance) -> Sighting: ...

@@ -1,0 +1,154 @@
+"""What an owning process (the keeper) is asked to run, and what it says of it.
+
+A *unit* is a supervised process with all its descendants, whatever session they lead: it starts, is killed, paused and
+ended as one (Patroni with its postgres).
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from .quantities import NS_PER_S
+
+
+class Restart(enum.StrEnum):
+    """When a unit that ended is started again."""
+
+    NEVER = "never"
+    ON_FAILURE = "on-failure"
+    ALWAYS = "always"
+
+
+class UnitState(enum.StrEnum):
+    """Where a unit stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    BACKING_OFF = "backing-off"  # ended, will be started again when its back-off is over
+    HELD = "held"  # ended or stopped, and kept from restarting by an order
+    ENDED = "ended"  # ended, and its restart policy lets it rest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProcessId:
+    """What identifies a process for good: a pid alone is reused."""
+
+    boot: str
+    pid: int
+    started: int  # field 22 of /proc/PID/stat, clock ticks since boot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surroundings:
+    """Where a process runs: shared by a unit and by commands run beside it.
+
+    `unprivileged`: as root, give the process a user id that is not 0 (a user namespace, or `nobody`), for servers that
+    refuse root; no effect for an ordinary user. `hosts`: names this process resolves, by a private /etc/hosts
+    (needs user namespaces; without them the names stay unknown and the state says so).
+    """
+
+    directory: Path
+    environment: Mapping[str, str] = field(default_factory=dict)
+    unprivileged: bool = False
+    hosts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitOrder:
+    """A unit to start and supervise. `environment` of the surroundings is the whole environment, nothing is inherited."""
+
+    name: str
+    argv: Sequence[str]
+    surroundings: Surroundings
+    log: Path
+    restart: Restart = Restart.ALWAYS
+    backoff_ns: int = 200_000_000
+    backoff_max_ns: int = 5 * NS_PER_S
+    stop_signal: int = 15
+    stop_timeout_ns: int = 10 * NS_PER_S
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UnitStatus:
+    """One unit now. `restarts` counts starts after the first one that no order asked for."""
+
+    name: str
+    state: UnitState
+    process: ProcessId | None
+    restarts: int
+    exit_status: int | None  # of the last process; negative: the signal that ended it
+    since_ns: int  # CLOCK_MONOTONIC of the last change of state
+    names_resolve: bool  # whether `hosts` took effect
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandResult:
+    """A finished one-shot command."""
+
+    exit_status: int
+    stdout: str
+    stderr: str
+    took_ns: int
+    timed_out: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Residue:
+    """What a trial left behind; each entry says what and where. Empty is clean."""
+
+    processes: tuple[str, ...] = ()
+    ports: tuple[str, ...] = ()
+    directories: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.processes or self.ports or self.directories)
+
+
+class Supervisor(Protocol):
+    """What a platform asks of the owning process. Raises SupervisorError when it cannot be done or reached."""
+
+    async def start(self, order: UnitOrder) -> UnitStatus: ...
+
+    async def run(
+        self, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str = ""
+    ) -> CommandResult: ...
+
+    async def signal(self, name: str, signal: int) -> UnitStatus:
+        """Send a signal to every process of the unit, descendants included, leader last; nothing is held."""
+        ...
+
+    async def kill(self, name: str, hold_ns: int | None) -> UnitStatus:
+        """SIGKILL the whole unit; `hold_ns` keeps it down that long (0: restart policy acts at once, None: for good)."""
+        ...
+
+    async def stop(self, name: str, hold_ns: int | None) -> UnitStatus:
+        """End the unit in order (stop signal, then SIGKILL after its time-out), and hold it down."""
+        ...
+
+    async def release(self, name: str) -> UnitStatus:
+        """End a hold or a pause; a unit that is down starts now."""
+        ...
+
+    async def pause(self, name: str) -> UnitStatus: ...
+
+    async def statuses(self) -> Mapping[str, UnitStatus]: ...
+
+    def changes(self) -> AsyncIterator[UnitStatus]:
+        """Every change of state from now on."""
+        ...
+
+    async def claim(self, *, directories: Sequence[Path] = (), ports: Sequence[int] = ()) -> None:
+        """Record directories and ports as the trial's: gone at its end, or residue."""
+        ...
+
+    async def adopt(self, pid: int, purpose: str) -> None:
+        """Own a process that the caller started: recorded, and ended with everything else."""
+        ...
+
+    async def end(self, *, keep_directories: bool = False) -> Residue:
+        """Heal and end everything, in reverse order of start; say what remains."""
+        ...

@@ -1,0 +1,100 @@
+"""What variants say of themselves: the registry of verbs, faults, kinds and models.
+
+A variant is one file that offers a descriptor; the descriptor names the function by "module:attribute", imported when it
+is used. Third parties add theirs by entry points in the groups named here.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from typing import Any
+
+from .expressions import Type
+from .quantities import Dimension
+from .shapes import Field, Shape
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verb:
+    """A probe by its protocol: `http: GET /x` has the main argument "GET /x"; `arguments` are the sibling keys.
+
+    `observes` types the names that `expect` and `save` may use (`error`, `instance`, `attempts`, `took` are always there).
+    `needs_target`: whether `at:` must be given. `kinds`: kinds of service it makes sense at (empty: all).
+    """
+
+    name: str
+    doc: str
+    what: Shape
+    observes: Mapping[str, Type]
+    run: str  # "module:function", a core.observations.Probe
+    arguments: Mapping[str, Field] = field(default_factory=dict)
+    default_expect: str | None = None
+    needs_target: bool = True
+    extra: str = ""  # the extra that brings its client library
+    example: str = ""
+    check_what: Callable[[str], str | None] | None = None  # says what is wrong with a literal main argument
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultKind:
+    """A fault: what it needs of the platform, and the function that makes it."""
+
+    name: str
+    doc: str
+    capability: str  # of the platform: kill, stop, pause, restart ...
+    make: str  # "module:Class", a core.faults.Fault
+    arguments: Mapping[str, Field] = field(default_factory=dict)
+    lasting: bool = False  # goes on until healed (pause), as against an event (kill)
+    example: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ServiceKind:
+    """A kind of service that a few lines of a stack file turn into instances."""
+
+    name: str
+    doc: str
+    arguments: Mapping[str, Field]
+    expand: str  # "module:function": (ServicePlan, arguments, Ground) -> Sequence[Blueprint]
+    roles: tuple[str, ...] = ()
+    exports: tuple[str, ...] = ()
+    companions: tuple[str, ...] = ()  # suffixes of services that it brings along ("-sentinel")
+    extra: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Model:
+    """What a workload's operations mean, judged afterwards; `metrics` are those it adds."""
+
+    name: str
+    doc: str
+    needs: tuple[str, ...]  # read-back, initial
+    metrics: Mapping[str, tuple[Dimension, str]]
+    arguments: Mapping[str, Field] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Vocabulary:
+    """Everything a spec may speak of; given to the compiler and the engine."""
+
+    verbs: Mapping[str, Verb]
+    faults: Mapping[str, FaultKind]
+    kinds: Mapping[str, ServiceKind]
+    models: Mapping[str, Model]
+    workload_metrics: Mapping[str, tuple[Dimension, str]]
+
+
+def load(reference: str) -> Any:
+    """The object behind "module:attribute"; imported now."""
+    module, _, attribute = reference.partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def from_entry_points(group: str) -> Iterable[Any]:
+    """Descriptors that installed packages offer (groups seatrial.verbs, .faults, .kinds, .models)."""
+    for point in entry_points(group=group):
+        yield point.load()

@@ -1,0 +1,108 @@
+"""What the engine asks of a workload while it runs and after."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from .plan import WorkloadPlan
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RenderedRequest:
+    """A workload's request, all filled in but the operation's own placeholders. `urls`: scheme://host:port of each way in."""
+
+    urls: tuple[str, ...]
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    json: object = None
+    body: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A span of CLOCK_MONOTONIC ns, [from, to)."""
+
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FaultSpan:
+    """A fault as a workload's figures see it: injected between began and witnessed; healed when it lasts until then."""
+
+    id: str
+    scenario: str
+    began_ns: int
+    witnessed_ns: int
+    healed_ns: int | None
+    lasting: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReadBackValue:
+    """What was read back, and when the reading began. `value` None and an error when it could not be read."""
+
+    value: object
+    began_ns: int
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """A workload's figures in a window: nested names to Interval, Quantity or Missing; `detail` is evidence."""
+
+    metrics: Mapping[str, object]
+    detail: Mapping[str, object] = field(default_factory=dict)
+    counterexamples: tuple[str, ...] = ()  # sentences: lost, doubled, phantom by key
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LiveFigures:
+    """Where a running workload stands."""
+
+    sent: int
+    ok: int
+    failed: int
+    unknown: int
+    rate: float  # ok a second, over the last second
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sealed:
+    """A finished record file."""
+
+    file: Path
+    rows: int
+    sha256: str
+    valid: bool
+    note: str = ""
+
+
+class Workload(Protocol):
+    """A running workload."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def file(self) -> Path: ...
+
+    def live(self) -> LiveFigures: ...
+
+    def figures(
+        self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None
+    ) -> Figures:
+        """Judge the operations whose intended time is in the window (and, for models, all up to its end)."""
+        ...
+
+    async def stop(self) -> Sealed: ...
+
+
+class WorkloadMaker(Protocol):
+    """Starts workloads."""
+
+    async def start(self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str) -> Workload: ...
