@@ -1,0 +1,1 @@
+"""The engine: runs a Plan on a platform, writes the journal, judges."""

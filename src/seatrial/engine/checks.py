@@ -1,0 +1,203 @@
+"""Runs a check: attempts until it holds or its time is over, and says with which resolution."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ..core.events import Attempted
+from ..core.expressions import Judgement
+from ..core.observations import Observation, Seen
+from ..core.plan import CheckPlan, ProbeCall
+from ..core.quantities import NS_PER_S, Dimension, Quantity
+from ..core.results import Evidence
+from ..core.verdicts import Verdict, from_truth
+from .journal import Journal
+from .probing import DEFAULT_TIMEOUT_NS, Prober, judge
+
+POLL_NS = 100_000_000
+POLL_MAX_NS = 500_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckResult:
+    """What came of a check; `held_ns` from its start to the attempt that held, known to within `resolution_ns`."""
+
+    verdict: Verdict
+    judgement: Judgement
+    observation: Observation
+    attempts: int
+    began_ns: int
+    ended_ns: int
+    held_ns: int | None
+    resolution_ns: int
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def measured(self) -> str:
+        """The measured side, with the time it took where it was waited for."""
+        shown = ", ".join(f"{path} = {value}" for path, value in self.judgement.measured)
+        if self.attempts > 1 and self.held_ns is not None:
+            took, within = Quantity(self.held_ns, Dimension.DURATION), Quantity(self.resolution_ns, Dimension.DURATION)
+            return f"{shown} after {took} (-{within})".strip()
+        return shown or (self.observation.message if self.observation.seen is not Seen.VALUE else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where an attempt belongs in the journal."""
+
+    scenario: str
+    step: str
+
+
+class Checks:
+    """Runs checks and records their attempts."""
+
+    def __init__(self, prober: Prober, journal: Journal) -> None:
+        self._prober = prober
+        self._journal = journal
+
+    async def run(
+        self, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int] | None = None
+    ) -> CheckResult:
+        """Attempt until it holds (`within`), and for as long as it must (`for`)."""
+        run = _Run(self, check, values, place, marks or {})
+        targets = await self._everywhere(check.call)
+        if targets is not None:
+            return await self._all(check, values, place, marks or {}, targets)
+        return await run.go()
+
+    async def _everywhere(self, call: ProbeCall) -> list[ProbeCall] | None:
+        """`at: web *` asks each instance, and holds when all do; process and log read all instances themselves."""
+        if call.at is None or not call.at.everywhere or call.verb in ("process", "log"):
+            return None
+        view = await self._prober.view(call.at.service)
+        return [
+            replace(call, at=replace(call.at, everywhere=False, ordinal=i.ordinal))
+            for i in sorted(view.instances, key=lambda i: i.ordinal)
+        ]
+
+    async def _all(
+        self,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int],
+        calls: list[ProbeCall],
+    ) -> CheckResult:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(_Run(self, replace(check, call=c), values, place, marks).go()) for c in calls]
+        results = [t.result() for t in tasks]
+        worst = max(results, key=lambda r: (r.verdict is Verdict.FAIL, r.verdict is Verdict.INCONCLUSIVE))
+        measured = tuple(
+            (f"{c.at}: {path}", v) for c, r in zip(calls, results, strict=True) for path, v in r.judgement.measured
+        )
+        return replace(
+            worst,
+            judgement=replace(worst.judgement, measured=measured),
+            evidence=tuple(e for r in results for e in r.evidence[-1:]),
+            ended_ns=max(r.ended_ns for r in results),
+        )
+
+    async def attempt(self, run: _Run, timeout_ns: int) -> tuple[Observation, Judgement]:
+        """One attempt of a run."""
+        observation = await self._prober.call(run.check.call, run.values, timeout_ns, run.marks)
+        return observation, judge(run.check, observation, {**run.values, "attempts": run.attempts})
+
+    def record(self, run: _Run, observation: Observation, judgement: Judgement) -> None:
+        """Journal an attempt."""
+        self._journal.write(
+            Attempted(
+                scenario=run.place.scenario,
+                step=run.place.step,
+                attempt=run.attempts,
+                began_ns=observation.started_ns,
+                ended_ns=observation.ended_ns,
+                at=observation.at,
+                seen=observation.seen.value,
+                truth=judgement.truth,
+                message=judgement.reason or observation.message,
+                record=observation.record,
+            )
+        )
+
+
+class _Run:
+    """The state of one check's attempts."""
+
+    def __init__(
+        self, checks: Checks, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int]
+    ) -> None:
+        self.checks, self.check, self.values, self.place, self.marks = checks, check, values, place, marks
+        self.attempts = 0
+        self._last_shown = ""
+
+    async def go(self) -> CheckResult:
+        check = self.check
+        began = time.monotonic_ns()
+        deadline = began + (check.within_ns or 0)
+        poll, previous_began = check.every_ns or POLL_NS, began
+        while True:
+            observation, judgement = await self._once(deadline if check.within_ns else None)
+            if judgement.truth is True:
+                resolution = observation.ended_ns - previous_began
+                if check.for_ns is None:
+                    return self._result(began, observation, judgement, observation.ended_ns - began, resolution)
+                return await self._hold(began, observation, judgement, resolution)
+            if check.within_ns is None or time.monotonic_ns() + poll >= deadline:
+                return self._result(began, observation, judgement, None, 0)
+            previous_began = observation.started_ns
+            await asyncio.sleep(poll / NS_PER_S)
+            if check.every_ns is None:
+                poll = min(POLL_MAX_NS, poll + poll // 4)
+
+    async def _hold(self, began: int, observation: Observation, judgement: Judgement, resolution: int) -> CheckResult:
+        held = observation.ended_ns - began
+        until = time.monotonic_ns() + (self.check.for_ns or 0)
+        every = self.check.every_ns or POLL_NS * 2
+        while time.monotonic_ns() < until:
+            await asyncio.sleep(min(every, max(0, until - time.monotonic_ns())) / NS_PER_S)
+            observation, judgement = await self._once(None)
+            if judgement.truth is not True:
+                since = Quantity(time.monotonic_ns() - began, Dimension.DURATION)
+                judgement = replace(judgement, reason=f"held, and no longer at {since}: {judgement.reason}")
+                return self._result(began, observation, judgement, None, every)
+        return self._result(began, observation, judgement, held, resolution)
+
+    async def _once(self, deadline: int | None) -> tuple[Observation, Judgement]:
+        self.attempts += 1
+        timeout = self.check.timeout_ns or DEFAULT_TIMEOUT_NS
+        if deadline is not None:
+            timeout = max(POLL_NS, min(timeout, deadline - time.monotonic_ns()))
+        observation, judgement = await self.checks.attempt(self, timeout)
+        shown = f"{judgement.truth} {judgement.reason} {observation.error}"
+        if shown != self._last_shown:
+            self.checks.record(self, observation, judgement)
+            self._last_shown = shown
+        return observation, judgement
+
+    def _result(
+        self, began: int, observation: Observation, judgement: Judgement, held: int | None, resolution: int
+    ) -> CheckResult:
+        summary = (
+            judgement.reason
+            or ", ".join(f"{p} = {v}" for p, v in judgement.measured)
+            or observation.message
+            or "as expected"
+        )
+        data = {"at": observation.at, "seen": observation.seen.value, "attempts": self.attempts, **observation.record}
+        evidence = Evidence(kind="observation", summary=summary, at_ns=observation.ended_ns, data=data)
+        return CheckResult(
+            verdict=from_truth(judgement.truth),
+            judgement=judgement,
+            observation=observation,
+            attempts=self.attempts,
+            began_ns=began,
+            ended_ns=time.monotonic_ns(),
+            held_ns=held,
+            resolution_ns=resolution,
+            evidence=(evidence,),
+        )

@@ -1,0 +1,311 @@
+"""Calls probes: finds what `at:` means now, fills in values and credentials, keeps the time-out, never raises."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+from ..core.errors import NotExercised, SeatrialError
+from ..core.expressions import Judgement, Missing
+from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
+from ..core.plan import CheckPlan, IdentityPlan, ProbeCall
+from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
+from ..core.processes import CommandResult
+from ..core.quantities import NS_PER_S, Dimension, Quantity
+from ..core.redaction import Redactor
+from ..core.stack import Endpoint, Instance, InstanceState, Target, Usage
+from ..core.templates import TemplateError, render
+from ..core.vocabulary import Vocabulary, load
+from .values import missing
+
+DEFAULT_TIMEOUT_NS = 5 * NS_PER_S
+_NOWHERE = Reach(name="", service="", kind="", endpoints={})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Around:
+    """What a probe may do beside its own connection, at the instances it is pointed at."""
+
+    platform: Platform
+    instances: Sequence[Instance]
+    marks: Mapping[str, int]
+
+    async def execute(self, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
+        """Run a command where the first instance runs."""
+        if not isinstance(self.platform, CanExecute) or not self.instances:
+            raise NotExercised(f"platform {self.platform.name} cannot run commands where the service runs")
+        return await self.platform.execute(self.instances[0], argv, timeout_ns, stdin)
+
+    async def usage(self) -> Usage:
+        """Of all the instances together."""
+        if not isinstance(self.platform, CanMeasure):
+            raise NotExercised(f"platform {self.platform.name} does not show what its instances use")
+        platform: CanMeasure = self.platform
+        each = [await platform.usage(i) for i in self.instances]
+        return Usage(
+            cpu_seconds=sum(u.cpu_seconds for u in each),
+            memory_bytes=sum(u.memory_bytes for u in each),
+            descriptors=sum(u.descriptors for u in each),
+            threads=sum(u.threads for u in each),
+            processes=sum(u.processes for u in each),
+        )
+
+    def log_files(self) -> Mapping[str, Path]:
+        """Log file by instance name."""
+        if not isinstance(self.platform, CanReadLogs):
+            raise NotExercised(f"platform {self.platform.name} does not show logs")
+        return {i.name: self.platform.log_file(i) for i in self.instances}
+
+    def log_mark(self) -> Mapping[str, int]:
+        """Offsets at the scenario's start."""
+        return self.marks
+
+
+class Prober:
+    """Makes single attempts. One for the whole trial; also serves platforms that ask for readiness."""
+
+    def __init__(self, vocabulary: Vocabulary, secrets: Callable[[str], str], redactor: Redactor) -> None:
+        self._vocabulary = vocabulary
+        self._secrets = secrets
+        self._redactor = redactor
+        self._identities: Mapping[str, IdentityPlan] = {}
+        self._tokens: dict[str, Mapping[str, str]] = {}
+        self._login_locks: dict[str, asyncio.Lock] = {}
+        self.platform: Platform | None = None
+
+    def know(self, identities: Mapping[str, IdentityPlan]) -> None:
+        """The identities that calls may name."""
+        self._identities = identities
+
+    def secret(self, name: str) -> str:
+        """A secret's value, known to the redactor from now on."""
+        value = self._secrets(name)
+        self._redactor.add(value)
+        return value
+
+    async def call(
+        self,
+        call: ProbeCall,
+        values: Mapping[str, object],
+        timeout_ns: int | None = None,
+        marks: Mapping[str, int] | None = None,
+    ) -> Observation:
+        """One attempt; what goes wrong is in the observation."""
+        began = time.monotonic_ns()
+        try:
+            async with asyncio.timeout((timeout_ns or DEFAULT_TIMEOUT_NS) / NS_PER_S + 0.25):
+                reach, instances = await self._aim(call.at)
+                observation = await self._probe(
+                    call, reach, instances, values, timeout_ns or DEFAULT_TIMEOUT_NS, marks or {}
+                )
+        except TimeoutError:
+            observation = target_error(
+                "timeout", f"no answer within {Quantity(timeout_ns or DEFAULT_TIMEOUT_NS, Dimension.DURATION)}"
+            )
+        except _NoTarget as nobody:
+            observation = target_error("absent", str(nobody))
+        except (SeatrialError, TemplateError) as error:
+            observation = probe_error("not-exercised" if isinstance(error, NotExercised) else "spec", str(error))
+        except Exception as error:  # noqa: BLE001 - a probe's bug says nothing about the target
+            observation = probe_error("bug", f"{type(error).__name__}: {error}")
+        return replace(
+            observation,
+            started_ns=observation.started_ns or began,
+            ended_ns=observation.ended_ns or time.monotonic_ns(),
+        )
+
+    async def at_instance(self, call: ProbeCall, reach: Reach, timeout_ns: int) -> Observation:
+        """One attempt at a given reach; its own target is disregarded."""
+        began = time.monotonic_ns()
+        try:
+            async with asyncio.timeout(timeout_ns / NS_PER_S + 0.25):
+                instances = [reach.instance] if reach.instance else []
+                observation = await self._probe(call, reach, instances, {}, timeout_ns, {})
+        except TimeoutError:
+            observation = target_error("timeout", f"no answer within {Quantity(timeout_ns, Dimension.DURATION)}")
+        except (SeatrialError, TemplateError) as error:
+            observation = probe_error("spec", str(error))
+        except Exception as error:  # noqa: BLE001
+            observation = probe_error("bug", f"{type(error).__name__}: {error}")
+        return replace(observation, started_ns=began, ended_ns=time.monotonic_ns())
+
+    async def attempt(self, check: CheckPlan, reach: Reach, timeout_ns: int) -> tuple[Observation, Judgement]:
+        """core.platforms.Prober: a check once, at a reach."""
+        observation = await self.at_instance(check.call, reach, timeout_ns)
+        return observation, judge(check, observation, {})
+
+    async def bind(self, service: str, role: str) -> list[Instance]:
+        """The instances that have the role now; each is asked, none is believed to be what it was."""
+        view = await self.view(service)
+        check = view.roles.get(role)
+        if check is None:
+            raise NotExercised(f"service {service} has no role {role} on this platform")
+        candidates = [i for i in view.instances if i.state is not InstanceState.DOWN]
+        results = await asyncio.gather(*(self.attempt(check, reach_of(view, i), NS_PER_S) for i in candidates))
+        return [i for i, (_, judgement) in zip(candidates, results, strict=True) if judgement.truth is True]
+
+    async def view(self, service: str) -> ServiceView:
+        """A service as it is now."""
+        if self.platform is None:
+            raise NotExercised("no stack: give the whole address")
+        views = await self.platform.survey()
+        if service not in views:
+            raise NotExercised(f"the stack has no service {service}; services: {', '.join(views)}")
+        return views[service]
+
+    async def instances(self, target: Target) -> list[Instance]:
+        """What a target means now: one instance, all, a share; running ones first."""
+        view = await self.view(target.service)
+        if target.role is not None:
+            return await self.bind(target.service, target.role)
+        if target.ordinal is not None:
+            return [i for i in view.instances if i.ordinal == target.ordinal]
+        return sorted(view.instances, key=lambda i: (i.state is InstanceState.DOWN, not i.ready, i.ordinal))
+
+    async def credentials(self, identity: str | None) -> Mapping[str, str]:
+        """Headers for an identity; logs in once and remembers."""
+        if identity is None:
+            return {}
+        plan = self._identities[identity]
+        if identity not in self._tokens:
+            async with self._login_locks.setdefault(identity, asyncio.Lock()):
+                if identity not in self._tokens:
+                    self._tokens[identity] = await self._log_in(plan)
+        return self._tokens[identity]
+
+    async def _log_in(self, plan: IdentityPlan) -> Mapping[str, str]:
+        headers = {k: str(v) for k, v in _mapping(render(plan.headers, {}, self.secret)).items()}
+        if plan.login is not None and plan.bearer is not None:
+            answer = await self.call(plan.login, {})
+            if answer.seen is not Seen.VALUE:
+                raise SeatrialError(f"identity {plan.name} could not log in: {answer.message}")
+            token = plan.bearer.value(answer.values)
+            if missing(token) or not isinstance(token, str) or not token:
+                raise SeatrialError(
+                    f"identity {plan.name} could not log in: no {plan.bearer.source} in the answer ({answer.message})"
+                )
+            self._redactor.add(token)
+            headers["Authorization"] = f"Bearer {token}"
+        return headers
+
+    async def _aim(self, target: Target | None) -> tuple[Reach, Sequence[Instance]]:
+        if target is None:
+            views = await self.platform.survey() if self.platform else {}
+            return _NOWHERE, [i for v in views.values() for i in v.instances]
+        view = await self.view(target.service)
+        instances = await self.instances(target)
+        if target.role is not None and not instances:
+            raise _NoTarget(f"no instance of {target.service} has the role {target.role}")
+        if target.ordinal is not None and not instances:
+            raise NotExercised(f"{target.service} has no instance #{target.ordinal}")
+        if target.role is not None or target.ordinal is not None:
+            return reach_of(view, instances[0]), instances[:1]
+        return reach_of_service(view, instances), instances
+
+    async def _probe(
+        self,
+        call: ProbeCall,
+        reach: Reach,
+        instances: Sequence[Instance],
+        values: Mapping[str, object],
+        timeout_ns: int,
+        marks: Mapping[str, int],
+    ) -> Observation:
+        verb = self._vocabulary.verbs[call.verb]
+        probe = _probe_function(verb.run)
+        if self.platform is None:
+            around = Around(platform=_NO_PLATFORM, instances=(), marks={})
+        else:
+            around = Around(platform=self.platform, instances=instances, marks=marks)
+        request = ProbeRequest(
+            what=render(call.what, values, self.secret),
+            arguments=_mapping(render(call.arguments, values, self.secret)),
+            reach=reach,
+            headers=await self.credentials(call.identity),
+            timeout_ns=timeout_ns,
+            around=around,
+            instances=instances,
+        )
+        observation = await probe(request)
+        return (
+            observation
+            if observation.at
+            else replace(observation, at=reach.instance.name if reach.instance else reach.name)
+        )
+
+
+class _NoTarget(Exception):  # noqa: N818
+    """Nothing answers to the role right now: the stack's doing."""
+
+
+class _NoPlatform:
+    name = "none"
+    capabilities: frozenset[str] = frozenset()
+
+
+_NO_PLATFORM: Platform = _NoPlatform()  # type: ignore[assignment]
+
+
+@cache
+def _probe_function(reference: str) -> Probe:
+    probe: Probe = load(reference)
+    return probe
+
+
+def _mapping(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def reach_of(view: ServiceView, instance: Instance) -> Reach:
+    """One instance."""
+    return Reach(
+        name=instance.name,
+        service=view.name,
+        kind=view.kind,
+        endpoints=instance.endpoints,
+        parameters=view.parameters,
+        instance=instance,
+    )
+
+
+def reach_of_service(view: ServiceView, instances: Sequence[Instance]) -> Reach:
+    """A service as its clients see it: all ways in, the ready ones first."""
+    endpoints: dict[str, Endpoint] = {}
+    for instance in instances:
+        for name, endpoint in instance.endpoints.items():
+            endpoints[name if name not in endpoints else f"{name}#{instance.ordinal}"] = endpoint
+    only = instances[0] if len(instances) == 1 else None
+    return Reach(
+        name=view.name,
+        service=view.name,
+        kind=view.kind,
+        endpoints=endpoints,
+        parameters=view.parameters,
+        instance=only,
+    )
+
+
+def judge(check: CheckPlan, observation: Observation, values: Mapping[str, object]) -> Judgement:
+    """Three-valued: a target error is false unless the expectation asks about it, a probe error is unknown."""
+    seen = observation.message or observation.error or ""
+    if observation.seen is Seen.PROBE_ERROR:
+        return Judgement(truth=None, measured=(), bound="", reason=f"could not look: {seen}")
+    names: dict[str, object] = {
+        **values,
+        **observation.values,
+        "error": observation.error,
+        "instance": observation.at,
+        "took": Quantity(observation.ended_ns - observation.started_ns, Dimension.DURATION),
+    }
+    expect = check.expect
+    if observation.seen is Seen.TARGET_ERROR and (expect is None or "error" not in expect.names):
+        return Judgement(truth=False, measured=(), bound=expect.source if expect else "", reason=seen)
+    if expect is None:
+        return Judgement(truth=True, measured=(), bound="", reason="")
+    for name in expect.names:
+        names.setdefault(name, Missing(f"{name} was not seen: {seen}" if seen else f"{name} was not seen"))
+    return expect.evaluate(names)

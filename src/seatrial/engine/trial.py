@@ -1,0 +1,397 @@
+"""One trial: bring up, reach the steady state, run the scenarios, judge, and leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from ..core.errors import SeatrialError
+from ..core.events import (
+    InstanceChanged,
+    Noted,
+    PhaseChanged,
+    StackDescribed,
+    StackProgress,
+    TrialEnded,
+    TrialStarted,
+    plain,
+)
+from ..core.expressions import Missing
+from ..core.plan import Plan, ScenarioPlan
+from ..core.platforms import Platform, Progress
+from ..core.processes import Residue
+from ..core.quantities import NS_PER_S, Dimension, Quantity
+from ..core.redaction import Redactor
+from ..core.results import Evidence, Finding
+from ..core.stack import Instance, InstanceState
+from ..core.verdicts import Outcome, Verdict
+from ..core.vocabulary import Vocabulary
+from ..core.workloads import WorkloadMaker
+from .checks import Checks
+from .expectations import judge_expectation
+from .faulting import Faults
+from .journal import Journal
+from .ledger import RESIDUE, Ledger, in_scope, planned_findings
+from .probing import Prober
+from .roles import RoleWatch
+from .scenario import Crew, ScenarioRun
+from .schedule import next_batch
+from .steady import Steady
+from .values import Values
+from .workloads import Workloads
+
+TOGETHER = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a trial is run. `start`: bring the stack up (False: attach to one that runs); `keep`: leave it running."""
+
+    trial: str
+    version: str
+    command: tuple[str, ...] = ()
+    start: bool = True
+    keep: bool = False
+    fail_fast: bool = False
+    selection: str = ""
+    variant: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a trial came to."""
+
+    outcome: Outcome
+    ledger: Ledger
+    residue: Residue
+
+
+class Trial:
+    """Runs a plan once. `adopt` has the keeper own a process of ours; `end` ends the stack and says what remains."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        selected: Sequence[ScenarioPlan],
+        options: Options,
+        *,
+        platform: Platform,
+        vocabulary: Vocabulary,
+        prober: Prober,
+        maker: WorkloadMaker,
+        journal: Journal,
+        redactor: Redactor,
+        adopt: Callable[[int, str], Any],
+        end: Callable[[], Any],
+        machine: dict[str, Any],
+    ) -> None:
+        self.plan, self.selected, self.options = plan, tuple(selected), options
+        self.platform, self.journal = platform, journal
+        prober.platform = platform
+        prober.know(plan.identities)
+        self.ledger = Ledger(planned_findings(plan, selected), journal)
+        self.values = Values({**plan.values, "trial": {"id": options.trial, "directory": str(journal.directory)}})
+        checks = Checks(prober, journal)
+        faults = Faults(platform, vocabulary, prober, journal)
+        prefix = options.trial[-6:]
+        workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
+        self.crew = Crew(
+            platform=platform,
+            checks=checks,
+            faults=faults,
+            workloads=workloads,
+            journal=journal,
+            ledger=self.ledger,
+            redactor=redactor,
+        )
+        self._steady = Steady(platform, checks, plan.steady, journal, self.ledger, self.values.all())
+        self._roles = RoleWatch(prober, journal)
+        self._end = end
+        self._machine = machine
+        self._began = time.monotonic_ns()
+        self._up_ns: int | None = None
+        self._ordered: bool | None = None
+        self._starts: list[Instance] = []
+        self._scopes: dict[str, Values] = {}
+
+    async def run(self) -> Result:
+        """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
+        self._write_start()
+        reason, residue = "", Residue()
+        watch = asyncio.create_task(self._watch())
+        try:
+            reason = await self._trial()
+        except asyncio.CancelledError:
+            reason = "interrupted"
+        except SeatrialError as error:
+            reason = str(error)
+            self.journal.write(Noted(level="error", message=reason))
+        finally:
+            watch.cancel()
+            residue = await asyncio.shield(asyncio.ensure_future(self._finish(reason)))
+        return Result(outcome=self.ledger.outcome(), ledger=self.ledger, residue=residue)
+
+    async def _trial(self) -> str:
+        if self.options.start:
+            await self._up()
+        else:
+            await self._describe()
+        self.journal.write(PhaseChanged(phase="steady"))
+        gate = await self._steady.gate("before the first scenario")
+        if not gate.holds:
+            return f"no steady state before the first scenario: {gate.reason}"
+        self.journal.write(PhaseChanged(phase="setup"))
+        setup = ScenarioPlan(id="setup", title="setup", deadline_ns=120 * NS_PER_S, steps=self.plan.setup)
+        if self.plan.setup:
+            verdict = await ScenarioRun(setup, self.crew, self.values, ()).run()
+            if verdict is not Verdict.PASS and any(p.scenario == "setup" for p in self.ledger.planned.values()):
+                return "setup did not pass"
+        began = time.monotonic_ns()
+        await self.crew.workloads.start(self.plan.throughout, self.values.all())
+        self.journal.write(PhaseChanged(phase="scenarios"))
+        reason = await self._scenarios()
+        await self._expectations(began)
+        return reason
+
+    async def _up(self) -> None:
+        self.journal.write(PhaseChanged(phase="starting"))
+        began = time.monotonic_ns()
+
+        def progress(p: Progress) -> None:
+            self.journal.write(StackProgress(subject=p.subject, state=p.state, detail=p.detail))
+
+        await self.platform.up(progress)
+        self._up_ns = time.monotonic_ns() - began
+        self._ordered = in_order(self.plan, self._starts)
+        await self._describe()
+
+    async def _describe(self) -> None:
+        views = await self.platform.survey()
+        self.journal.write(
+            StackDescribed(
+                services=tuple(
+                    {
+                        "name": v.name,
+                        "kind": v.kind,
+                        "wanted": v.wanted,
+                        "roles": sorted(v.roles),
+                        "instances": plain(list(v.instances)),
+                    }
+                    for v in views.values()
+                ),
+                up_ns=self._up_ns,
+                ordered=self._ordered,
+            )
+        )
+
+    async def _scenarios(self) -> str:
+        left, done = list(self.selected), dict[str, Verdict]()
+        whole = True
+        reason = ""
+        while left:
+            batch = next_batch(left, done)
+            if not batch:
+                break
+            left = [s for s in left if s not in batch]
+            if batch[0].disrupting:
+                if not whole:
+                    self._skip(batch, done, f"not exercised: no steady state: {reason}")
+                    continue
+                done[batch[0].id] = await self._one(batch[0], done)
+                gate = await self._steady.gate(f"after {batch[0].id}")
+                whole, reason = gate.holds, gate.reason if not gate.holds else reason
+            else:
+                limit = asyncio.Semaphore(TOGETHER)
+                async with asyncio.TaskGroup() as group:
+                    tasks = {s.id: group.create_task(self._limited(limit, s, done)) for s in batch}
+                done |= {i: t.result() for i, t in tasks.items()}
+            if self.options.fail_fast and Verdict.FAIL in done.values():
+                return "stopped at the first failure, as asked"
+        return ""
+
+    def _skip(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict], reason: str) -> None:
+        for scenario in batch:
+            self.ledger.close_scenario(scenario.id, reason)
+            done[scenario.id] = Verdict.INCONCLUSIVE
+
+    async def _limited(self, limit: asyncio.Semaphore, scenario: ScenarioPlan, done: dict[str, Verdict]) -> Verdict:
+        async with limit:
+            return await self._one(scenario, done)
+
+    async def _one(self, scenario: ScenarioPlan, done: dict[str, Verdict]) -> Verdict:
+        unmet = [n for n in scenario.needs if done.get(n) is not Verdict.PASS]
+        if unmet:
+            self._skip([scenario], done, f"not exercised: it needs {', '.join(unmet)}, which did not pass")
+            return Verdict.INCONCLUSIVE
+        values = self.values.child()
+        for need in scenario.needs:
+            values.adopt(self._scopes[need])
+        self._scopes[scenario.id] = values
+        run = ScenarioRun(scenario, self.crew, values, self.plan.throughout)
+        if not scenario.disrupting:
+            return await run.run()
+        async with self._roles.watching():
+            return await run.run()
+
+    async def _expectations(self, began: int) -> None:
+        if not self.plan.expect:
+            return
+        self.journal.write(PhaseChanged(phase="judging"))
+        spans = self.crew.faults.spans()
+        names = [n for n in self.plan.workloads if n in self.crew.workloads.running]
+        figures = await self.crew.workloads.figures(names, "trial", began, spans, self.values.all())
+        figures |= {"stack": await self._stack_figures()}
+        for expectation in self.plan.expect:
+            used = [n for n in names if n in expectation.condition.names]
+            judge_expectation(
+                self.ledger,
+                "trial",
+                expectation,
+                {**self.values.all(), **figures},
+                began,
+                self.crew.workloads.evidence(used),
+            )
+
+    async def _stack_figures(self) -> dict[str, object]:
+        views = await self.platform.survey()
+        instances = [i for v in views.values() for i in v.instances]
+        unknown = Missing("this trial did not start the stack, so it did not see it come up")
+        return {
+            "up": Quantity(self._up_ns, Dimension.DURATION) if self._up_ns is not None else unknown,
+            "ordered": self._ordered if self._ordered is not None else unknown,
+            "services": len(views),
+            "instances": len(instances),
+            "restarts": sum(i.restarts for i in instances),
+        }
+
+    async def _watch(self) -> None:
+        """Every change of an instance, as the platform reports it, into the journal."""
+        async for instance in self.platform.changes():
+            self._starts.append(instance)
+            self.journal.write(
+                InstanceChanged(
+                    instance=instance.name,
+                    service=instance.service,
+                    state=instance.state.value,
+                    ready=instance.ready,
+                    identity=instance.identity,
+                    restarts=instance.restarts,
+                    at_ns=time.monotonic_ns(),
+                    detail=instance.detail,
+                )
+            )
+
+    async def _finish(self, reason: str) -> Residue:
+        self.journal.write(PhaseChanged(phase="ending"))
+        for scenario in {f.scenario for f in self.crew.faults.all}:
+            await self.crew.faults.heal_all(scenario, "end of the trial")
+        await self.crew.workloads.stop(list(self.crew.workloads.running))
+        residue: Residue = await self._end()
+        if RESIDUE in self.ledger.planned:
+            self._judge_residue(residue)
+        self.ledger.close(f"not exercised: {reason or 'the trial ended before its turn'}")
+        outcome = self.ledger.outcome()
+        self.journal.write(
+            TrialEnded(
+                outcome=outcome.value,
+                exit_status=outcome.exit_status,
+                accounting=self.ledger.accounting(self.plan),
+                took_ns=time.monotonic_ns() - self._began,
+                summary=self.ledger.summary(self.plan),
+                reason=reason,
+                residue=(*residue.processes, *residue.ports, *residue.directories),
+            )
+        )
+        return residue
+
+    def _judge_residue(self, residue: Residue) -> None:
+        if self.options.keep or not self.options.start:
+            why = (
+                "the stack was kept running, as asked"
+                if self.options.keep
+                else "the stack was running before and goes on"
+            )
+            self.ledger.inconclusive(RESIDUE, f"not exercised: {why}")
+            return
+        planned, now = self.ledger.planned[RESIDUE], time.monotonic_ns()
+        left = (*residue.processes, *residue.ports, *residue.directories)
+        text = "; ".join(left) or "nothing remains"
+        self.ledger.judge(
+            Finding(
+                id=RESIDUE,
+                scenario="trial",
+                claim=planned.claim,
+                verdict=Verdict.FAIL if left else Verdict.PASS,
+                measured=f"{len(left)} left",
+                bound="0 left",
+                reason="; ".join(left),
+                began_ns=now,
+                ended_ns=now,
+                evidence=(Evidence(kind="stack", summary=text, at_ns=now, data=plain(residue)),),
+            )
+        )
+
+    def _write_start(self) -> None:
+        plan, options, scope = self.plan, self.options, in_scope(self.plan)
+        chosen = {s.id for s in self.selected}
+        self.journal.write(
+            TrialStarted(
+                trial=options.trial,
+                name=plan.name,
+                spec=str(plan.file),
+                digest=plan.digest,
+                seatrial=options.version,
+                platform=plan.stack.platform,
+                wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
+                command=options.command,
+                machine=self._machine,
+                selection=options.selection,
+                variant=options.variant,
+                requirements=tuple(
+                    {
+                        "id": r.id,
+                        "text": r.text,
+                        "severity": r.severity.value,
+                        "in_scope": r.id in scope,
+                        "open_reason": r.open_reason,
+                    }
+                    for r in plan.requirements.values()
+                ),
+                findings=tuple(self.ledger.planned.values()),
+                scenarios=tuple(
+                    {
+                        "id": s.id,
+                        "title": s.title,
+                        "covers": list(s.covers),
+                        "disrupting": s.disrupting,
+                        "severity": s.severity.value,
+                        "selected": s.id in chosen,
+                    }
+                    for s in plan.scenarios
+                ),
+            )
+        )
+        for warning in plan.warnings:
+            self.journal.write(Noted(level="warning", message=warning))
+
+
+def in_order(plan: Plan, changes: Sequence[Instance]) -> bool | None:
+    """Whether each service first ran after everything it depends on was ready; None when that was not seen."""
+    first_run: dict[str, int] = {}
+    all_ready: dict[str, int] = {}
+    for place, change in enumerate(changes):
+        if change.state is InstanceState.STARTING or change.state is InstanceState.RUNNING:
+            first_run.setdefault(change.service, place)
+        if change.ready:
+            all_ready[change.service] = all_ready.get(change.service, place)
+    pairs = [(s.name, d) for s in plan.stack.services.values() for d in s.after]
+    if not pairs or any(name not in first_run or d not in all_ready for name, d in pairs):
+        return None
+    return all(all_ready[d] < first_run[name] for name, d in pairs)
+
+
+__all__ = ["Options", "Result", "Trial"]

@@ -1,0 +1,212 @@
+"""Keeps workloads running through scenarios, reads back what they did, and has it judged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+from ..core.errors import SeatrialError, UsageError
+from ..core.events import ColumnSealed, Noted, WorkloadMeasured, WorkloadStarted, plain
+from ..core.expressions import Missing
+from ..core.observations import Seen
+from ..core.plan import Plan, ReadBack, WorkloadPlan
+from ..core.quantities import NS_PER_S
+from ..core.results import Evidence
+from ..core.templates import render
+from ..core.workloads import FaultSpan, Figures, ReadBackValue, RenderedRequest, Window, Workload, WorkloadMaker
+from .journal import Journal
+from .probing import Prober
+from .values import missing
+
+READ_WITHIN_NS = 20 * NS_PER_S
+_OPERATION = {"id": "{{ op.id }}", "n": "{{ op.n }}", "key": "{{ op.key }}"}  # left for the worker to fill in
+
+
+class Running:
+    """One workload and what is known of it."""
+
+    def __init__(self, plan: WorkloadPlan, workload: Workload, initial: ReadBackValue | None) -> None:
+        self.plan = plan
+        self.workload = workload
+        self.initial = initial
+        self.began_ns = time.monotonic_ns()
+
+
+class Workloads:
+    """All workloads of a trial."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        maker: WorkloadMaker,
+        prober: Prober,
+        journal: Journal,
+        adopt: Callable[[int, str], Awaitable[None]],
+        prefix: str,
+    ) -> None:
+        self._plan = plan
+        self._maker = maker
+        self._prober = prober
+        self._journal = journal
+        self._adopt = adopt
+        self._prefix = prefix
+        self.running: dict[str, Running] = {}
+        self._last: dict[str, Figures] = {}
+
+    async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
+        """Start those that do not run yet; returns the ones started, for `stop`."""
+        new = [n for n in names if n not in self.running]
+        for name in new:
+            await self._start(self._plan.workloads[name], values)
+        return new
+
+    async def _start(self, plan: WorkloadPlan, values: Mapping[str, object]) -> None:
+        initial = await self._read(plan.initial, values) if plan.initial else None
+        if initial is not None and initial.error:
+            raise SeatrialError(
+                f"workload {plan.name} could not start: its initial value could not be read: {initial.error}"
+            )
+        request = await self._request(plan, values)
+        prefix = f"{self._prefix}-{plan.name}-"
+        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix)
+        await self._adopt(workload.pid, f"workload {plan.name}")
+        self.running[plan.name] = Running(plan, workload, initial)
+        rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
+        file = str(workload.file.relative_to(self._journal.directory))
+        self._journal.write(WorkloadStarted(workload=plan.name, file=file, at_ns=time.monotonic_ns(), rate=rate))
+
+    async def _request(self, plan: WorkloadPlan, values: Mapping[str, object]) -> RenderedRequest:
+        known = {**values, "op": _OPERATION}
+        what = render(plan.call.what, known, self._prober.secret)
+        arguments = render(dict(plan.call.arguments), known, self._prober.secret)
+        if not isinstance(what, str) or not isinstance(arguments, dict):
+            raise UsageError.simple(f"workload {plan.name}: what it requests is not text")
+        method, _, path = what.rpartition(" ")
+        headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
+        headers |= await self._prober.credentials(plan.call.identity)
+        urls: tuple[str, ...] = ()
+        if "://" in path:
+            scheme, _, rest = path.partition("://")
+            host, slash, path = rest.partition("/")
+            urls, path = (f"{scheme}://{host}",), f"{slash}{path}" or "/"
+        elif plan.call.at is not None:
+            instances = await self._prober.instances(plan.call.at)
+            urls = tuple(next(iter(i.endpoints.values())).url for i in instances if i.endpoints)
+        if not urls:
+            raise SeatrialError(f"workload {plan.name}: nothing answers to {plan.call.at}")
+        return RenderedRequest(
+            urls=urls,
+            method=method or "GET",
+            path=path,
+            headers=headers,
+            json=arguments.get("json"),
+            body=arguments.get("body"),
+        )
+
+    async def _read(self, read: ReadBack, values: Mapping[str, object]) -> ReadBackValue:
+        """Ask until there is an answer: reading back is no test of availability."""
+        deadline = time.monotonic_ns() + READ_WITHIN_NS
+        while True:
+            began = time.monotonic_ns()
+            answer = await self._prober.call(read.call, values, 10 * NS_PER_S)
+            if answer.seen is Seen.VALUE:
+                value = read.path.value(answer.values)
+                if not missing(value):
+                    return ReadBackValue(value=value, began_ns=began)
+                error = str(getattr(value, "reason", value))
+            else:
+                error = answer.message
+            if answer.seen is Seen.PROBE_ERROR or time.monotonic_ns() > deadline:
+                return ReadBackValue(value=None, began_ns=began, error=error)
+            await asyncio.sleep(0.2)
+
+    async def figures(
+        self,
+        names: Sequence[str],
+        scenario: str,
+        from_ns: int,
+        spans: Sequence[FaultSpan],
+        values: Mapping[str, object],
+    ) -> dict[str, object]:
+        """Metrics by workload, for the expectations of a scenario; each set is journalled with its evidence."""
+        to_ns = time.monotonic_ns()
+        found: dict[str, object] = {}
+        for name in names:
+            if name in self.running:
+                figures = await self._measure(self.running[name], Window(from_ns=from_ns, to_ns=to_ns), spans, values)
+                self._note(name, scenario, Window(from_ns=from_ns, to_ns=to_ns), figures)
+                found[name] = figures.metrics
+                self._last[name] = figures
+            else:
+                found[name] = Missing(f"workload {name} did not run")
+        return found
+
+    async def _measure(
+        self, running: Running, window: Window, spans: Sequence[FaultSpan], values: Mapping[str, object]
+    ) -> Figures:
+        plan = running.plan
+        final = await self._read(plan.read_back, values) if plan.read_back else None
+        return await asyncio.to_thread(running.workload.figures, window, spans, running.initial, final)
+
+    def _note(self, name: str, scenario: str, window: Window, figures: Figures) -> None:
+        self._journal.write(
+            WorkloadMeasured(
+                workload=name,
+                scenario=scenario,
+                from_ns=window.from_ns,
+                to_ns=window.to_ns,
+                metrics=_flat(figures.metrics),
+                detail={**plain(figures.detail), "counterexamples": list(figures.counterexamples)},
+            )
+        )
+
+    def evidence(self, names: Sequence[str]) -> list[Evidence]:
+        """What the last figures of these workloads rest on: counterexamples in words, and where the records are."""
+        now = time.monotonic_ns()
+        return [
+            Evidence(
+                kind="operations",
+                summary="; ".join(figures.counterexamples) or f"the records of workload {name}",
+                at_ns=now,
+                data={"workload": name, **plain(figures.detail)},
+            )
+            for name in names
+            if (figures := self._last.get(name)) is not None
+        ]
+
+    async def stop(self, names: Sequence[str]) -> None:
+        """Stop and seal; a record that cannot be sealed is said, and what rests on it is INCONCLUSIVE."""
+        for name in names:
+            running = self.running.pop(name, None)
+            if running is None:
+                continue
+            try:
+                sealed = await running.workload.stop()
+            except SeatrialError as error:
+                self._journal.write(
+                    Noted(level="error", message=f"workload {name}: its records could not be sealed: {error}")
+                )
+                continue
+            file = sealed.file.relative_to(self._journal.directory) if sealed.file.is_absolute() else Path(sealed.file)
+            self._journal.write(
+                ColumnSealed(
+                    workload=name,
+                    file=str(file),
+                    rows=sealed.rows,
+                    sha256=sealed.sha256,
+                    valid=sealed.valid,
+                    note=sealed.note,
+                )
+            )
+
+
+def _flat(metrics: Mapping[str, object], prefix: str = "") -> dict[str, object]:
+    flat: dict[str, object] = {}
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = {"missing": value.reason} if isinstance(value, Missing) else plain(value)
+    return flat
