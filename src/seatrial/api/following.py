@@ -1,0 +1,59 @@
+"""Runs a trial beside the reader that shows it, and writes the reports."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .running import Request, Run, run_interruptible, run_trial
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..core.plan import Plan
+    from ..reports.terminal import Follower
+
+
+def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = False) -> Run:
+    """Run a plan; shown live unless `quiet`, then its reports are written and its verdict is shown."""
+    from ..reports.terminal import verdict
+    from .reporting import write_reports
+
+    run: Run = run_interruptible(_both(plan, request, console, quiet))
+    model = write_reports(run.directory)
+    if not quiet:
+        verdict(model, run.directory, console)
+    return run
+
+
+async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> Run:
+    follower: Follower | None = None
+    watch: asyncio.Task[None] | None = None
+
+    def started(directory: Path) -> None:
+        nonlocal follower, watch
+        if not quiet:
+            from ..reports.terminal import Follower
+
+            follower = Follower(directory, console)
+            watch = asyncio.create_task(_look(follower))
+
+    try:
+        return await run_trial(plan, request, started=started)
+    finally:
+        if watch is not None:
+            watch.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+        if follower is not None:
+            follower.close()
+
+
+async def _look(follower: Follower) -> None:
+    from ..reports.terminal import EVERY_S
+
+    while True:
+        follower.look()
+        await asyncio.sleep(EVERY_S)

@@ -1,0 +1,61 @@
+"""What a plan would do, in lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ..core.plan import FaultStep, Plan, ScenarioPlan
+from ..core.quantities import format_duration
+from ..core.verdicts import Verdict
+from ..engine.ledger import in_scope, planned_findings
+from ..engine.schedule import next_batch, select
+from .vocabulary import vocabulary
+
+CAPABILITIES = {
+    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
+    "remote": frozenset[str](),
+}
+
+
+def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -> Iterator[str]:
+    """The stack, the scenarios in the order in which they run, what cannot be exercised, and the sums."""
+    selected = select(plan, only, labels)
+    yield f"{plan.name} on platform {plan.stack.platform}: {', '.join(plan.stack.services) or 'no services'}"
+    if plan.setup:
+        yield f"  setup: {len(plan.setup)} steps"
+    if plan.throughout:
+        yield f"  throughout: {', '.join(plan.throughout)}"
+    done: dict[str, Verdict] = {}
+    left = list(selected)
+    while left and (batch := next_batch(left, done)):
+        alone = batch[0].disrupting
+        yield "" if alone else f"together ({len(batch)}):"
+        for scenario in batch:
+            yield from _scenario(plan, scenario)
+            done[scenario.id] = Verdict.PASS
+        left = [s for s in left if s not in batch]
+    findings = planned_findings(plan, selected)
+    covered = {r for f in findings for r in f.covers}
+    scope = in_scope(plan)
+    yield ""
+    yield f"{len(findings)} findings planned"
+    if plan.requirements:
+        yield (
+            f"{len(plan.requirements)} requirements: {len(scope & covered)} covered, "
+            f"{len(plan.requirements) - len(scope)} out of scope here, {len(scope - covered)} not covered"
+        )
+
+
+def _scenario(plan: Plan, scenario: ScenarioPlan) -> Iterator[str]:
+    covers = f"  [{', '.join(scenario.covers)}]" if scenario.covers else ""
+    yield f"  {scenario.id}: {scenario.title}{covers}"
+    for step in scenario.steps:
+        note = ""
+        if isinstance(step, FaultStep):
+            capability = vocabulary().faults[step.fault].capability
+            if capability not in CAPABILITIES.get(plan.stack.platform, frozenset()):
+                note = f"  (not exercised: platform {plan.stack.platform} cannot {capability})"
+        within = getattr(getattr(step, "check", None), "within_ns", None)
+        yield f"      {step.title}" + (f"  within {format_duration(within)}" if within else "") + note
+    for expectation in scenario.expect:
+        yield f"      expect {expectation.name}: {expectation.condition.source}"

@@ -1,0 +1,170 @@
+"""Composition: a plan, a platform, a keeper, clients and a journal become a trial."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform as python_platform
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..core.errors import Problem, UsageError
+from ..core.plan import Plan
+from ..core.processes import Residue
+from ..core.redaction import Redactor
+from ..core.verdicts import Outcome
+from ..engine.journal import Journal
+from ..engine.ledger import Ledger
+from ..engine.probing import Prober
+from ..engine.schedule import select
+from ..engine.trial import Options, Result, Trial
+from ..probes import close as close_probes
+from .directories import new_trial
+from .places import place
+from .secrets import Secrets
+from .vocabulary import vocabulary
+from .workloads import Maker
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a caller wants of a run."""
+
+    only: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    keep: bool = False
+    fail_fast: bool = False
+    attach: Path | None = None  # the trial directory of a kept stack
+    root: Path | None = None
+    variant: str = ""
+    command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A finished run."""
+
+    directory: Path
+    outcome: Outcome
+    ledger: Ledger
+    residue: Residue
+
+
+def check_selection(plan: Plan, request: Request) -> None:
+    """Raises UsageError for a scenario or label that the plan does not have."""
+    ids = {s.id for s in plan.scenarios}
+    labels = {label for s in plan.scenarios for label in s.labels}
+    unknown = [n for n in request.only if n not in ids]
+    if unknown:
+        raise UsageError.simple(f"no scenario {', '.join(unknown)}", f"scenarios: {', '.join(sorted(ids))}")
+    unknown = [n for n in request.labels if n not in labels]
+    if unknown:
+        raise UsageError.simple(f"no label {', '.join(unknown)}", f"labels: {', '.join(sorted(labels)) or 'none'}")
+
+
+async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], None] = lambda _: None) -> Run:
+    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow.
+
+    Cancelling the task stops and heals; the journal is whole in every case. Raises UsageError for what the caller got
+    wrong, before anything is started.
+    """
+    check_selection(plan, request)
+    secrets = Secrets(plan.secrets)
+    _check_secrets(plan, secrets)
+    directory = new_trial(plan.name, plan.file, request.root)
+    redactor = Redactor([])
+    words = vocabulary()
+    prober = Prober(words, secrets, redactor)
+    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels)))
+    options = Options(
+        trial=directory.name,
+        version=__version__,
+        command=request.command,
+        start=request.attach is None and plan.stack.platform != "remote",
+        keep=request.keep,
+        fail_fast=request.fail_fast,
+        selection=selection,
+        variant=request.variant,
+    )
+    with Journal(directory, redactor) as journal:
+        started(directory)
+        async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
+            trial = Trial(
+                plan,
+                select(plan, request.only, request.labels),
+                options,
+                platform=here.platform,
+                vocabulary=words,
+                prober=prober,
+                maker=Maker(),
+                journal=journal,
+                redactor=redactor,
+                adopt=here.adopt,
+                end=here.end,
+                machine=machine(),
+            )
+            try:
+                result: Result = await trial.run()
+            finally:
+                await close_probes()
+    return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+
+
+def _check_secrets(plan: Plan, secrets: Secrets) -> None:
+    """Ask for each declared secret before anything starts."""
+    problems: list[Problem] = []
+    for name in plan.secrets:
+        try:
+            secrets(name)
+        except UsageError as error:
+            problems += error.problems
+    if problems:
+        raise UsageError(*problems)
+
+
+def machine() -> dict[str, Any]:
+    """What the trial ran on, for the report."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return {
+        "system": python_platform.platform(terse=True),
+        "cpus": os.cpu_count(),
+        "memory_bytes": memory,
+        "python": python_platform.python_version(),
+        "user": "root" if os.geteuid() == 0 else "ordinary user",
+    }
+
+
+def run_interruptible(main: Any) -> Any:
+    """Run a coroutine; the first Ctrl-C (or SIGTERM) cancels it so that it stops and heals, the second leaves at once.
+
+    Left at once, the keeper still heals and ends everything by itself.
+    """
+
+    async def guarded() -> Any:
+        task = asyncio.ensure_future(main)
+        loop = asyncio.get_running_loop()
+        stops = 0
+
+        def stop() -> None:
+            nonlocal stops
+            stops += 1
+            if stops > 1:
+                sys.stderr.write("\nseatrial: leaving; the keeper heals and ends what is left\n")
+                sys.stderr.flush()
+                os._exit(2)
+            sys.stderr.write("\nseatrial: stopping and healing; once more leaves that to the keeper\n")
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, stop)
+        return await task
+
+    return asyncio.run(guarded())
+
+
+__all__: Sequence[str] = ("Request", "Run", "check_selection", "machine", "run_interruptible", "run_trial")

@@ -1,0 +1,173 @@
+"""The stack alone: bring it up and leave it running, look at it, end it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import UsageError
+from ..core.events import PhaseChanged, StackDescribed, StackProgress, plain
+from ..core.plan import Plan
+from ..core.platforms import Progress
+from ..core.processes import Residue, UnitStatus
+from ..core.redaction import Redactor
+from ..engine.journal import Journal
+from ..engine.probing import Prober
+from ..keeper import KeeperClient, OwnedTrial, list_owned
+from ..probes import close as close_probes
+from ..spec import compile_spec, compile_stack
+from .directories import new_trial, trials_root
+from .places import place
+from .running import run_interruptible
+from .secrets import Secrets
+from .vocabulary import vocabulary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def stack_plan(path: Path) -> Plan:
+    """The plan of a spec, or of a stack file alone; a directory means the seatrial.yaml or stack.yaml in it."""
+    if path.is_dir():
+        path = next((p for p in (path / "seatrial.yaml", path / "stack.yaml") if p.exists()), path / "seatrial.yaml")
+    if not path.exists():
+        raise UsageError.simple(f"{path} does not exist")
+    if _is_spec(path):
+        return compile_spec(path, vocabulary(), environment=os.environ, variables={})
+    stack = compile_stack(path, vocabulary(), environment=os.environ)
+    return Plan(name=stack.name, file=path, stack=stack, digest="", files=(path,))
+
+
+def _is_spec(path: Path) -> bool:
+    return any(line.startswith("seatrial:") for line in path.read_text(encoding="utf-8").splitlines())
+
+
+def bring_up(path: Path, root: Path | None, console: Console) -> int:
+    """`seatrial up`."""
+    plan = stack_plan(path)
+    if plan.stack.platform == "remote":
+        raise UsageError.simple("a remote stack runs already: there is nothing to bring up")
+    directory = new_trial(f"{plan.name}-stack", plan.file, root)
+    views = run_interruptible(_up(plan, directory, console))
+    for view in views.values():
+        for instance in view.instances:
+            urls = " ".join(e.url for e in instance.endpoints.values())
+            console.print(f"  {instance.name:<22} {urls}", highlight=False)
+    console.print(
+        f"up, and kept: {directory.name}\nnext: seatrial run --attach {directory.name}   or   seatrial down",
+        highlight=False,
+    )
+    return 0
+
+
+async def _up(plan: Plan, directory: Path, console: Console) -> Mapping[str, Any]:
+    redactor, secrets = Redactor([]), Secrets(plan.secrets)
+    prober = Prober(vocabulary(), secrets, redactor)
+    with Journal(directory, redactor) as journal:
+
+        def progress(p: Progress) -> None:
+            journal.write(StackProgress(subject=p.subject, state=p.state, detail=p.detail))
+            if p.state == "ready":
+                console.print(f"  {p.subject} ready", highlight=False)
+
+        async with place(plan, directory, prober, secrets, redactor) as here:
+            journal.write(PhaseChanged(phase="starting"))
+            try:
+                await here.platform.up(progress)
+            finally:
+                await close_probes()
+            here.keep = True
+            views = await here.platform.survey()
+            services = tuple(
+                {"name": v.name, "kind": v.kind, "instances": plain(list(v.instances))} for v in views.values()
+            )
+            journal.write(StackDescribed(services=services, up_ns=None, ordered=None))
+            return views
+
+
+def kept(root: Path | None) -> list[OwnedTrial]:
+    """Trials whose keeper lives on without an owner."""
+    return [t for t in list_owned(trials_root(root)) if t.kept]
+
+
+def find_kept(name: str | None, root: Path | None) -> Path:
+    """The directory of a kept stack, by (the beginning of) its name, `latest`, or because it is the only one."""
+    stacks = sorted(kept(root), key=lambda t: t.directory.name)
+    names = ", ".join(t.directory.name for t in stacks) or "none"
+    if not stacks:
+        raise UsageError.simple("no stack is kept running here", "keep one with `seatrial up` or `seatrial run --keep`")
+    if name in (None, "latest"):
+        if name is None and len(stacks) > 1:
+            raise UsageError.simple("several stacks are kept: say which", f"kept: {names}")
+        return stacks[-1].directory
+    found = [
+        t
+        for t in stacks
+        if name is not None and (t.directory.name.startswith(name) or Path(name).resolve() == t.directory.resolve())
+    ]
+    if len(found) != 1:
+        raise UsageError.simple(
+            f"{'several kept stacks begin with' if found else 'no kept stack'} {name!r}", f"kept: {names}"
+        )
+    return found[0].directory
+
+
+def bring_down(name: str | None, root: Path | None, *, every: bool) -> int:
+    """`seatrial down`."""
+    directories = [t.directory for t in kept(root)] if every else [find_kept(name, root)]
+    left = False
+    for directory in directories:
+        residue: Residue = asyncio.run(_down(directory))
+        lines = (*residue.processes, *residue.ports, *residue.directories)
+        sys.stdout.write(
+            f"{directory.name}: {'still there: ' + '; '.join(lines) if lines else 'ended, nothing remains'}\n"
+        )
+        left = left or bool(lines)
+    return 1 if left else 0
+
+
+async def _down(directory: Path) -> Residue:
+    async with await KeeperClient.attach(directory) as keeper:
+        return await keeper.end()
+
+
+def show_status(name: str | None, root: Path | None, *, as_json: bool, console: Console) -> int:
+    """`seatrial status`."""
+    stacks = [t for t in list_owned(trials_root(root)) if name is None or t.directory.name.startswith(name)]
+    if as_json:
+        sys.stdout.write(json.dumps([_stack_row(t) for t in stacks], indent=1) + "\n")
+        return 0
+    if not stacks:
+        console.print("no stack is running", highlight=False)
+    for stack in stacks:
+        state = "kept" if stack.kept else "ending" if stack.ending else "in a trial"
+        console.print(f"{stack.directory.name}  {state}", highlight=False, style="bold")
+        for unit in stack.units:
+            pid = f"pid {unit.process.pid}" if unit.process else f"exit status {unit.exit_status}"
+            console.print(
+                f"  {unit.name:<22} {unit.state.value:<12} {pid:<14} {unit.restarts} restarts", highlight=False
+            )
+    return 0
+
+
+def _stack_row(stack: OwnedTrial) -> dict[str, Any]:
+    return {"trial": stack.directory.name, "kept": stack.kept, "instances": [_unit_row(u) for u in stack.units]}
+
+
+def _unit_row(unit: UnitStatus) -> dict[str, Any]:
+    pid = unit.process.pid if unit.process else None
+    return {
+        "name": unit.name,
+        "state": unit.state.value,
+        "pid": pid,
+        "restarts": unit.restarts,
+        "exit_status": unit.exit_status,
+    }
+
+
+__all__ = ["bring_down", "bring_up", "find_kept", "kept", "show_status", "stack_plan"]

@@ -1,0 +1,160 @@
+"""Runs a spec unmodified and made wrong in one way each, and says which variants were seen for what they are."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.errors import SeatrialError, UsageError
+from ..core.plan import Plan, Variant
+from ..core.results import Finding
+from ..core.verdicts import Outcome, Verdict
+from .running import Request
+from .vocabulary import vocabulary
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+AS_DECLARED, BLIND, OTHERWISE = "as declared", "blind", "red for another reason"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A variant's run held against what it declares."""
+
+    name: str
+    title: str
+    word: str  # as declared, blind, red for another reason
+    outcome: Outcome | None
+    directory: Path | None
+    notes: tuple[str, ...]
+
+
+def judge_variant(variant: Variant, findings: Mapping[str, Finding]) -> tuple[str, tuple[str, ...]]:
+    """Exactly the declared findings red, each with the declared evidence."""
+    red = {f.id for f in findings.values() if f.verdict is Verdict.FAIL}
+    declared = {i for i, evidence in variant.red.items() if evidence.verdict is Verdict.FAIL}
+    notes = [
+        f"{i} stayed {findings[i].verdict if i in findings else 'unplanned'}"
+        for i in variant.red
+        if not _as_wanted(variant, i, findings)
+    ]
+    missing_evidence = [
+        f"{i} is red, and its evidence does not say {wanted.evidence!r}: {_text(findings[i])[:160]}"
+        for i, wanted in variant.red.items()
+        if i in findings
+        and _as_wanted(variant, i, findings)
+        and wanted.evidence
+        and wanted.evidence not in _text(findings[i])
+    ]
+    others = [
+        f"{i} is red and was not declared: {findings[i].reason or findings[i].measured}" for i in sorted(red - declared)
+    ]
+    if notes and not red:
+        return BLIND, tuple(notes)
+    if notes or missing_evidence or others:
+        return OTHERWISE, tuple(notes + missing_evidence + others)
+    return AS_DECLARED, ()
+
+
+def _as_wanted(variant: Variant, id_: str, findings: Mapping[str, Finding]) -> bool:
+    return id_ in findings and findings[id_].verdict is variant.red[id_].verdict
+
+
+def _text(finding: Finding) -> str:
+    evidence = " ".join(
+        f"{e.summary} {json.dumps(dict(e.data), default=str, ensure_ascii=False)}" for e in finding.evidence
+    )
+    return f"{finding.measured} {finding.reason} {evidence}"
+
+
+def find_variants(directory: Path, only: Sequence[str]) -> list[Variant]:
+    """The variants of a directory, chosen by name. Raises UsageError for unknown names and where there are none."""
+    from ..spec import load_variant
+
+    found = [load_variant(p) for p in sorted((directory / "variants").glob("*.yaml"))]
+    if not found:
+        raise UsageError.simple(
+            f"no variants in {directory / 'variants'}", "a variant is an overlay: variants/NAME.yaml"
+        )
+    names = {v.name: v for v in found}
+    unknown = [n for n in only if n not in names]
+    if unknown:
+        raise UsageError.simple(f"no variant {', '.join(unknown)}", f"variants: {', '.join(names)}")
+    return [names[n] for n in only] if only else found
+
+
+def _compile(directory: Path, overlays: Sequence[Path]) -> Plan:
+    from ..spec import compile_spec
+
+    return compile_spec(
+        directory / "seatrial.yaml", vocabulary(), environment=os.environ, variables={}, overlays=overlays
+    )
+
+
+def run_variants(directory: Path, only: Sequence[str], *, control: bool, root: Path | None, console: Console) -> int:
+    """Exit status 0 when the control is GO and every variant is as declared; 1 when not; 2 when a run could not be made."""
+    variants = find_variants(directory, only)
+    plans = [(v, _compile(directory, [v.file])) for v in variants]  # every mistake before the first start
+    judged: list[Judged] = []
+    if control:
+        judged.append(_control(_compile(directory, []), root, console))
+    for variant, plan in plans:
+        judged.append(_one(variant, plan, root, console))
+    console.print()
+    _table(judged, console)
+    return 0 if all(j.word == AS_DECLARED for j in judged) else 1
+
+
+def _control(plan: Plan, root: Path | None, console: Console) -> Judged:
+    from .following import follow
+
+    console.rule("control: the spec as it is", align="left")
+    run = follow(plan, Request(root=root), console)
+    word = AS_DECLARED if run.outcome is Outcome.GO else OTHERWISE
+    return Judged(
+        name="(control)",
+        title="unmodified",
+        word=word,
+        outcome=run.outcome,
+        directory=run.directory,
+        notes=() if run.outcome is Outcome.GO else ("the control is not GO: what the variants show means little",),
+    )
+
+
+def _one(variant: Variant, plan: Plan, root: Path | None, console: Console) -> Judged:
+    from .following import follow
+
+    console.rule(f"{variant.name}: {variant.title}", align="left")
+    try:
+        run = follow(plan, Request(only=variant.only, root=root, variant=variant.name), console)
+    except SeatrialError as error:
+        return Judged(
+            name=variant.name, title=variant.title, word=OTHERWISE, outcome=None, directory=None, notes=(str(error),)
+        )
+    word, notes = judge_variant(variant, run.ledger.findings)
+    return Judged(
+        name=variant.name, title=variant.title, word=word, outcome=run.outcome, directory=run.directory, notes=notes
+    )
+
+
+def _table(judged: Sequence[Judged], console: Console) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    for heading in ("variant", "made wrong", "verdict", "seen", ""):
+        table.add_column(heading, overflow="fold")
+    for row in judged:
+        ok = row.word == AS_DECLARED
+        word = Text(f"{'✔' if ok else '✘'} {row.word}", style="green" if ok else "red")
+        table.add_row(row.name, Text(row.title), str(row.outcome or "no run"), word, Text("\n".join(row.notes)))
+    console.print(table)
+    variants = [j for j in judged if j.name != "(control)"]
+    seen = sum(j.word == AS_DECLARED for j in variants)
+    no_go = sum(j.outcome is Outcome.NO_GO for j in variants)
+    console.print(f"{seen} of {len(variants)} variants as declared, {no_go} NO-GO", highlight=False)

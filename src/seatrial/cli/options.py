@@ -1,0 +1,56 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import UsageError
+
+if TYPE_CHECKING:
+    from ..core.plan import Plan
+
+Spec = Annotated[Path, typer.Argument(help="The spec, or a directory with a seatrial.yaml.", metavar="[SPEC]")]
+Variables = Annotated[
+    list[str] | None, typer.Option("--var", help="Set a value of the spec: name=value.", metavar="NAME=VALUE")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Root = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory", help="Where trials are kept (default: .seatrial, or SEATRIAL_DIRECTORY).", show_default=False
+    ),
+]
+
+
+def spec_file(path: Path) -> Path:
+    """The spec behind a path: a file, or the seatrial.yaml in a directory."""
+    found = path / "seatrial.yaml" if path.is_dir() else path
+    if not found.exists():
+        raise UsageError.simple(f"{found} does not exist", "write one with: seatrial init URL")
+    return found
+
+
+def parse_variables(given: Sequence[str] | None) -> dict[str, str]:
+    """`name=value` pairs as a mapping."""
+    pairs = {}
+    for text in given or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise UsageError.simple(f"--var {text!r} is not name=value")
+        pairs[name] = value
+    return pairs
+
+
+def load_plan(spec: Path, var: Sequence[str] | None, overlays: Sequence[Path] = ()) -> Plan:
+    """Compile a spec with our whole vocabulary. Raises UsageError with every mistake."""
+    from ..api.vocabulary import vocabulary
+    from ..spec import compile_spec
+
+    return compile_spec(
+        spec_file(spec), vocabulary(), environment=os.environ, variables=parse_variables(var), overlays=overlays
+    )

@@ -1,0 +1,45 @@
+"""Commands for the stack alone: up, down, status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .app import app, examples
+from .options import Json, Root
+from .trials import console
+
+Kept = Annotated[str | None, typer.Argument(help="A kept stack: its trial (default: the only one, or the latest).")]
+
+
+@app.command(epilog=examples("seatrial up examples/jewelry-shop", "seatrial up stack.yaml"))
+def up(
+    stack: Annotated[Path, typer.Argument(help="A spec, a stack file, or a directory with one of them.")] = Path(),
+    directory: Root = None,
+) -> int:
+    """Bring a stack up and leave it running under its keeper; end it with `seatrial down`."""
+    from ..api.stacks import bring_up
+
+    return bring_up(stack, directory, console())
+
+
+@app.command(epilog=examples("seatrial down", "seatrial down --all"))
+def down(
+    stack: Kept = None,
+    all_: Annotated[bool, typer.Option("--all", help="All kept stacks.")] = False,
+    directory: Root = None,
+) -> int:
+    """End a kept stack, and say if anything remains."""
+    from ..api.stacks import bring_down
+
+    return bring_down(stack, directory, every=all_)
+
+
+@app.command(epilog=examples("seatrial status", "seatrial status --json"))
+def status(stack: Kept = None, json: Json = False, directory: Root = None) -> int:
+    """The kept stacks, and every instance of theirs: state, address, pid, restarts."""
+    from ..api.stacks import show_status
+
+    return show_status(stack, directory, as_json=json, console=console())

@@ -1,0 +1,170 @@
+"""Commands that run trials and read specs: run, variants, lint, plan, check, coverage, init."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..core.errors import UsageError
+from .app import app, examples
+from .options import Json, Root, Spec, Variables, load_plan
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ..core.plan import Plan
+
+
+@app.command(
+    epilog=examples(
+        "seatrial run seatrial.yaml",
+        "seatrial run --only postgres-failover --keep",
+        "seatrial run --var rate=50/s --labels smoke",
+        "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
+    )
+)
+def run(
+    spec: Spec = Path("seatrial.yaml"),
+    only: Annotated[list[str] | None, typer.Option("--only", help="Run these scenarios and what they need.")] = None,
+    labels: Annotated[list[str] | None, typer.Option("--labels", help="Run scenarios with these labels.")] = None,
+    var: Variables = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
+    attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first scenario that fails.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, start nothing.")] = False,
+    directory: Root = None,
+) -> int:
+    """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
+    plan = load_plan(spec, var)
+    if dry_run:
+        return show_plan(plan, tuple(only or ()), tuple(labels or ()))
+    from ..api.following import follow
+    from ..api.running import Request
+    from ..api.stacks import find_kept
+
+    request = Request(
+        only=tuple(only or ()),
+        labels=tuple(labels or ()),
+        keep=keep,
+        fail_fast=fail_fast,
+        attach=find_kept(attach, directory) if attach else None,
+        root=directory,
+    )
+    return follow(plan, request, console()).outcome.exit_status
+
+
+def console() -> Console:
+    """A console that honours NO_COLOR and plain output."""
+    from rich.console import Console
+
+    return Console(file=sys.stdout, highlight=False)
+
+
+@app.command(epilog=examples("seatrial lint seatrial.yaml", "seatrial lint --strict"))
+def lint(
+    spec: Spec = Path("seatrial.yaml"),
+    var: Variables = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes too.")] = False,
+) -> int:
+    """Find every mistake in a spec, with file, line, column and what would be right."""
+    plan = load_plan(spec, var)
+    for warning in plan.warnings:
+        typer.echo(f"{warning}")
+    scenarios, requirements = len(plan.scenarios), len(plan.requirements)
+    typer.echo(f"{plan.file}: {scenarios} scenarios, {requirements} requirements, {len(plan.warnings)} warnings")
+    return 3 if strict and plan.warnings else 0
+
+
+@app.command(epilog=examples("seatrial plan seatrial.yaml", "seatrial plan --only postgres-failover"))
+def plan(
+    spec: Spec = Path("seatrial.yaml"),
+    only: Annotated[list[str] | None, typer.Option("--only", help="These scenarios and what they need.")] = None,
+    labels: Annotated[list[str] | None, typer.Option("--labels", help="Scenarios with these labels.")] = None,
+    var: Variables = None,
+) -> int:
+    """Show what would run, in which order, and what cannot be exercised here."""
+    return show_plan(load_plan(spec, var), tuple(only or ()), tuple(labels or ()))
+
+
+def show_plan(plan: Plan, only: tuple[str, ...], labels: tuple[str, ...]) -> int:
+    """Print the plan."""
+    from ..api.planning import describe
+    from ..api.running import Request, check_selection
+
+    check_selection(plan, Request(only=only, labels=labels))
+    for line in describe(plan, only, labels):
+        typer.echo(line)
+    return 0
+
+
+@app.command(
+    epilog=examples(
+        "seatrial check 'http: GET http://127.0.0.1:8000/healthz'",
+        "seatrial check '{http: GET http://127.0.0.1:8000/, expect: status == 200 and latency < 200ms, within: 10s}'",
+        "seatrial check 'sql: select 1' --at postgres/primary --attach latest",
+    )
+)
+def check(
+    text: Annotated[str, typer.Argument(help="A step as in a spec, on one line.", metavar="STEP")],
+    at: Annotated[str | None, typer.Option("--at", help="Where, in a kept stack.")] = None,
+    expect: Annotated[str | None, typer.Option("--expect", help="What must be true.")] = None,
+    within: Annotated[
+        str | None, typer.Option("--within", help="Until when it may become true, for example 30s.")
+    ] = None,
+    attach: Annotated[str | None, typer.Option("--attach", help="A kept stack: its trial, or `latest`.")] = None,
+    json: Json = False,
+    directory: Root = None,
+) -> int:
+    """Make one probe now, show what was seen, and judge it if there is an expectation."""
+    from ..api.checking import check_once
+
+    return check_once(
+        text, at=at, expect=expect, within=within, attach=attach, root=directory, as_json=json, console=console()
+    )
+
+
+@app.command(epilog=examples("seatrial variants examples/jewelry-shop", "seatrial variants . --only tenant-leak"))
+def variants(
+    directory: Annotated[Path, typer.Argument(help="A directory with seatrial.yaml and variants/*.yaml.")] = Path(),
+    only: Annotated[list[str] | None, typer.Option("--only", help="These variants.")] = None,
+    control: Annotated[bool, typer.Option("--control/--no-control", help="Run the unmodified spec first.")] = True,
+    root: Root = None,
+) -> int:
+    """Run the spec as it is and made wrong in one way each: as declared, blind, or red for another reason?"""
+    from ..api.variants import run_variants
+
+    return run_variants(directory, tuple(only or ()), control=control, root=root, console=console())
+
+
+@app.command(epilog=examples("seatrial coverage examples/jewelry-shop", "seatrial coverage --json"))
+def coverage(
+    spec: Spec = Path("seatrial.yaml"),
+    trial: Annotated[
+        str | None, typer.Option("--trial", help="Take verdicts from this trial (default: the latest).")
+    ] = None,
+    json: Json = False,
+    root: Root = None,
+) -> int:
+    """Every requirement: exercised with its verdict and evidence, out of scope on this platform, or not covered."""
+    from ..api.coverage import show_coverage
+
+    return show_coverage(load_plan(spec, None), trial, root, as_json=json, console=console())
+
+
+@app.command(
+    epilog=examples("seatrial init http://127.0.0.1:8000", "seatrial init http://127.0.0.1:8000/api --output shop.yaml")
+)
+def init(
+    url: Annotated[str, typer.Argument(help="Where your service answers.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The spec to write.")] = Path("seatrial.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Write over an existing file.")] = False,
+) -> int:
+    """Look at a running service and write a spec for it that `seatrial run` turns into a verdict."""
+    from ..api.starting import write_spec
+
+    if output.exists() and not force:
+        raise UsageError.simple(f"{output} is there already", "--force writes over it, --output writes elsewhere")
+    return write_spec(url, output)

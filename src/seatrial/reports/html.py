@@ -1,0 +1,186 @@
+"""report.html: one self-contained file that opens offline, verdict first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from ..core.events import plain
+from ..core.quantities import format_duration
+from ..core.results import Finding
+from ..core.verdicts import Verdict
+from .explain import advice
+from .model import FaultView, TrialModel
+from .words import mark, moment
+
+POINTS = 1200  # per curve: more cannot be seen, and the file stays small
+
+
+def write_html(model: TrialModel, path: Path, series: Mapping[str, Any]) -> None:
+    """Write the report; `series` is a workload's curves by name (seconds since the start, see api.series)."""
+    environment = Environment(
+        loader=PackageLoader("seatrial.reports", "templates"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"mark": mark, "moment": moment, "duration": format_duration, "slug": slug}
+    text = environment.get_template("report.html").render(**context(model, series))
+    path.write_text(text, encoding="utf-8")
+
+
+def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything the template shows."""
+    assets = files("seatrial.reports") / "assets"
+    ended, started = model.ended, model.started
+    return {
+        "model": model,
+        "started": started,
+        "ended": ended,
+        "word": model.outcome,
+        "summary": ended.summary if ended else "the trial has no end: it was killed, or still runs",
+        "began": wall(model, model.began_ns),
+        "duration": format_duration(ended.took_ns if ended else model.last_ns - model.began_ns),
+        "decisive": [finding_row(model, f) for f in model.ranked_findings() if f.verdict is not Verdict.PASS],
+        "requirements": model.requirements(),
+        "findings": [finding_row(model, f) for f in model.ranked_findings()],
+        "faults": [fault_row(model, f) for f in model.faults.values()],
+        "machine": plain(started.machine) if started else {},
+        "css": Markup((assets / "uPlot.min.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
+        "script": Markup((assets / "uPlot.iife.min.js").read_text(encoding="utf-8")),  # noqa: S704
+        "app": Markup((assets / "timeline.js").read_text(encoding="utf-8")),  # noqa: S704
+        "data": Markup(embed(timeline(model, series))),  # noqa: S704 - escaped by embed
+    }
+
+
+def embed(value: object) -> str:
+    """JSON that can stand inside a script element: no tag can be closed by what a service said."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026").replace("\u2028", "\\u2028")
+
+
+def slug(text: str) -> str:
+    """An id for an anchor."""
+    return "".join(c if c.isalnum() else "-" for c in text)
+
+
+def wall(model: TrialModel, ns: int) -> str:
+    """Wall-clock time of a moment, from the one wall time that was recorded at the start."""
+    if model.started is None:
+        return ""
+    return (datetime.fromisoformat(model.started.wall) + timedelta(seconds=model.since(ns))).isoformat(
+        sep=" ", timespec="milliseconds"
+    )
+
+
+def finding_row(model: TrialModel, finding: Finding) -> dict[str, Any]:
+    """A finding as the template wants it."""
+    return {
+        "id": finding.id,
+        "word": finding.verdict.value,
+        "claim": finding.claim,
+        "covers": finding.covers,
+        "severity": finding.severity.value,
+        "measured": finding.measured,
+        "bound": finding.bound,
+        "reason": finding.reason,
+        "exercised": finding.exercised,
+        "at": model.since(finding.began_ns),
+        "to": model.since(finding.ended_ns),
+        "wall": wall(model, finding.ended_ns),
+        "advice": advice(finding),
+        "evidence": [
+            {"summary": e.summary, "data": json.dumps(plain(e.data), indent=1, ensure_ascii=False)}
+            for e in finding.evidence
+        ],
+    }
+
+
+def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
+    """A fault with what the clients saw of it."""
+    began = fault.began_ns or fault.ordered_ns
+    measured = [m for m in model.measured if m.scenario == fault.scenario]
+    seen = []
+    for figures in measured:
+        row = {"workload": figures.workload}
+        for name in ("detect", "recovery", "stable", "outage.longest", "failed", "unknown", "lost", "doubled"):
+            value = figures.metrics.get(name)
+            row[name.replace(".", "_")] = (
+                (value.get("text") or value.get("missing", "")) if isinstance(value, Mapping) else ""
+            )
+        seen.append(row)
+    return {
+        "id": fault.id,
+        "kind": fault.kind,
+        "victims": ", ".join(fault.victims),
+        "target": fault.target,
+        "at": model.since(began),
+        "wall": wall(model, began),
+        "witnessed": fault.witnessed,
+        "witnesses": [{"who": w.witness, "saw": w.detail, "at": model.since(w.at_ns)} for w in fault.witnesses],
+        "healed": fault.healed,
+        "healed_at": model.since(fault.healed_ns) if fault.healed_ns else None,
+        "seen": seen,
+    }
+
+
+def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
+    """Curves, shaded windows and lanes; all times in seconds since the start."""
+    end = model.since(model.last_ns)
+    lanes: dict[str, list[list[Any]]] = {}
+    for change in model.instances:
+        lane = lanes.setdefault(change.instance, [])
+        at = round(model.since(change.at_ns), 3)
+        state = "ready" if change.ready and change.state == "running" else change.state
+        if lane and lane[-1][2] == state:
+            continue
+        if lane:
+            lane[-1][1] = at
+        lane.append([at, round(end, 3), state])
+    roles = [
+        {
+            "at": round(model.since(ns), 3),
+            "service": event.service,
+            "role": event.role,
+            "instances": list(event.instances),
+        }
+        for ns, event in model.roles
+    ]
+    faults = [
+        {
+            "id": f.id,
+            "kind": f.kind,
+            "victims": list(f.victims),
+            "from": round(model.since(f.began_ns or f.ordered_ns), 3),
+            "to": round(model.since(f.healed_ns), 3) if f.healed_ns else round(end, 3),
+            "seen": round(model.since(max(w.at_ns for w in f.witnesses)), 3) if f.witnesses else None,
+        }
+        for f in model.faults.values()
+    ]
+    scenarios = [
+        {
+            "id": s.id,
+            "from": round(model.since(s.began_ns), 3),
+            "to": round(model.since(s.ended_ns or model.last_ns), 3),
+            "word": s.verdict or "",
+        }
+        for s in model.scenarios.values()
+        if s.began_ns
+    ]
+    return {
+        "end": end,
+        "series": series,
+        "faults": faults,
+        "scenarios": scenarios,
+        "lanes": lanes,
+        "roles": roles,
+        "wall": wall(model, model.began_ns),
+    }

@@ -1,0 +1,205 @@
+"""The terminal: live while a trial runs, and the verdict with its tables after. The same words as the HTML report."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..core.events import (
+    Entry,
+    FaultWitnessed,
+    FindingJudged,
+    Noted,
+    PhaseChanged,
+    ScenarioEnded,
+    StackProgress,
+    StepEnded,
+)
+from ..core.results import Finding
+from ..core.verdicts import Verdict
+from .model import ScenarioView, TrialModel
+from .tail import Tail
+from .words import mark, moment, style, took
+
+EVERY_S = 0.1
+
+
+class Follower:
+    """Shows a trial as it goes: a calm live view on a terminal, plain lines elsewhere."""
+
+    def __init__(self, directory: Path, console: Console) -> None:
+        self.model = TrialModel()
+        self._tail = Tail(directory)
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=8, transient=True) if console.is_terminal else None
+        if self._live is not None:
+            self._live.start()
+
+    def look(self) -> None:
+        """Take in what is new and show it."""
+        for entry in self._tail.fresh():
+            self.model.feed([entry])
+            line = news(self.model, entry)
+            if line is not None:
+                (self._live.console if self._live else self._console).print(
+                    line, highlight=False, soft_wrap=self._live is None
+                )
+        if self._live is not None:
+            self._live.update(now(self.model))
+
+    def close(self) -> None:
+        """End the live view."""
+        self.look()
+        if self._live is not None:
+            self._live.update(Text(""))
+            self._live.stop()
+            self._live = None
+
+
+def news(model: TrialModel, entry: Entry) -> Text | None:
+    """What is worth a line that stays: phases, ended scenarios, faults seen, red findings, warnings."""
+    event, at = entry.event, f"{moment(model.since(entry.ns)):>9}  "
+    match event:
+        case PhaseChanged(phase=phase):
+            words = {"starting": "starting the stack", "steady": "waiting for the steady state", "ending": "ending"}
+            return Text(at + words[phase], style="dim") if phase in words else None
+        case StackProgress(state="ready") if "#" not in event.subject:
+            return Text(at).append(f"{event.subject} ready", style="dim")
+        case ScenarioEnded(verdict=verdict):
+            view = model.scenarios.get(event.scenario)
+            title = view.title if view else event.scenario
+            line = Text(at).append(f"{mark(verdict)} {verdict:<12} ", style=style(verdict)).append(title)
+            return line.append(f"  {took(event.took_ns)}", style="dim")
+        case FaultWitnessed(acted=True):
+            return Text(at).append("fault seen  ", style="magenta").append(event.detail)
+        case FindingJudged(finding=finding) if finding.verdict is not Verdict.PASS:
+            line = Text(at).append(f"{mark(finding.verdict)} {finding.id}  ", style=style(finding.verdict))
+            return line.append(finding.reason or finding.measured)
+        case Noted(level="warning" | "error"):
+            return Text(at).append(
+                f"{event.level}: {event.message}", style="yellow" if event.level == "warning" else "red"
+            )
+        case StepEnded(scenario="steady", verdict="PASS") if event.took_ns > 2_000_000_000:
+            return Text(at).append(f"steady state {event.step}, {took(event.took_ns)}", style="dim")
+    return None
+
+
+def now(model: TrialModel) -> RenderableType:
+    """What runs, and what is waited for until when."""
+    lines: list[RenderableType] = []
+    ns = time.monotonic_ns()
+    if model.phase == "starting":
+        waiting = [f"{p.subject} {p.state}" for p in model.progress.values() if p.state != "ready"]
+        lines.append(Text(f"  starting: {', '.join(waiting[-6:])}", style="cyan", no_wrap=True, overflow="ellipsis"))
+    running = [s for s in model.scenarios.values() if s.began_ns and not s.ended_ns]
+    lines += [_running(scenario, ns) for scenario in running[:8]]
+    done = sum(s.ended_ns is not None for s in model.scenarios.values())
+    counts = {v: sum(f.verdict is v for f in model.findings.values()) for v in Verdict}
+    planned = len(model.started.findings) if model.started else 0
+    foot = f"  {moment(model.since(ns))}  scenarios {done}/{len(model.scenarios)}  "
+    foot += f"findings {len(model.findings)}/{planned}  "
+    foot += "  ".join(f"{mark(v)} {n}" for v, n in counts.items())
+    lines.append(Text(foot, style="dim", no_wrap=True, overflow="ellipsis"))
+    return Group(*lines)
+
+
+def _running(scenario: ScenarioView, ns: int) -> Text:
+    step = next((s for s in reversed(scenario.steps) if s.ended_ns is None), None)
+    text = Text("  ▸ ", style="cyan", no_wrap=True, overflow="ellipsis").append(scenario.title)
+    if step is not None:
+        text.append(f"  {step.title}", style="dim")
+        spent = took(ns - step.began_ns)
+        text.append(
+            f"  {spent}" + (f" of {took(step.deadline_ns - step.began_ns)}" if step.deadline_ns else ""), style="dim"
+        )
+    return text
+
+
+def verdict(model: TrialModel, directory: Path, console: Console) -> None:
+    """The verdict, what decided it, and the two tables: target / actual / verdict, and requirement / evidence."""
+    word = model.outcome
+    console.print()
+    head = Text(f" {mark(word)} {word} ", style=f"reverse {style(word)}")
+    head.append(f"  {model.ended.summary if model.ended else 'the trial has no end'}", style="not reverse bold")
+    console.print(head, soft_wrap=True)
+    if model.ended and model.ended.reason:
+        console.print(Text(f"   {model.ended.reason}", style="yellow"), soft_wrap=True)
+    decided = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS]
+    if decided:
+        console.print()
+        for finding in decided[:20]:
+            _decisive(finding, console)
+        if len(decided) > 20:
+            console.print(f"   and {len(decided) - 20} more in the report", style="dim")
+    console.print()
+    console.print(targets(model, console.width))
+    if model.started and model.started.requirements:
+        console.print(requirements(model))
+    _account(model, directory, console)
+
+
+def _decisive(finding: Finding, console: Console) -> None:
+    word = finding.verdict.value
+    line = Text(f" {mark(word)} {finding.id} ", style=style(word))
+    line.append(f"{', '.join(finding.covers)}", style="dim")
+    console.print(line, soft_wrap=True)
+    console.print(Text(f"     {finding.reason or finding.measured}"), soft_wrap=True)
+    for evidence in finding.evidence[:1]:
+        if evidence.summary and evidence.summary not in (finding.reason, finding.measured):
+            console.print(Text(f"     {evidence.summary}", style="dim"), soft_wrap=True)
+
+
+def targets(model: TrialModel, width: int = 120) -> Table:
+    """Target / actual / verdict, a line a finding that has a bound."""
+    table = Table(
+        title="targets", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
+    )
+    table.add_column("finding", overflow="fold", ratio=3 if width >= 120 else None, style="dim")
+    table.add_column("target", overflow="fold", ratio=3)
+    table.add_column("actual", overflow="fold", ratio=3)
+    table.add_column("verdict", no_wrap=True)
+    for finding in model.ranked_findings():
+        word = finding.verdict.value
+        shown = Text(f"{mark(word)} {word}", style=style(word))
+        table.add_row(
+            Text(finding.id), Text(finding.bound or finding.claim), Text(finding.measured or finding.reason), shown
+        )
+    return table
+
+
+def requirements(model: TrialModel) -> Table:
+    """Requirement / evidence."""
+    table = Table(
+        title="requirements", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
+    )
+    table.add_column("id", no_wrap=True)
+    table.add_column("requirement", overflow="ellipsis", no_wrap=True, ratio=3)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("evidence", overflow="ellipsis", no_wrap=True, ratio=2, style="dim")
+    for view in model.requirements():
+        status = view.status
+        evidence = ", ".join(view.findings) or view.open_reason
+        table.add_row(view.id, Text(view.text), Text(f"{mark(status)} {status}", style=style(status)), Text(evidence))
+    return table
+
+
+def _account(model: TrialModel, directory: Path, console: Console) -> None:
+    if model.ended is not None:
+        sums = model.ended.accounting
+        share = f"{sums.passed / sums.planned:.1%}" if sums.planned else "no findings"
+        console.print(
+            f"{sums.planned} findings planned = {sums.passed} pass + {sums.failed} fail + {sums.inconclusive} inconclusive "
+            f"({sums.not_exercised} not exercised); success rate {share}; {took(model.ended.took_ns)}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    here = Path.cwd()
+    shown = directory.relative_to(here) if directory.is_relative_to(here) else directory
+    console.print(
+        f"report: {shown / 'report.html'}   records and logs: {shown}", highlight=False, soft_wrap=True, style="dim"
+    )
