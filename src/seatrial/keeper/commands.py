@@ -1,0 +1,163 @@
+"""One-shot commands: run in a unit's surroundings, with their output captured, and owned like everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from seatrial.core.processes import CommandResult, Surroundings
+from seatrial.core.quantities import NS_PER_S
+
+from .household import Group
+from .launching import Program, executed
+from .means import Means
+
+OUTPUT_BYTES = 4 << 20
+_CHUNK_BYTES = 1 << 16
+_DRAIN_S = 1.0
+
+
+class _Capture:
+    """Reads a pipe to its end; what is beyond OUTPUT_BYTES is read and dropped, and the text says so."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._parts: list[bytes] = []
+        self._kept = 0
+        self._dropped = 0
+        self.complete = asyncio.Event()
+        os.set_blocking(descriptor, False)
+        asyncio.get_running_loop().add_reader(descriptor, self._readable)
+
+    @property
+    def text(self) -> str:
+        note = f"\n[{self._dropped} more bytes were cut]" if self._dropped else ""
+        return b"".join(self._parts).decode("utf-8", "replace") + note
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._descriptor)
+        os.close(self._descriptor)
+
+    def _readable(self) -> None:
+        try:
+            part = os.read(self._descriptor, _CHUNK_BYTES)
+        except BlockingIOError:
+            return
+        if not part:
+            asyncio.get_running_loop().remove_reader(self._descriptor)
+            self.complete.set()
+            return
+        kept = part[: OUTPUT_BYTES - self._kept]
+        self._parts.append(kept)
+        self._kept += len(kept)
+        self._dropped += len(part) - len(kept)
+
+
+class _Feed:
+    """Writes a text to a pipe and closes it; a reader that ends early is no error."""
+
+    def __init__(self, descriptor: int, text: str) -> None:
+        self._descriptor: int | None = descriptor
+        self._rest = text.encode()
+        os.set_blocking(descriptor, False)
+        asyncio.get_running_loop().add_writer(descriptor, self._writable)
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            asyncio.get_running_loop().remove_writer(self._descriptor)
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _writable(self) -> None:
+        if self._descriptor is None:
+            return
+        try:
+            if self._rest:
+                self._rest = self._rest[os.write(self._descriptor, self._rest[:_CHUNK_BYTES]) :]
+        except BlockingIOError:
+            return
+        except BrokenPipeError:
+            self._rest = b""
+        if not self._rest:
+            self.close()
+
+
+async def run_command(
+    means: Means, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str
+) -> CommandResult:
+    """Run a command to its end, its time-out, or the cancellation of this call; nothing of it remains afterwards.
+
+    Raises SupervisorError if it cannot be executed.
+    """
+    name = f"command {Path(argv[0]).name}" if argv else "command"
+    means.records.write("intent", sync=True, act="run", unit=name, program=argv[0] if argv else "")
+    group = Group(name)
+    means.household.join(group)
+    means.commands.add(group)
+    try:
+        return await _run(means, group, tuple(argv), surroundings, timeout_ns, stdin)
+    finally:
+        # Also when cancelled: what the command started ends with it.
+        await asyncio.shield(asyncio.ensure_future(_dispose(means, group)))
+
+
+async def _dispose(means: Means, group: Group) -> None:
+    await means.household.destroy(group)
+    means.household.leave(group)
+    means.commands.discard(group)
+
+
+async def _run(
+    means: Means, group: Group, argv: tuple[str, ...], surroundings: Surroundings, timeout_ns: int, stdin: str
+) -> CommandResult:
+    began_ns = time.monotonic_ns()
+    ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    stdin_out, stdin_in = os.pipe()
+    out_out, out_in = os.pipe()
+    err_out, err_in = os.pipe()
+
+    def end(status: int) -> None:
+        if not ended.done():
+            ended.set_result(status)
+
+    feed = _Feed(stdin_in, stdin)
+    captures = (_Capture(out_out), _Capture(err_out))
+    try:
+        try:
+            program = Program(
+                name=group.name, argv=argv, surroundings=surroundings, streams=(stdin_out, out_in, err_in)
+            )
+            launched = means.launch(program, group, end)
+        finally:
+            for descriptor in (stdin_out, out_in, err_in):
+                os.close(descriptor)
+        await executed(launched, program)
+        done, _ = await asyncio.wait({ended}, timeout=timeout_ns / NS_PER_S)
+        took_ns = time.monotonic_ns() - began_ns
+        # Whatever it left running holds the pipes open: its end is theirs.
+        await means.household.destroy(group)
+        async with asyncio.timeout(_DRAIN_S):
+            exit_status = await ended
+        await _drain(captures)
+        return CommandResult(
+            exit_status=exit_status,
+            stdout=captures[0].text,
+            stderr=captures[1].text,
+            took_ns=took_ns,
+            timed_out=not done,
+        )
+    finally:
+        feed.close()
+        for capture in captures:
+            capture.close()
+
+
+async def _drain(captures: Sequence[_Capture]) -> None:
+    """Read the pipes to their end; one that a process outside our reach holds open is given up."""
+    waits = [asyncio.ensure_future(capture.complete.wait()) for capture in captures]
+    _, pending = await asyncio.wait(waits, timeout=_DRAIN_S)
+    for wait in pending:
+        wait.cancel()

@@ -1,0 +1,156 @@
+"""From a stack as declared to what will be started: services in the order of their dependencies, made concrete."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..core.errors import NotExercised, Problem, UsageError
+from ..core.plan import CheckPlan, NamedCheck
+from ..core.quantities import NS_PER_S, Quantity
+from ..core.stack import Blueprint, ServicePlan, StackPlan
+from ..core.templates import TemplateError
+from ..core.vocabulary import ServiceKind, load
+from .ground import LocalGround, Site
+from .rendering import settle
+
+START_WITHIN_NS = 60 * NS_PER_S
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Part:
+    """A service that will be started: one of the stack file's, or a companion of one. `after` names parts."""
+
+    blueprint: Blueprint
+    after: tuple[str, ...]
+    ready: CheckPlan | None
+    roles: Mapping[str, CheckPlan]
+    steady: tuple[NamedCheck, ...]
+    start_within_ns: int
+
+    @property
+    def name(self) -> str:
+        """The service's name."""
+        return self.blueprint.service
+
+
+def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Mapping[str, Part]:
+    """All parts by name, each after those it depends on.
+
+    Raises UsageError for a declaration that cannot be met, NotExercised for a kind whose software is not installed.
+    """
+    made: dict[str, Sequence[Blueprint]] = {}
+    for service in in_order(stack):
+        blueprints = _expand_service(stack.services[service], kinds, site)
+        made[service] = blueprints
+        for blueprint in blueprints:
+            site.exports[blueprint.service] = blueprint.exports
+            for secret in blueprint.secrets:
+                site.on_secret(secret)
+    parts: dict[str, Part] = {}
+    for service, blueprints in made.items():
+        for blueprint in blueprints:
+            if blueprint.service in parts:
+                raise UsageError.simple(
+                    f"two services are called {blueprint.service}: {service} brings one of that name along"
+                )
+            parts[blueprint.service] = _part(stack.services[service], blueprint, made)
+    return parts
+
+
+def in_order(stack: StackPlan) -> Sequence[str]:
+    """Names of the services, each after those in its `after`. Raises UsageError naming a circle or an unknown service."""
+    done: dict[str, None] = {}
+    path: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in done:
+            return
+        if name in path:
+            circle = " -> ".join([*path[path.index(name) :], name])
+            raise UsageError(
+                Problem(message=f"services wait for each other: {circle}", position=stack.services[name].position)
+            )
+        path.append(name)
+        for other in stack.services[name].after:
+            known = _planned(other, stack, kind_suffixes=True)
+            if known is None:
+                raise UsageError(
+                    Problem(
+                        message=f"service {name} is to start after {other}, which is no service of this stack",
+                        position=stack.services[name].position,
+                        hint=f"services: {', '.join(stack.services)}",
+                    )
+                )
+            visit(known)
+        path.pop()
+        done[name] = None
+
+    for name in stack.services:
+        visit(name)
+    return list(done)
+
+
+def _planned(name: str, stack: StackPlan, *, kind_suffixes: bool) -> str | None:
+    """The planned service of that name, or the one that brings it along (redis for redis-sentinel)."""
+    if name in stack.services:
+        return name
+    owners = [service for service in stack.services if kind_suffixes and name.startswith(f"{service}-")]
+    return max(owners, key=len, default=None)
+
+
+def _expand_service(plan: ServicePlan, kinds: Mapping[str, ServiceKind], site: Site) -> Sequence[Blueprint]:
+    kind = kinds.get(plan.kind)
+    if kind is None:
+        raise UsageError(
+            Problem(
+                message=f"service {plan.name} is of unknown kind {plan.kind!r}",
+                position=plan.position,
+                hint=f"kinds: {', '.join(sorted(kinds))}",
+            )
+        )
+    ground = LocalGround(site, plan.name)
+    try:
+        expand_kind = load(kind.expand)
+        blueprints: Sequence[Blueprint] = expand_kind(plan, settle(plan.arguments, ground), ground)
+    except TemplateError as error:
+        raise UsageError(Problem(message=f"service {plan.name}: {error}", position=plan.position)) from error
+    except ImportError as error:
+        extra = f": pip install 'seatrial[{kind.extra}]'" if kind.extra else ""
+        raise NotExercised(
+            f"service {plan.name} ({plan.kind}) needs {error.name}, which is not installed{extra}"
+        ) from error
+    return blueprints
+
+
+def _part(plan: ServicePlan, blueprint: Blueprint, made: Mapping[str, Sequence[Blueprint]]) -> Part:
+    main = blueprint.service == plan.name
+    after: dict[str, None] = {}
+    for other in plan.after if main else ():
+        # Whoever waits for a service waits for its companions, too: its exports may name them.
+        after.update(dict.fromkeys(b.service for b in made[other]) if other in made else {other: None})
+    after.update(dict.fromkeys(blueprint.after))
+    ready = plan.ready if main and plan.ready is not None else blueprint.ready
+    within = plan.arguments.get("start-within")
+    start_within_ns = START_WITHIN_NS
+    if isinstance(within, Quantity):
+        start_within_ns = round(within.value)
+    elif ready is not None and ready.within_ns is not None:
+        start_within_ns = ready.within_ns
+    return Part(
+        blueprint=blueprint,
+        after=tuple(after),
+        ready=ready,
+        roles={**blueprint.roles, **(plan.roles if main else {})},
+        steady=tuple(
+            NamedCheck(id=f"{blueprint.service}/steady-{number}", title=describe(check), check=check)
+            for number, check in enumerate(blueprint.steady, 1)
+        ),
+        start_within_ns=start_within_ns,
+    )
+
+
+def describe(check: CheckPlan) -> str:
+    """A check in the words of the spec: ``http GET /readyz expect status == 200``."""
+    text = f"{check.call.verb} {check.call.what}".strip()
+    return f"{text} expect {check.expect.source}" if check.expect is not None else text

@@ -1,0 +1,172 @@
+"""Ports that are a trial's alone.
+
+A port is free when nothing listens on it and no other trial holds its lock file. Lock files live in a directory of this
+user's and name the process that holds them (boot id, pid, start time), so that what a killed process left behind is
+recognised and taken over. Ports come from outside the kernel's ephemeral range, where an outgoing connection of any
+program could take one while its service is down.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import random
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from ..core import procfs
+from ..core.errors import PlatformError
+from ..core.processes import ProcessId
+
+LOOPBACK = "127.0.0.1"
+_LOWEST = 15_000
+_HIGHEST = 65_535
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_EPHEMERAL_DEFAULT = (32_768, 60_999)
+
+
+class Ports:
+    """The ports of one platform: allocated, held by lock files, released together.
+
+    `owner` is the process whose life the locks last for (this process by default).
+    """
+
+    def __init__(self, directory: Path | None = None, owner: ProcessId | None = None) -> None:
+        self._directory = directory or runtime_directory() / "ports"
+        self._owner = owner
+        self._held: dict[int, Path] = {}
+
+    @property
+    def held(self) -> tuple[int, ...]:
+        """Ports that this object holds."""
+        return tuple(self._held)
+
+    def allocate(self) -> int:
+        """A free port, held from now on. Raises PlatformError if there is none."""
+        candidates = candidate_ports()
+        # A random start keeps trials that begin together from trying the same ports one after another.
+        offset = random.randrange(len(candidates))  # noqa: S311 - nothing depends on its being unpredictable
+        for port in candidates[offset:] + candidates[:offset]:
+            if port not in self._held and is_free(port) and self._lock(port) is None:
+                return port
+        raise PlatformError(f"no free port among {candidates[0]} to {candidates[-1]} on {LOOPBACK}")
+
+    def take(self, port: int, purpose: str) -> int:
+        """Hold a port that was chosen by somebody. Raises PlatformError naming who has it, as far as that is visible."""
+        if port in self._held:
+            return port
+        if not is_free(port):
+            raise PlatformError(
+                f"{purpose} wants port {port}, which is in use by {listener(port) or 'a process that is not visible'}"
+            )
+        holder = self._lock(port)
+        if holder is not None:
+            raise PlatformError(
+                f"{purpose} wants port {port}, which another stack holds ({_describe(holder.pid)}); "
+                "end that one, or write `auto` instead of the number"
+            )
+        return port
+
+    def release(self) -> None:
+        """Give all ports back."""
+        for path in self._held.values():
+            path.unlink(missing_ok=True)
+        self._held.clear()
+
+    def _lock(self, port: int) -> ProcessId | None:
+        """Hold a port's lock; the living holder instead if there is one."""
+        path = self._directory / str(port)
+        with self._alone():
+            holder = _holder(path)
+            if holder is not None and procfs.is_alive(holder):
+                return holder
+            path.unlink(missing_ok=True)
+            owner = self._owner or procfs.identify(os.getpid())
+            if owner is None:
+                raise PlatformError("/proc does not show this process: its pid namespace is another one's")
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                json.dump(asdict(owner), file)
+        self._held[port] = path
+        return None
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time: else two that find the same stale lock could each remove the other's new one."""
+        self._directory.mkdir(mode=0o700, exist_ok=True)
+        descriptor = os.open(self._directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def runtime_directory() -> Path:
+    """A directory for this user's sockets and locks, made if it is not there (0700).
+
+    Raises PlatformError if somebody else owns the place or may write to it.
+    """
+    user = os.getuid()
+    run = Path(f"/run/user/{user}")
+    usable = run.is_dir() and os.access(run, os.W_OK | os.X_OK)
+    directory = run / "seatrial" if usable else Path(tempfile.gettempdir()) / f"seatrial-{user}"
+    directory.mkdir(mode=0o700, exist_ok=True)
+    status = directory.lstat()
+    if directory.is_symlink() or status.st_uid != user or status.st_mode & 0o022:
+        raise PlatformError(f"{directory} is not a directory of this user's alone: remove it, or set TMPDIR")
+    return directory
+
+
+def candidate_ports() -> list[int]:
+    """Ports that may be allocated: outside the ephemeral range, below it first; all there are if it covers everything."""
+    try:
+        low, high = (int(word) for word in _EPHEMERAL.read_text("ascii").split())
+    except (OSError, ValueError):
+        low, high = _EPHEMERAL_DEFAULT
+    below, above = range(_LOWEST, low), range(max(high + 1, _LOWEST), _HIGHEST + 1)
+    outside = below if len(below) >= 1000 else above
+    return list(outside if len(outside) >= 1000 else range(_LOWEST, _HIGHEST + 1))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen on the port of the loopback interface now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as attempt:
+        # As servers do: connections that linger (TIME_WAIT) do not count, listeners do.
+        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            attempt.bind((LOOPBACK, port))
+        except OSError as error:
+            if error.errno in (errno.EADDRINUSE, errno.EACCES):
+                return False
+            raise
+    return True
+
+
+def listener(port: int) -> str | None:
+    """Who listens on a port, as far as this user may see: ``redis-server (pid 123)``."""
+    inodes = procfs.listeners().get(port, frozenset())
+    if not inodes:
+        return None
+    for pid in procfs.pids():
+        if inodes & procfs.socket_inodes(pid):
+            return _describe(pid)
+    return None
+
+
+def _describe(pid: int) -> str:
+    stat = procfs.read_stat(pid)
+    return f"{stat.name} (pid {pid})" if stat else f"pid {pid}"
+
+
+def _holder(path: Path) -> ProcessId | None:
+    try:
+        return ProcessId(**json.loads(path.read_text("ascii")))
+    except (OSError, ValueError, TypeError):
+        return None
