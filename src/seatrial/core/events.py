@@ -12,7 +12,6 @@ import types
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -259,6 +258,9 @@ class Entry:
     event: Event
 
 
+_HINTS: dict[type[Any], dict[str, Any]] = {}  # looking them up is slow, and there are a handful
+
+
 def plain(value: object) -> Any:
     """Anything that events hold, as JSON types; intervals and quantities with their text."""
     if value is None or isinstance(value, bool | int | str):
@@ -307,9 +309,10 @@ def read_journal(directory: Path) -> Iterator[Entry]:
                 yield entry
 
 
-@cache  # a handful of classes
-def _hints(kind: Any) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _hints(kind: type[Any]) -> dict[str, Any]:
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
 
 
 def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .errors import Position
-from .expressions import Expression
+from .expressions import Expression, Type
 from .stack import StackPlan, Target
-from .verdicts import Severity
+from .verdicts import Severity, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,3 +222,32 @@ class Plan:
     scenarios: tuple[ScenarioPlan, ...] = ()
     expect: tuple[Expectation, ...] = ()
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RedEvidence:
+    """What a finding must turn into, and what its evidence must say."""
+
+    evidence: str
+    verdict: Verdict = Verdict.FAIL
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variant:
+    """An overlay that makes the system wrong in one way, with the findings that must notice."""
+
+    name: str
+    title: str
+    why: str
+    file: Path
+    red: Mapping[str, RedEvidence]
+    only: tuple[str, ...] = ()
+
+
+STACK_METRICS: Mapping[str, Type] = {
+    "up": Type.DURATION,
+    "ordered": Type.BOOL,
+    "services": Type.NUMBER,
+    "instances": Type.NUMBER,
+    "restarts": Type.NUMBER,
+}

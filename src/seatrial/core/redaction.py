@@ -24,8 +24,23 @@ _KEY_END = re.compile(rf"{_WORDS}\Z", re.IGNORECASE)
 _PATH = re.compile(r"[^\s=]+\Z")
 
 # Anything below is looked for only where one of these occurs.
-_HINT = re.compile(r"://|pass|pwd|secret|token|api.?key|authorization|cookie|bearer", re.IGNORECASE)
-_URL = re.compile(r"([a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:)(?!\$\{secret:)[^\s/?#\"'<>]+@", re.IGNORECASE)
+_HINTS = (
+    "://",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "api-key",
+    "api_key",
+    "apikey",
+    "authorization",
+    "cookie",
+    "bearer",
+    "basic",
+)
+_HINT = re.compile("|".join(_HINTS), re.IGNORECASE)
+_LONG = 300  # characters from which on a plain search per word is faster than one pattern for all
+_URL = re.compile(r"(://[^\s/:@\"'<>]*:)(?!\$\{secret:)[^\s/?#\"'<>]+@")
 _PAIR = re.compile(
     rf"({_WORDS}(?:\s*=(?!=)\s*|\s+is\s+(?=\")|\\?[\"']\s*[:=]\s*))(?!\$\{{secret:|\{{\{{)"
     r"(?:\\\"(?:(?!\\\").)*|\"(?:[^\"\\]|\\.)*|'(?:[^'\\]|\\.)*|[^\s&;,\"'{}\[\]\\]+)",
@@ -66,9 +81,9 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """The text without secrets."""
-        if self._pattern is not None:
+        if self._pattern is not None and (len(text) < _LONG or any(f in text for f in self._forms)):
             text = self._pattern.sub(STRUCK, text)
-        if _HINT.search(text) is None:
+        if not _suspicious(text):
             return text
         if "://" in text:
             text = _URL.sub(rf"\1{STRUCK}@", text)
@@ -128,6 +143,13 @@ class Redactor:
         if self._forms:
             # Longest first: a secret that begins with another one is struck out whole.
             self._pattern = re.compile("|".join(map(re.escape, sorted(self._forms, key=lambda f: (-len(f), f)))))
+
+
+def _suspicious(text: str) -> bool:
+    if len(text) < _LONG:
+        return _HINT.search(text) is not None
+    folded = text.casefold()
+    return any(h in folded for h in _HINTS)
 
 
 def _is_reference(value: str | bytes) -> bool:

@@ -12,7 +12,7 @@ from .plan import WorkloadPlan
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenderedRequest:
-    """A workload's request, all filled in but the operation's own placeholders. `urls`: scheme://host:port of each way in."""
+    """A workload's request, all filled in but the operation's own places. `urls`: scheme://host:port of each way in."""
 
     urls: tuple[str, ...]
     method: str

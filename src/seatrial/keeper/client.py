@@ -15,10 +15,12 @@ from types import TracebackType
 from typing import Any, Self
 from weakref import WeakSet
 
+from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import CommandResult, ProcessId, Residue, Surroundings, UnitOrder, UnitStatus
 from seatrial.core.quantities import NS_PER_S, format_duration
 
+from .household import wait_until
 from .records import process_in, read_records
 from .wire import (
     HEARTBEAT_LIMIT_NS,
@@ -36,6 +38,7 @@ from .wire import (
 
 KEEPER_LOG = "keeper.log"
 _BEGIN_S = 15.0
+_GONE_NS = 2 * NS_PER_S
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
 
@@ -215,6 +218,7 @@ class KeeperClient:
         """End everything, and the keeper with it. `force` waits for nobody; a second call with it hastens the first."""
         residue = read_residue(await self._ask("end", {"keep_directories": keep_directories, "force": force}))
         self.over = True
+        await wait_until(lambda: not procfs.is_alive(self.keeper), time.monotonic_ns() + _GONE_NS)
         return residue
 
     async def keep(self) -> None:

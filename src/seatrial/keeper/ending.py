@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 import time
-import traceback
 from collections.abc import Awaitable, Iterable, Sequence
 from itertools import groupby
 
@@ -15,7 +13,7 @@ from seatrial.core.quantities import NS_PER_S
 
 from .household import Group, wait_until
 from .means import Means
-from .records import residue_fields
+from .records import complain, residue_fields
 from .signals import describe, send
 from .units import Unit
 
@@ -36,6 +34,7 @@ async def end_everything(
     Instances of one service (``postgres#1``, ``postgres#2``) that were started next to each other end together.
     """
     means.closing = True
+    means.records.relax()
     means.records.write("intent", sync=True, act="end", why=why)
     household = means.household
     household.look()
@@ -77,4 +76,4 @@ async def _all(works: Iterable[Awaitable[None]]) -> None:
     """Do all, whatever becomes of some: what they leave behind is found by looking."""
     for outcome in await asyncio.gather(*works, return_exceptions=True):
         if isinstance(outcome, BaseException):
-            traceback.print_exception(outcome, file=sys.stderr)
+            complain(outcome)

@@ -18,7 +18,7 @@ from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId
 from seatrial.core.quantities import NS_PER_S
 
-from .records import Records
+from .records import Records, complain
 from .signals import POLL_S, describe, freezing, living, running_ones, send
 
 STRAYS = "strays"
@@ -133,7 +133,12 @@ class Household:
         for _ in freezing(group.roots, found, spared=group.guardian):
             await asyncio.sleep(POLL_S)
         for process in found.values():
-            self.add(group, process, "descendant")
+            try:
+                self.add(group, process, "descendant")
+            except SupervisorError as error:
+                # What is stopped must now be killed or let go, recorded or not.
+                complain(error)
+                group.members[process.pid] = process
         return list(found.values())
 
     def _look_at(self, group: Group) -> None:

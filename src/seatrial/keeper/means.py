@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-import traceback
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 
@@ -17,7 +15,7 @@ from seatrial.core.processes import ProcessId, UnitStatus
 from .claims import Claims
 from .household import Group, Household
 from .launching import Launched, Program, launch
-from .records import Records
+from .records import Records, complain
 
 
 class Means:
@@ -90,4 +88,4 @@ class Means:
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            traceback.print_exception(error, file=sys.stderr)
+            complain(error)

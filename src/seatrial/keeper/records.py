@@ -18,8 +18,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 import time
+import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,7 +53,12 @@ class Records:
             raise RecordsLockedError(
                 f"{path} is being written by another process: the trial has a live keeper"
             ) from error
+        self._relaxed = False
         self._end_torn_line()
+
+    def relax(self) -> None:
+        """From now on a record that cannot be written (a full disk) is no error: what is broken must still be healed."""
+        self._relaxed = True
 
     def write(self, event: str, *, sync: bool = False, **fields: object) -> None:
         """Append one record; with `sync` it is on disk when this returns. Raises SupervisorError if it could not be."""
@@ -71,7 +79,10 @@ class Records:
             if sync:
                 os.fdatasync(self._descriptor)
         except OSError as error:
-            raise SupervisorError(f"cannot write {RECORDS_FILE}: {error.strerror}") from error
+            problem = f"cannot write {RECORDS_FILE}: {error.strerror}"
+            if not self._relaxed:
+                raise SupervisorError(problem) from error
+            complain(problem)
 
     def process(self, process: ProcessId, *, unit: str, part: str, parent: int | None = None) -> None:
         """Record that a process is the trial's."""
@@ -89,8 +100,16 @@ class Records:
             os.write(self._descriptor, b"\n")
 
 
+def complain(problem: str | BaseException) -> None:
+    """Write to the keeper's log, if that is possible."""
+    text = problem if isinstance(problem, str) else "".join(traceback.format_exception(problem))
+    with suppress(OSError):
+        sys.stderr.write(f"{text.rstrip()}\n")
+        sys.stderr.flush()
+
+
 def read_records(directory: Path) -> Iterator[Mapping[str, object]]:
-    """The records of a trial in order; torn lines are left out. None if there is no such file."""
+    """The records of a trial in order; torn lines are left out, and an absent file has none."""
     try:
         raw = (directory / RECORDS_FILE).read_bytes()
     except FileNotFoundError:

@@ -7,9 +7,7 @@ import os
 import signal
 import socket
 import struct
-import sys
 import time
-import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from .commands import run_command
 from .ending import end_everything
 from .household import Group, wait_until
 from .means import Means
-from .records import Records, as_fields, residue_fields
+from .records import Records, as_fields, complain, residue_fields
 from .units import Unit
 from .wire import (
     LINE_BYTES,
@@ -137,7 +135,6 @@ class Keeper:
         for task in background[1:]:
             task.cancel()
         await self._hang_up()
-        self._socket_path.unlink(missing_ok=True)
 
     # -- peers
 
@@ -155,8 +152,8 @@ class Keeper:
             while line := await peer.reader.readline():
                 peer.heard_ns = time.monotonic_ns()
                 self._take(peer, decode(line))
-        except (OSError, ValueError) as error:
-            why = f"the owner's connection broke ({error})"
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            why = f"the owner's connection broke ({error!r})"
         finally:
             self._lose(peer, why)
 
@@ -188,7 +185,7 @@ class Keeper:
         except (KeyError, TypeError, ValueError) as error:
             answer = {"error": f"malformed request {name!r}: {error!r}"}
         except Exception as error:  # noqa: BLE001 - one request must not end the owner of everything
-            traceback.print_exc(file=sys.stderr)
+            complain(error)
             answer = {"error": f"the keeper failed at {name!r}: {error!r}"}
         peer.send({"id": number, **answer})
 
@@ -204,6 +201,7 @@ class Keeper:
         if self._ending is not None:
             return
         if peer.owner and not self._kept:
+            self._records.relax()
             self._records.write("lease", lost=why)
             self._finish(why)
             return
@@ -265,8 +263,8 @@ class Keeper:
             if pid != last_pid or began_s - last_s > _FORCED_LOOK_S:
                 try:
                     self._means.household.look()
-                except (OSError, SupervisorError):
-                    traceback.print_exc(file=sys.stderr)
+                except (OSError, SupervisorError) as error:
+                    complain(error)
                 last_pid, last_s = pid, began_s
             await asyncio.sleep(max(_LOOK_S, (time.monotonic() - began_s) * _LOOK_SHARE))
 
@@ -336,6 +334,8 @@ class Keeper:
     async def _adopt(self, _peer: Peer, arguments: Message) -> None:
         pid, purpose = int(arguments["pid"]), str(arguments["purpose"])
         process = self._adoptable(pid)
+        if process in self._means.household.everyone():
+            return
         self._records.write("intent", sync=True, act="adopt", unit=purpose)
         group = self._adopted[pid] = Group(purpose)
         self._means.household.join(group)
@@ -381,6 +381,7 @@ class Keeper:
                 keep_directories=keep_directories,
             )
         finally:
+            self._socket_path.unlink(missing_ok=True)  # before the answer: nobody is to find it afterwards
             self._finished.set()
 
 

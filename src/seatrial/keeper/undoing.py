@@ -71,6 +71,7 @@ def undo(directory: Path, *, force: bool = False) -> UndoReport:
         return UndoReport(directory=directory)
     by_keeper = _settle_with_keeper(directory, force)
     records = _lock(directory)
+    records.relax()
     try:
         report = _undo(directory, records, by_keeper)
     finally:

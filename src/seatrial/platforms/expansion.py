@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import NotExercised, Problem, UsageError
@@ -55,6 +55,10 @@ def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Ma
                     f"two services are called {blueprint.service}: {service} brings one of that name along"
                 )
             parts[blueprint.service] = _part(stack.services[service], blueprint, made)
+    for service in made:
+        for other in parts[service].after:
+            if other not in parts:
+                raise _no_service(stack.services[service], other, parts)
     return parts
 
 
@@ -73,15 +77,9 @@ def in_order(stack: StackPlan) -> Sequence[str]:
             )
         path.append(name)
         for other in stack.services[name].after:
-            known = _planned(other, stack, kind_suffixes=True)
+            known = _planned(other, stack)
             if known is None:
-                raise UsageError(
-                    Problem(
-                        message=f"service {name} is to start after {other}, which is no service of this stack",
-                        position=stack.services[name].position,
-                        hint=f"services: {', '.join(stack.services)}",
-                    )
-                )
+                raise _no_service(stack.services[name], other, stack.services)
             visit(known)
         path.pop()
         done[name] = None
@@ -91,11 +89,21 @@ def in_order(stack: StackPlan) -> Sequence[str]:
     return list(done)
 
 
-def _planned(name: str, stack: StackPlan, *, kind_suffixes: bool) -> str | None:
+def _no_service(plan: ServicePlan, other: str, known: Iterable[str]) -> UsageError:
+    return UsageError(
+        Problem(
+            message=f"service {plan.name} is to start after {other}, which is no service of this stack",
+            position=plan.position,
+            hint=f"services: {', '.join(known)}",
+        )
+    )
+
+
+def _planned(name: str, stack: StackPlan) -> str | None:
     """The planned service of that name, or the one that brings it along (redis for redis-sentinel)."""
     if name in stack.services:
         return name
-    owners = [service for service in stack.services if kind_suffixes and name.startswith(f"{service}-")]
+    owners = [service for service in stack.services if name.startswith(f"{service}-")]
     return max(owners, key=len, default=None)
 
 

@@ -58,6 +58,7 @@ class Site:
         self.given_ports = dict(content["ports"])
         self.given_secrets = dict(content["secrets"])
         self.names_resolve = bool(content["names_resolve"])
+        self.ports.adopt(self.given_ports.values())
         for value in self.given_secrets.values():
             self.on_secret(value)
 

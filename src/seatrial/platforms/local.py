@@ -64,6 +64,7 @@ class LocalPlatform:
         self._copies: dict[str, Copy] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self._feeds = Feeds()
+        self._residue: Residue | None = None
 
     @property
     def name(self) -> str:
@@ -83,11 +84,14 @@ class LocalPlatform:
         Raises PlatformError naming what did not and why, UsageError and NotExercised for what cannot be started at all.
         What was started goes on running after a failure, to be looked at, until `down`.
         """
-        await self._supervisor.claim(directories=[self._data])
-        self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._site.names_resolve = await self._names_resolve()
-        self._muster(expand(self._stack, self._kinds, self._site))
-        await self._supervisor.claim(ports=self._ports.held)
+        try:
+            await self._supervisor.claim(directories=[self._data])
+            self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._site.names_resolve = await self._names_resolve()
+            self._muster(expand(self._stack, self._kinds, self._site))
+            await self._supervisor.claim(ports=self._ports.held)
+        except SupervisorError as error:
+            raise PlatformError(f"the stack could not be started: {error}") from error
         self._site.save()
         self._watch()
         await self._starter(progress).start(self._begin)
@@ -119,16 +123,19 @@ class LocalPlatform:
         return self._feeds.listen()
 
     async def down(self) -> Residue:
-        """End everything and give the ports back; what is left. Also after a failed `up`."""
+        """End everything and give the ports back; what is left. Also after a failed `up`; a second call changes nothing."""
+        if self._residue is not None:
+            return self._residue
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         try:
-            return await self._supervisor.end()
+            self._residue = await self._supervisor.end()
         finally:
             self._ports.release()
             self._feeds.close()
+        return self._residue
 
     # -- acts on instances; all raise SupervisorError when the supervisor cannot do it
 

@@ -15,7 +15,7 @@ import os
 import random
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -72,6 +72,13 @@ class Ports:
                 "end that one, or write `auto` instead of the number"
             )
         return port
+
+    def adopt(self, ports: Iterable[int]) -> None:
+        """Hold from now on those of the ports whose locks the owner has: it outlived whoever took them."""
+        for port in ports:
+            path = self._directory / str(port)
+            if self._owner is not None and _holder(path) == self._owner:
+                self._held[port] = path
 
     def release(self) -> None:
         """Give all ports back."""

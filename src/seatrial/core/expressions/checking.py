@@ -281,7 +281,11 @@ class _Checker:
         elif left.kind is Kind.TEXT and isinstance(b, Literal):
             self.note(b, f"{first} is text and {second} is {right}", f'write "{second}"')
         elif left.kind is Kind.LIST:
-            self.note(node, f"{first} is {left} and {second} is {right}", f"write {second} in {first}, all({first} {node.operator} {second}), or len({first})")
+            self.note(
+                node,
+                f"{first} is {left} and {second} is {right}",
+                f"write {second} in {first}, all({first} {node.operator} {second}), or len({first})",
+            )
         else:
             hint = f"write {first}, or not {first}" if left.kind is Kind.BOOL else ""
             place = b if isinstance(b, Literal) else node

@@ -1,0 +1,1 @@
+"""Composition: what the commands, the fixtures and programs call."""

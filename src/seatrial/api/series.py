@@ -1,0 +1,21 @@
+"""Curves of all workloads of a trial, from their records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..arrivals.records import read
+from ..checkers.series import series
+from ..reports.model import TrialModel
+
+
+def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
+    """Workload to curves; one whose records cannot be read has none."""
+    found = {}
+    for view in model.workloads.values():
+        try:
+            found[view.name] = series(read(directory / view.file), model.began_ns, model.last_ns)
+        except (OSError, ValueError):
+            continue
+    return found

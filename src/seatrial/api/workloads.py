@@ -1,0 +1,142 @@
+"""Workloads for the engine: worker processes, and the checkers that judge their records."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..arrivals.records import OK, UNKNOWN, read
+from ..arrivals.schedules import highest_rate
+from ..checkers.figures import figures
+from ..checkers.history import History
+from ..checkers.models import SetJudgement, judge_counter, judge_set, sentences
+from ..core.expressions import Missing
+from ..core.plan import WorkloadPlan
+from ..core.quantities import Quantity
+from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..workloads.process import WorkloadProcess
+
+_SECOND = 1_000_000_000
+
+
+class Maker:
+    """core.workloads.WorkloadMaker."""
+
+    async def start(
+        self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str
+    ) -> RunningWorkload:
+        """Start the worker of a workload."""
+        schedule = describe_schedule(plan.arrivals)
+        config = {
+            "name": plan.name,
+            "file": str(directory / f"{plan.name}.ops"),
+            "urls": list(request.urls),
+            "method": request.method,
+            "path": request.path,
+            "headers": dict(request.headers),
+            "json": request.json,
+            "body": request.body,
+            "verify": plan.call.arguments.get("verify", True) is not False,
+            "schedule": schedule,
+            "seed": zlib.crc32(prefix.encode()),
+            "timeout_ns": plan.timeout_ns,
+            "in_flight": plan.in_flight,
+            "retries": plan.retries,
+            "resend": plan.resend,
+            "accept": list(plan.accept),
+            "prefix": prefix,
+        }
+        return RunningWorkload(plan, await WorkloadProcess.start(config), prefix, highest_rate(schedule))
+
+
+def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan's arrivals as arrivals.schedules takes them: plain numbers."""
+    (kind, value), *_ = arrivals.items()
+    if kind == "ramp":
+        return {"ramp": {"from": value["from"].value, "to": value["to"].value, "over_ns": int(value["over"].value)}}
+    if kind == "steps":
+        return {"steps": [[s["rate"].value, int(s["for"].value)] for s in value]}
+    return {kind: value.value if isinstance(value, Quantity) else float(value)}
+
+
+class RunningWorkload:
+    """core.workloads.Workload. What is lost is reported once: to the first scenario that reads it back, and to the trial."""
+
+    def __init__(self, plan: WorkloadPlan, process: WorkloadProcess, prefix: str, rate: float) -> None:
+        self._plan = plan
+        self._process = process
+        self._prefix = prefix
+        self._rate = rate
+        self._reported: dict[str, set[Any]] = {"lost": set(), "doubled": set(), "phantom": set()}
+
+    @property
+    def pid(self) -> int:
+        """Of the worker."""
+        return self._process.pid
+
+    @property
+    def file(self) -> Path:
+        """The records."""
+        return self._process.file
+
+    def live(self) -> LiveFigures:
+        """Where it stands."""
+        records = read(self.file)
+        status = records["status"]
+        last = int(records["intended"][-1]) if len(records) else 0
+        recent = int(((status == OK) & (records["done"] > last - _SECOND)).sum())
+        ok, unknown = int((status == OK).sum()), int(((status == UNKNOWN) & (records["done"] > 0)).sum())
+        failed = int((status > OK).sum())
+        return LiveFigures(sent=len(records), ok=ok, failed=failed, unknown=unknown, rate=float(recent))
+
+    def figures(
+        self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None
+    ) -> Figures:
+        """Judge a window; models look at all operations so far."""
+        records = read(self.file)
+        patience = self._plan.timeout_ns + _SECOND
+        history = History.of(records, window, self._rate, patience)
+        metrics, detail = figures(history, faults)
+        whole = window.from_ns <= self._process.started_ns
+        counterexamples: tuple[str, ...] = ()
+        if self._plan.model == "set":
+            more, evidence, counterexamples = self._set(records, final, whole)
+        elif self._plan.model == "counter":
+            more, evidence, counterexamples = self._counter(records, initial, final)
+        else:
+            more, evidence = {}, {}
+        return Figures(metrics={**metrics, **more}, detail={**detail, **evidence}, counterexamples=counterexamples)
+
+    def _set(
+        self, records: Any, final: ReadBackValue | None, whole: bool
+    ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
+        value = final.value if final is not None else None
+        if final is None or not isinstance(value, list):
+            why = Missing(f"the keys could not be read back: {final.error if final and final.error else 'no list'}")
+            return dict.fromkeys(("lost", "doubled", "phantom", "recovered"), why), {}, ()
+        judged: SetJudgement = judge_set(records, value, self._prefix, final.began_ns)
+        found = {"lost": judged.lost, "doubled": judged.doubled, "phantom": judged.phantom}
+        new = {k: [x for x in v if whole or x not in self._reported[k]] for k, v in found.items()}
+        for kind, items in found.items():
+            self._reported[kind] |= set(items)
+        counts = {k: len(v) for k, v in new.items()}
+        evidence = {"acknowledged": judged.acknowledged, **{k: judged.evidence[k] for k, v in new.items() if v}}
+        return {**counts, "recovered": len(judged.recovered)}, evidence, sentences(judged, new)
+
+    def _counter(
+        self, records: Any, initial: ReadBackValue | None, final: ReadBackValue | None
+    ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
+        first, last = (r.value if r is not None else None for r in (initial, final))
+        if final is None or not isinstance(first, int | float) or not isinstance(last, int | float):
+            return {"drift": Missing("the value could not be read back")}, {}, ()
+        amount = self._plan.model_arguments.get("amount", 1)
+        drift, text = judge_counter(
+            records, first, last, float(amount) if isinstance(amount, int | float) else 1.0, final.began_ns
+        )
+        return {"drift": drift}, {"counter": text}, (text,) if drift.low != 0 else ()
+
+    async def stop(self) -> Sealed:
+        """End the worker and seal."""
+        return await self._process.stop()

@@ -1,0 +1,115 @@
+"""Arrival schedules: when each operation is due, in ns since the start, precomputed in chunks with NumPy.
+
+The schedule is open: it never asks how the system does. A slow answer delays no later arrival, so the wait is seen
+(Schroeder et al., "Open versus closed: a cautionary tale", NSDI 2006).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Times = NDArray[np.int64]
+CHUNK_NS = 10_000_000_000
+_S = 1e9
+
+
+def constant(rate: float) -> Iterator[Times]:
+    """Evenly spaced, without an end. `rate` per second, more than 0."""
+    if rate <= 0:
+        raise ValueError("a constant rate is more than 0/s")
+    per_chunk = max(1, round(rate * CHUNK_NS / _S))
+    first = 0
+    while True:
+        numbers = np.arange(first, first + per_chunk, dtype=np.float64)
+        yield np.rint(numbers * (_S / rate)).astype(np.int64)
+        first += per_chunk
+
+
+def poisson(rate: float, seed: int) -> Iterator[Times]:
+    """Exponential gaps with mean 1/rate, without an end; the same seed gives the same arrivals."""
+    if rate <= 0:
+        raise ValueError("a Poisson rate is more than 0/s")
+    random = np.random.default_rng(seed)
+    per_chunk = max(16, round(rate * CHUNK_NS / _S))
+    last = 0.0
+    while True:
+        times = last + np.cumsum(random.exponential(_S / rate, per_chunk))
+        last = float(times[-1])
+        yield np.rint(times).astype(np.int64)
+
+
+def ramp(start: float, end: float, over_ns: int) -> Iterator[Times]:
+    """From one rate to another over a time, then constant at the last rate (for good; nothing if that is 0).
+
+    The n-th arrival is where the integral of the rate reaches n: start*t + (end-start)*t^2/(2*over) = n.
+    """
+    if over_ns <= 0 or start < 0 or end < 0:
+        raise ValueError("a ramp has rates from 0/s and takes more than 0s")
+    seconds = over_ns / _S
+    total = (start + end) / 2 * seconds
+    numbers = np.arange(int(np.floor(total)) + 1, dtype=np.float64)
+    numbers = numbers[numbers < total]
+    yield np.rint(_inverse(numbers, start, end, seconds) * _S).astype(np.int64)
+    yield from _then(end, over_ns)
+
+
+def steps(parts: Sequence[tuple[float, int]]) -> Iterator[Times]:
+    """Rates (per second), each for a time (ns); after the last one nothing more is due."""
+    begin = 0
+    for rate, span in parts:
+        count = int(np.ceil(rate * span / _S - 1e-9))
+        times = (
+            begin + np.rint(np.arange(count, dtype=np.float64) * (_S / rate)).astype(np.int64)
+            if rate > 0
+            else np.empty(0, np.int64)
+        )
+        yield times[times < begin + span]
+        begin += span
+
+
+def _then(rate: float, begin: int) -> Iterator[Times]:
+    if rate > 0:
+        for times in constant(rate):
+            yield times + begin
+
+
+def _inverse(numbers: NDArray[np.float64], start: float, end: float, seconds: float) -> NDArray[np.float64]:
+    slope = (end - start) / seconds
+    if slope == 0:
+        return numbers / start
+    found: NDArray[np.float64] = (np.sqrt(start * start + 2 * slope * numbers) - start) / slope
+    return found
+
+
+def of(description: Mapping[str, Any], seed: int = 0) -> Iterator[Times]:
+    """The schedule of a description: {constant: rate}, {poisson: rate}, {ramp: {from, to, over_ns}}, {steps: [[rate, ns], ...]}.
+
+    Raises ValueError for any other.
+    """
+    (kind, value), *rest = description.items()
+    if rest:
+        raise ValueError(f"one schedule at a time, not {', '.join(description)}")
+    match kind:
+        case "constant":
+            return constant(float(value))
+        case "poisson":
+            return poisson(float(value), seed)
+        case "ramp":
+            return ramp(float(value["from"]), float(value["to"]), int(value["over_ns"]))
+        case "steps":
+            return steps([(float(rate), int(span)) for rate, span in value])
+    raise ValueError(f"unknown schedule {kind}")
+
+
+def highest_rate(description: Mapping[str, Any]) -> float:
+    """The highest rate of a description, per second: what resolution is stated with."""
+    (kind, value), *_ = description.items()
+    if kind == "ramp":
+        return max(float(value["from"]), float(value["to"]))
+    if kind == "steps":
+        return max((float(rate) for rate, _ in value), default=0.0)
+    return float(value)

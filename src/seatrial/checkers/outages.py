@@ -1,0 +1,170 @@
+"""Outages as clients saw them, as intervals that hold the truth.
+
+An outage is the time between two consecutive acknowledgements (by completion, d0 and d1) in which an operation was sent that
+failed or had to wait. The service stopped at S and was back at R; the truth is R - S.
+
+- S >= d0 - lag: it had answered by d0, and the answer lay at most the generator's lag unread.
+- S <= s1 + normal: the first operation that was hit, sent at s1, would have been answered by then.
+- R <= d1, and R >= d1 - normal when the operation that ended the outage was already waiting; when it was sent after the return,
+  the return lies up to one pace further back.
+
+So the interval is [(d1 - normal - x) - (s1 + normal), d1 - d0 + lag], with x = 0 or one pace. As s1 - d0 <= pace, its half-width is
+at most pace + normal + lag/2: at 100 operations a second and millisecond answers well within 10 ms + 10 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..arrivals.records import OK
+from ..core.intervals import Interval
+from ..core.quantities import Dimension
+from ..core.workloads import FaultSpan
+from .history import History, Times
+
+QUIET_NS = 1_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outage:
+    """One stretch without service. `back_ns` None: it went on when the window ended."""
+
+    last_ok_ns: int
+    hit_ns: int  # when the first operation that was hit was sent
+    back_ns: int | None
+    low_ns: float
+    high_ns: float
+    returned_low_ns: float  # earliest moment at which service can have been back
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """What a fault did to the clients, ns relative to the fault; None: not seen by the window's end, and why."""
+
+    fault: FaultSpan
+    detect: Interval | None
+    recovery: Interval | None
+    stable: Interval | None
+    last_failure: Interval
+    until_ns: int  # end of the fault window: service is back, and stable
+    reason: str = ""
+
+
+def outages(history: History) -> list[Outage]:
+    """All outages of a window, in order."""
+    records = history.records
+    if not len(records):
+        return []
+    ok = history.ok
+    order = np.argsort(ok["done"], kind="stable")
+    done: Times = ok["done"][order]
+    waited = (records["status"] != OK) | (records["done"] - records["sent"] > history.slow_ns)
+    hit = records[waited]
+    if not len(hit):
+        return []
+    moments = history.moments(hit)
+    gaps = np.searchsorted(done, moments, side="right")
+    found = []
+    for gap in np.unique(gaps):
+        first = int(moments[gaps == gap].min())
+        start = int(done[gap - 1]) if gap > 0 else history.window.from_ns
+        if gap == len(done):
+            unended = float(history.window.to_ns - start)
+            found.append(Outage(last_ok_ns=start, hit_ns=first, back_ns=None, low_ns=max(0.0, history.window.to_ns - first - history.normal_ns),
+                                high_ns=unended, returned_low_ns=float(history.window.to_ns)))  # fmt: skip
+            continue
+        back, sent = int(done[gap]), int(ok["sent"][order][gap])
+        waiting = back - sent > history.normal_ns
+        returned = back - history.normal_ns - (0.0 if waiting else history.pace_ns)
+        low = max(0.0, returned - (first + history.normal_ns))
+        high = back - start + history.lag_ns
+        found.append(
+            Outage(
+                last_ok_ns=start,
+                hit_ns=first,
+                back_ns=back,
+                low_ns=low,
+                high_ns=max(low, high),
+                returned_low_ns=returned,
+            )
+        )
+    return found
+
+
+def totals(history: History, found: Sequence[Outage]) -> tuple[Interval, Interval]:
+    """(longest, total) as durations; without an outage, at most what would not have been seen: a pace and a normal answer."""
+    if not found:
+        unseen = Interval(0.0, history.pace_ns + history.normal_ns, Dimension.DURATION)
+        return unseen, unseen
+    longest = max(found, key=lambda o: o.high_ns)
+    total = Interval(sum(o.low_ns for o in found), sum(o.high_ns for o in found), Dimension.DURATION)
+    return Interval(longest.low_ns, longest.high_ns, Dimension.DURATION), total
+
+
+def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan) -> Recovery:
+    """What the clients saw of one fault."""
+    began, seen = fault.began_ns, max(fault.began_ns, fault.witnessed_ns)
+    resolution = history.pace_ns + history.normal_ns
+    bad = np.sort(history.bad["intended"])
+    bad = bad[bad >= began - history.slow_ns]
+    last = _since(int(bad[-1]), began, seen, history.pace_ns) if len(bad) else Interval(0.0, 0.0, Dimension.DURATION)
+    mine = [o for o in found if o.back_ns is None or o.back_ns > began]
+    mine = [
+        o
+        for o in mine
+        if o.hit_ns >= began - resolution or (o.last_ok_ns <= seen and (o.back_ns is None or o.back_ns > seen))
+    ]
+    stable, stable_at, why = _stable(history, bad, began, seen)
+    if not mine:
+        nothing = Interval(0.0, resolution, Dimension.DURATION)
+        return Recovery(
+            fault=fault,
+            detect=None,
+            recovery=nothing,
+            stable=stable,
+            last_failure=last,
+            until_ns=stable_at,
+            reason="no client noticed it",
+        )
+    longest = max(mine, key=lambda o: o.high_ns)
+    first = min(mine, key=lambda o: o.hit_ns)
+    detect = _since(first.hit_ns, began, seen, history.pace_ns)
+    if longest.back_ns is None:
+        why = "service was not back when the window ended"
+        return Recovery(
+            fault=fault,
+            detect=detect,
+            recovery=None,
+            stable=None,
+            last_failure=last,
+            until_ns=history.window.to_ns,
+            reason=why,
+        )
+    recovery = Interval(
+        max(0.0, longest.returned_low_ns - seen), max(0.0, float(longest.back_ns - began)), Dimension.DURATION
+    )
+    until = max(longest.back_ns, stable_at)
+    return Recovery(
+        fault=fault, detect=detect, recovery=recovery, stable=stable, last_failure=last, until_ns=until, reason=why
+    )
+
+
+def _since(moment: int, began: int, seen: int, pace: float) -> Interval:
+    low, high = max(0.0, float(moment - seen) - pace), max(0.0, float(moment - began))
+    return Interval(min(low, high), high, Dimension.DURATION)
+
+
+def _stable(history: History, bad: Times, began: int, seen: int) -> tuple[Interval | None, int, str]:
+    """The begin of the first quiet second after the fault; where it is in time; and why there is none."""
+    if not len(bad):
+        return Interval(0.0, history.pace_ns + history.normal_ns, Dimension.DURATION), seen, ""
+    ends = np.append(bad[1:], history.window.to_ns)
+    quiet = np.flatnonzero(ends - bad >= QUIET_NS)
+    if not len(quiet):
+        return None, history.window.to_ns, "no second without a failure before the window ended"
+    at = int(bad[quiet[0]])
+    high = max(0.0, at + history.pace_ns - began)
+    return Interval(min(max(0.0, float(at - seen)), high), high, Dimension.DURATION), at + int(history.pace_ns), ""

@@ -1,0 +1,67 @@
+"""Scenarios in Python: a decorated coroutine function with its effects declared.
+
+@seatrial.scenario(id="warm-cache", covers=["R-7"], services=["web"])
+async def warm_cache(trial):
+    await trial.check("http", "GET /", at="web", expect="status == 200", within="10s")
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+ATTRIBUTE = "__seatrial_scenario__"
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declaration:
+    """What a scenario function says of itself."""
+
+    id: str
+    title: str
+    function: str
+    line: int
+    covers: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    throughout: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
+    deadline: str = "2m"
+
+
+def scenario(
+    *,
+    id: str | None = None,  # noqa: A002 - the spec's own word
+    title: str | None = None,
+    covers: Sequence[str] = (),
+    faults: Sequence[str] = (),
+    services: Sequence[str] = (),
+    needs: Sequence[str] = (),
+    throughout: Sequence[str] = (),
+    labels: Sequence[str] = (),
+    deadline: str = "2m",
+) -> Callable[[_F], _F]:
+    """Make an async function a scenario. Faults and services that are not declared are refused when it tries them."""
+
+    def mark(function: _F) -> _F:
+        name = id or function.__name__.replace("_", "-")
+        declaration = Declaration(
+            id=name,
+            title=title or (function.__doc__ or name).strip().splitlines()[0].rstrip("."),
+            function=function.__name__,
+            line=function.__code__.co_firstlineno,
+            covers=tuple(covers),
+            faults=tuple(faults),
+            services=tuple(services),
+            needs=tuple(needs),
+            throughout=tuple(throughout),
+            labels=tuple(labels),
+            deadline=deadline,
+        )
+        setattr(function, ATTRIBUTE, declaration)
+        return function
+
+    return mark

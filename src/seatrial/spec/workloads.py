@@ -1,0 +1,186 @@
+"""Workloads: clients whose every operation is recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..core.expressions import Expression, Type
+from ..core.plan import ReadBack, WorkloadPlan
+from ..core.quantities import Quantity
+from ..core.shapes import (
+    COUNT,
+    DURATION,
+    INTEGER,
+    PATH,
+    RATE,
+    RATIO,
+    REQUEST,
+    TEXT,
+    Field,
+    Shape,
+    choice,
+    list_of,
+    record,
+    union,
+)
+from ..core.vocabulary import Vocabulary
+from .nodes import Mapping as MappingNode
+from .nodes import Node, describe
+from .reading import BAD, Bad
+from .steps import Scene, Steps
+
+_RAMP = record(
+    {
+        "from": Field(shape=RATE, required=True, example="0/s"),
+        "to": Field(shape=RATE, required=True, example="100/s"),
+        "over": Field(shape=DURATION, required=True, example="10s"),
+    },
+    doc="a ramp",
+)
+_STEP = record(
+    {
+        "rate": Field(shape=RATE, required=True, example="50/s"),
+        "for": Field(shape=DURATION, required=True, example="10s"),
+    },
+    doc="a step",
+)
+ARRIVALS = union(
+    record({"ramp": Field(shape=_RAMP, required=True)}, doc="arrivals"),
+    record({"steps": Field(shape=list_of(_STEP), required=True)}, doc="arrivals"),
+    record({"poisson": Field(shape=RATE, required=True, example="100/s")}, doc="arrivals"),
+)
+OPERATION = Type.record({"id": Type.TEXT, "n": Type.NUMBER, "key": Type.TEXT})
+
+
+def fields(vocabulary: Vocabulary) -> dict[str, Field]:
+    """The keys of a workload beside its request."""
+    words = tuple(vocabulary.models)
+    arguments = {name: f for model in vocabulary.models.values() for name, f in model.arguments.items()}
+    return {
+        "title": Field(shape=TEXT, doc="For people."),
+        "rate": Field(shape=RATE, doc="Operations at a constant rate.", example="100/s"),
+        "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, poisson.", example="{poisson: 100/s}"),
+        "timeout": Field(shape=DURATION, doc="Of an operation; then its outcome is unknown (5s).", example="2s"),
+        "in-flight": Field(
+            shape=COUNT, default=64, doc="At most so many at once; what cannot be sent counts as failed."
+        ),
+        "retries": Field(shape=Shape(kind=INTEGER.kind, least=0), default=0, doc="Further attempts with the same key."),
+        "resend": Field(
+            shape=RATIO, doc="Share of acknowledged operations sent once more with the same key.", example="2%"
+        ),
+        "accept": Field(shape=list_of(INTEGER), default=(), doc="Statuses that are ok beside 2xx and 3xx."),
+        "model": Field(
+            shape=choice(*words), doc="What the operations mean, judged afterwards.", example=next(iter(words), "set")
+        ),
+        "read-back": Field(shape=REQUEST, doc="How the effects are read: a probe with `keys:` or `value:`, a path."),
+        "initial": Field(shape=REQUEST, doc="How the value before is read: a probe with `value:`, a path."),
+        **arguments,
+    }
+
+
+class Workloads:
+    """Reads the workloads of a spec."""
+
+    def __init__(self, steps: Steps, vocabulary: Vocabulary) -> None:
+        self._steps = steps
+        self._reader = steps.reader
+        self._vocabulary = vocabulary
+
+    def read(self, name: str, node: Node, values: Mapping[str, Type], later: Mapping[str, str]) -> WorkloadPlan | None:
+        """One workload; None after a problem."""
+        if not isinstance(node, MappingNode):
+            self._reader.wrong(
+                node, f"a workload is a mapping, not {describe(node)}", "for example {http: GET /, at: web, rate: 10/s}"
+            )
+            return None
+        key = self._steps.verb(node, tuple(self._vocabulary.verbs), "a workload")
+        if key is None:
+            return None
+        if key.text != "http":
+            self._reader.wrong(key, f"a workload cannot use {key.text} yet", "workloads speak http")
+            return None
+        scene = Scene(values={**values, "op": OPERATION}, later=dict(later))
+        own = fields(self._vocabulary)
+        plain = {n: f for n, f in own.items() if n not in ("read-back", "initial")}
+        verb = self._vocabulary.verbs["http"]
+        call_fields = {n: f for n, f in verb.arguments.items() if n not in ("times", "concurrency", "group-by")}
+        for taken in ("times", "concurrency", "group-by"):
+            if taken in node.entries:
+                self._reader.unknown_key(node.entries[taken].key, tuple({**call_fields, **own}), "a workload")
+                return None
+        rest = MappingNode(
+            source=node.source, line=node.line, column=node.column,
+            entries={n: e for n, e in node.entries.items() if n not in ("read-back", "initial")},
+        )  # fmt: skip
+        read = self._steps.request(rest, scene, plain)
+        initial = self._read_back(node, "initial", Scene(values=dict(values), later=dict(later)))
+        back = self._read_back(node, "read-back", Scene(values=dict(values), later=dict(later)))
+        if read is None or isinstance(initial, Bad) or isinstance(back, Bad):
+            return None
+        call, found = read
+        arrivals = self._arrivals(node, found)
+        model = found["model"]
+        if arrivals is None or not self._model_has_what_it_needs(node, model):
+            return None
+        arguments = self._vocabulary.models[model].arguments if model else {}
+        return WorkloadPlan(
+            name=name,
+            call=call,
+            arrivals=arrivals,
+            timeout_ns=_ns(found["timeout"], 5_000_000_000),
+            in_flight=found["in-flight"],
+            retries=found["retries"],
+            resend=found["resend"].value if isinstance(found["resend"], Quantity) else 0.0,
+            accept=tuple(found["accept"]),
+            model=model,
+            model_arguments={n: found[n] for n in arguments if found.get(n) is not None},
+            read_back=back,
+            initial=initial,
+            position=node.position(),
+        )
+
+    def _arrivals(self, node: MappingNode, found: Mapping[str, Any]) -> Mapping[str, object] | None:
+        rate, arrivals = found["rate"], found["arrivals"]
+        if (rate is None) == (arrivals is None):
+            hint = "for example rate: 100/s"
+            self._reader.wrong(node, "a workload has either a rate or arrivals" + (", not both" if rate else ""), hint)
+            return None
+        return {"constant": rate} if rate is not None else dict(arrivals)
+
+    def _model_has_what_it_needs(self, node: MappingNode, model: str | None) -> bool:
+        if model is None:
+            for name in ("read-back", "initial"):
+                if name in node.entries:
+                    self._reader.wrong(
+                        node.entries[name].key,
+                        f"{name} without a model",
+                        f"model: one of {', '.join(self._vocabulary.models)}",
+                    )
+                    return False
+            return True
+        missing = [n for n in self._vocabulary.models[model].needs if n not in node.entries]
+        if missing:
+            self._reader.wrong(
+                node, f"the model {model} needs {' and '.join(missing)}", self._vocabulary.models[model].doc
+            )
+        return not missing
+
+    def _read_back(self, node: MappingNode, name: str, scene: Scene) -> ReadBack | Bad | None:
+        child = node.get(name)
+        if child is None:
+            return None
+        path = Field(shape=PATH, doc="The value, by path.", example="json.keys")
+        read = self._steps.request(child, scene, {"keys": path, "value": path})
+        if read is None:
+            return BAD
+        call, found = read
+        given = [found[n] for n in ("keys", "value") if isinstance(found[n], Expression)]
+        if len(given) != 1:
+            self._reader.wrong(child, f"{name} says what to pick out", "keys: json.keys, or value: json.quantity")
+            return BAD
+        return ReadBack(call=call, path=given[0])
+
+
+def _ns(quantity: object, default: int) -> int:
+    return int(quantity.value) if isinstance(quantity, Quantity) else default

@@ -1,0 +1,85 @@
+"""A workload's worker process, from the outside."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..arrivals.records import seal
+from ..core.errors import SeatrialError
+from ..core.workloads import Sealed
+
+_START_S = 10.0
+_STOP_S = 10.0
+
+
+class WorkloadProcess:
+    """A running worker. Made by `start`; `stop` ends it and seals its records."""
+
+    def __init__(self, process: asyncio.subprocess.Process, file: Path, started_ns: int, patience_s: float) -> None:
+        self._process = process
+        self.file = file
+        self.started_ns = started_ns
+        self._patience_s = patience_s
+
+    @classmethod
+    async def start(cls, config: Mapping[str, Any]) -> WorkloadProcess:
+        """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "seatrial.workloads.worker",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        if process.stdin is None or process.stdout is None or process.stderr is None:
+            raise SeatrialError("a worker without pipes")
+        process.stdin.write(json.dumps(config).encode() + b"\n")
+        try:
+            async with asyncio.timeout(_START_S):
+                await process.stdin.drain()
+                line = await process.stdout.readline()
+        except (TimeoutError, OSError):
+            line = b""
+        if not line:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
+            raise SeatrialError(
+                f"the worker of workload {config['name']} did not start: {said[-1] if said else 'no answer'}"
+            )
+        patience = config["timeout_ns"] / 1e9 + _STOP_S
+        return cls(process, Path(config["file"]), int(json.loads(line)["at_ns"]), patience)
+
+    @property
+    def pid(self) -> int:
+        """Of the worker."""
+        return self._process.pid
+
+    async def stop(self) -> Sealed:
+        """Let what is in flight end, seal. A worker that died before leaves what it had, and that is said."""
+        answer = b""
+        if self._process.stdin is not None and self._process.stdout is not None:
+            with contextlib.suppress(OSError, TimeoutError):
+                async with asyncio.timeout(self._patience_s):
+                    self._process.stdin.write(b'{"order": "stop"}\n')
+                    await self._process.stdin.drain()
+                    answer = await self._process.stdout.readline()
+                    self._process.stdin.close()
+                    await self._process.wait()
+        if self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        if answer:
+            said = json.loads(answer)
+            return Sealed(file=self.file, rows=said["rows"], sha256=said["sha256"], valid=True)
+        try:
+            rows, digest = await asyncio.to_thread(seal, self.file)
+        except (OSError, ValueError) as error:
+            raise SeatrialError(str(error)) from error
+        return Sealed(
+            file=self.file, rows=rows, sha256=digest, valid=False, note="its worker died: what was in flight is unknown"
+        )

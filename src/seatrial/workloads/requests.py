@@ -1,0 +1,57 @@
+"""The request of a workload as bytes, with the operation's own places filled in."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from .http import Address
+
+_PLACE = re.compile(r"\{\{\s*op\.(id|n|key)\s*\}\}")
+
+
+class Pattern:
+    """Text that was split once at its places, so that filling it in is a join."""
+
+    def __init__(self, text: str) -> None:
+        self._pieces = _PLACE.split(text)
+
+    def fill(self, key: str, number: int) -> str:
+        """With an operation's key and number."""
+        if len(self._pieces) == 1:
+            return self._pieces[0]
+        values = {"id": key, "key": key, "n": str(number)}
+        return "".join(values[p] if i % 2 else p for i, p in enumerate(self._pieces))
+
+
+class RequestPattern:
+    """Method, path, headers and body of every request of a workload."""
+
+    def __init__(
+        self, address: Address, method: str, path: str, headers: Mapping[str, str], body: object, text: str | None
+    ) -> None:
+        given = {name.lower() for name in headers}
+        lines = [f"Host: {address.authority}", "User-Agent: seatrial", "Accept: */*"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        content = text if text is not None else json.dumps(body, separators=(",", ":")) if body is not None else None
+        if content is not None and "content-type" not in given:
+            lines.append(
+                "Content-Type: application/json" if text is None else "Content-Type: text/plain; charset=utf-8"
+            )
+        self._head = Pattern(f"{method} {path} HTTP/1.1\r\n" + "\r\n".join(lines) + "\r\n")
+        self._body = Pattern(content) if content is not None else None
+
+    def bytes(self, key: str, number: int) -> bytes:
+        """One request."""
+        head = self._head.fill(key, number)
+        if self._body is None:
+            return f"{head}\r\n".encode()
+        body = self._body.fill(key, number).encode()
+        return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def from_config(config: Mapping[str, Any], address: Address) -> RequestPattern:
+    """From a worker's configuration."""
+    return RequestPattern(address, config["method"], config["path"], config["headers"], config["json"], config["body"])

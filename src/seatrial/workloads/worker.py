@@ -1,0 +1,206 @@
+"""The process of a workload: sends what is due, when it is due, and records what became of it.
+
+Its configuration is the first line of standard input, orders are further lines (`stop`); events go to standard output as JSON lines.
+When standard input ends, whoever started it is gone, and so is this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrivals.records import FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
+from ..arrivals.schedules import of
+from ..arrivals.timer import AbsoluteTimer
+from .http import NAME, REFUSED, TIMEOUT, Address, Pool
+from .requests import from_config
+
+_CLIENT_ERROR, _SERVER_ERROR, _CAPACITY = 8, 9, 10
+_SWEEP_S = 0.05
+_RETRY_S = 0.1
+_SAFE = ("GET", "HEAD", "OPTIONS")
+_BEGIN_NS = 20_000_000
+
+
+class Worker:
+    """One workload."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._path = Path(config["file"])
+        self._prefix: str = config["prefix"]
+        self._timeout: int = config["timeout_ns"]
+        self._cap: int = config["in_flight"]
+        self._retries: int = config["retries"]
+        self._accept = frozenset(config["accept"])
+        self._writes = config["method"] not in _SAFE
+        self._resend: float = config["resend"]
+        addresses = [Address.of(url) for url in config["urls"]]
+        self._ways = [(Pool(a, config["verify"]), from_config(config, a)) for a in addresses]
+        self._recorder = Recorder(self._path)
+        self._chunks: Iterator[Any] = of(config["schedule"], config["seed"])
+        self._due: list[int] = []
+        self._next = 0
+        self._in_flight = 0
+        self._open: dict[int, int] = {}  # number -> retries left
+        self._doubt: set[int] = set()  # an attempt of theirs may have happened
+        self._timer: AbsoluteTimer | None = None
+        self._stopping = False
+        self._start = 0
+
+    async def run(self, orders: asyncio.StreamReader) -> None:
+        """Until the order to stop, or the end of the orders."""
+        gc.collect()
+        gc.freeze()
+        self._start = time.monotonic_ns() + _BEGIN_NS
+        self._timer = AbsoluteTimer(self._tick)
+        say({"event": "started", "at_ns": self._start, "file": str(self._path)})
+        self._more()
+        self._timer.at(self._due[0] if self._due else self._start)
+        sweeper = asyncio.create_task(self._sweep())
+        try:
+            while line := await orders.readline():
+                if json.loads(line).get("order") == "stop":
+                    break
+        finally:
+            self._stopping = True
+            self._timer.close()
+            await self._drain()
+            sweeper.cancel()
+            for pool, _ in self._ways:
+                pool.close()
+            self._recorder.close()
+            rows, digest = seal(self._path)
+            say({"event": "stopped", "rows": rows, "sha256": digest})
+
+    async def _drain(self) -> None:
+        """What is in flight may end; its time-outs see to it that it does."""
+        while self._in_flight > 0:
+            await asyncio.sleep(_SWEEP_S)
+
+    def _more(self) -> None:
+        """Arrivals of the next chunk."""
+        chunk = next(self._chunks, None)
+        while chunk is not None and not len(chunk):
+            chunk = next(self._chunks, None)
+        self._due = (np.asarray(chunk) + self._start).tolist() if chunk is not None else []
+        self._next = 0
+
+    def _tick(self) -> None:
+        """Send everything that is due."""
+        if self._stopping or self._timer is None:
+            return
+        now = time.monotonic_ns()
+        while self._due and self._due[self._next] <= now:
+            self._begin(self._due[self._next])
+            self._next += 1
+            if self._next >= len(self._due):
+                self._more()
+        if self._due:
+            self._timer.at(self._due[self._next])
+
+    def _begin(self, intended: int) -> None:
+        number = self._recorder.invoke(intended)
+        if self._in_flight >= self._cap:
+            self._recorder.done(number, time.monotonic_ns(), NOT_SENT, _CAPACITY)
+            return
+        self._in_flight += 1
+        self._open[number] = self._retries
+        self._attempt(number, intended + self._timeout)
+
+    def _attempt(self, number: int, deadline: int) -> None:
+        pool, pattern = self._ways[number % len(self._ways)]
+        data = pattern.bytes(f"{self._prefix}{number}", number)
+        self._recorder.sent(number, time.monotonic_ns())
+        pool.request(
+            data, deadline, lambda status, error, written: self._ended(number, deadline, status, error, written)
+        )
+
+    def _ended(self, number: int, deadline: int, status: int, error: int, written: bool) -> None:
+        """An attempt is over: the operation too, unless it is tried again."""
+        now = time.monotonic_ns()
+        if status and (200 <= status < 400 or status in self._accept):
+            self._finish(number, now, OK, 0, status)
+            return
+        if status:
+            error = _CLIENT_ERROR if status < 500 else _SERVER_ERROR
+        may_have_happened = self._writes and (
+            status >= 500 or (status == 0 and written and error not in (REFUSED, NAME))
+        )
+        if may_have_happened:
+            self._doubt.add(number)
+        retry_at = now + int(_RETRY_S * 1e9)
+        if (
+            self._open[number] > 0
+            and error not in (_CLIENT_ERROR, TIMEOUT)
+            and retry_at < deadline
+            and not self._stopping
+        ):
+            self._open[number] -= 1
+            asyncio.get_running_loop().call_later(_RETRY_S, self._attempt, number, deadline)
+            return
+        self._finish(number, now, UNKNOWN if number in self._doubt else FAIL, error, status)
+
+    def _finish(self, number: int, now: int, status: int, error: int, http: int) -> None:
+        self._recorder.done(number, now, status, error, http)
+        self._in_flight -= 1
+        self._open.pop(number, None)
+        self._doubt.discard(number)
+        if (
+            status == OK
+            and self._resend
+            and not self._stopping
+            and (number * 2654435761 % 2**32) / 2**32 < self._resend
+        ):
+            self._send_again(number)
+
+    def _send_again(self, number: int) -> None:
+        """As a client would that has lost the answer: the same key once more. Its own answer counts for nothing."""
+        self._recorder.flag(number, RESENT)
+        self._in_flight += 1
+        pool, pattern = self._ways[number % len(self._ways)]
+
+        def over(_status: int, _error: int, _written: bool) -> None:
+            self._in_flight -= 1
+
+        pool.request(pattern.bytes(f"{self._prefix}{number}", number), time.monotonic_ns() + self._timeout, over)
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(_SWEEP_S)
+            now = time.monotonic_ns()
+            for pool, _ in self._ways:
+                pool.sweep(now)
+
+
+def say(event: Mapping[str, Any]) -> None:
+    """An event for whoever started this."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+async def main() -> None:
+    """Read the configuration and run."""
+    loop = asyncio.get_running_loop()
+    orders = asyncio.StreamReader(limit=2**24)
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), os.fdopen(0, "rb", closefd=False))
+    line = await orders.readline()
+    if line:
+        await Worker(json.loads(line)).run(orders)
+
+
+if __name__ == "__main__":
+    try:
+        import uvloop
+
+        uvloop.run(main())
+    except ImportError:
+        asyncio.run(main())
