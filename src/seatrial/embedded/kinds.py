@@ -1,0 +1,82 @@
+"""The embedded kinds, described."""
+
+from __future__ import annotations
+
+from ..core.shapes import BOOLEAN, COUNT, DURATION, INTEGER, TEXT, Field, Shape, choice, mapping_of
+from ..core.vocabulary import ServiceKind
+
+_NONE_OR_MORE = Shape(kind=INTEGER.kind, least=0)
+_WITHIN = Field(shape=DURATION, doc="How long until all of it is ready (default 60s).")
+
+ETCD = ServiceKind(
+    name="etcd",
+    doc="etcd: one node, or a cluster.",
+    arguments={"nodes": Field(shape=COUNT, default=1, doc="1, 3 or 5."), "start-within": _WITHIN},
+    expand="seatrial.embedded.etcd:expand",
+    exports=("host", "port", "url", "hosts", "addresses"),
+    extra="embedded",
+    example="{kind: etcd}",
+)
+
+POSTGRES = ServiceKind(
+    name="postgres",
+    doc="PostgreSQL: one node, or several under Patroni, with automatic failover.",
+    arguments={
+        "nodes": Field(shape=COUNT, default=1, doc="More than one: under Patroni, which needs `etcd`."),
+        "etcd": Field(shape=TEXT, doc="The etcd service that elects the primary.", example="etcd"),
+        "synchronous": Field(
+            shape=BOOLEAN, default=True, doc="An acknowledged commit is on a standby, too (several nodes)."
+        ),
+        "database": Field(shape=TEXT, default="app", doc="Made for the application."),
+        "user": Field(shape=TEXT, default="app", doc="Its owner."),
+        "password": Field(shape=TEXT, doc="Of the user (made for each trial)."),
+        "max-connections": Field(shape=COUNT, default=100),
+        "parameters": Field(shape=mapping_of(TEXT), default={}, doc="Server parameters."),
+        "ttl": Field(shape=DURATION, doc="How long a dead primary keeps its lease (20s, which is Patroni's least)."),
+        "start-within": _WITHIN,
+    },
+    expand="seatrial.embedded.postgres:expand",
+    roles=("primary", "replica"),
+    exports=("dsn", "host", "port", "hosts", "ports", "user", "password", "database", "addresses"),
+    extra="embedded",
+    example="{kind: postgres, nodes: 2, etcd: etcd}",
+)
+
+REDIS = ServiceKind(
+    name="redis",
+    doc="Redis: a master, with replicas, and Sentinel to fail over (the service NAME-sentinel).",
+    arguments={
+        "replicas": Field(shape=_NONE_OR_MORE, default=0, doc="Beside the master."),
+        "sentinels": Field(shape=_NONE_OR_MORE, default=0, doc="An odd number, to have a majority."),
+        "quorum": Field(shape=COUNT, doc="Sentinels that must agree that the master is down (the majority)."),
+        "persistence": Field(shape=choice("aof", "none"), default="aof", doc="aof: survives a restart."),
+        "down-after": Field(shape=DURATION, doc="Silence after which a sentinel takes the master for down (1s)."),
+        "failover-timeout": Field(shape=DURATION, doc="Sentinel's failover-timeout (6s)."),
+        "start-within": _WITHIN,
+    },
+    expand="seatrial.embedded.redis:expand",
+    roles=("master", "replica"),
+    exports=("url", "host", "port", "addresses", "sentinels", "master"),
+    companions=("-sentinel",),
+    extra="embedded",
+    example="{kind: redis, replicas: 2, sentinels: 3}",
+)
+
+CADDY = ServiceKind(
+    name="caddy",
+    doc="Caddy as a reverse proxy. What is not a GET is sent to one instance only: a write is never repeated behind your back.",
+    arguments={
+        "to": Field(shape=TEXT, required=True, doc="The service behind it, or one instance.", example="web"),
+        "health": Field(shape=TEXT, doc="Path that it asks each instance for, twice a second.", example="/livez"),
+        "tls": Field(
+            shape=choice("none", "internal"), default="none", doc="internal: certificates of an authority of its own."
+        ),
+        "start-within": _WITHIN,
+    },
+    expand="seatrial.embedded.caddy:expand",
+    exports=("url", "host", "port", "addresses", "ca"),
+    extra="embedded",
+    example="{kind: caddy, to: web, health: /livez}",
+)
+
+KINDS = (ETCD, POSTGRES, REDIS, CADDY)

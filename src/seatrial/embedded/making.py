@@ -1,0 +1,60 @@
+"""Small things that the kinds share: arguments, endpoints, checks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..core.expressions import Type, compile_expression
+from ..core.expressions.types import Scope
+from ..core.plan import CheckPlan, ProbeCall
+from ..core.quantities import NS_PER_S, Quantity
+from ..core.stack import Endpoint, InstanceBlueprint
+
+LOOPBACK = "127.0.0.1"
+_SCOPES = {
+    "sql": Scope(names={"rows": Type.list_of(Type.list_of(Type.ANY))}),
+    "redis": Scope(names={"reply": Type.ANY}),
+    "http": Scope(names={"status": Type.NUMBER, "json": Type.ANY}),
+    "tcp": Scope(names={"accepted": Type.BOOL}),
+}
+
+
+def check(verb: str, what: str, expect: str, **arguments: object) -> CheckPlan:
+    """A check at an instance."""
+    return CheckPlan(
+        call=ProbeCall(verb=verb, what=what, arguments=arguments), expect=compile_expression(expect, _SCOPES[verb])
+    )
+
+
+def whole(arguments: Mapping[str, object], name: str, default: int) -> int:
+    """A whole number among the arguments."""
+    value = arguments.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else default
+
+
+def milliseconds(arguments: Mapping[str, object], name: str, default_ms: int) -> int:
+    """A duration among the arguments."""
+    value = arguments.get(name)
+    return round(value.value / 1_000_000) if isinstance(value, Quantity) else default_ms
+
+
+def seconds(arguments: Mapping[str, object], name: str, default_s: int) -> int:
+    """A duration among the arguments, in whole seconds."""
+    value = arguments.get(name)
+    return round(value.value / NS_PER_S) if isinstance(value, Quantity) else default_s
+
+
+def endpoint(name: str, scheme: str, port: int) -> Endpoint:
+    """An address on loopback."""
+    return Endpoint(name=name, scheme=scheme, host=LOOPBACK, port=port)
+
+
+def addresses(host: str, instances: Sequence[InstanceBlueprint]) -> str:
+    """host:port of each instance's first endpoint."""
+    return ",".join(f"{host}:{next(iter(i.endpoints.values())).port}" for i in instances)
+
+
+def environment(**more: str) -> dict[str, Any]:
+    """What every server gets."""
+    return {"LC_ALL": "C.UTF-8", **more}

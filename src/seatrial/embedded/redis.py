@@ -1,0 +1,118 @@
+"""Kind `redis`: a master with replicas, and Sentinel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
+from .binaries import need
+from .making import LOOPBACK, addresses, check, endpoint, environment, milliseconds, whole
+
+MASTER = "mymaster"
+_IN_ORDER = 'reply.role == "master" or reply.master_link_status == "up"'
+
+
+def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -> Sequence[Blueprint]:
+    """The data nodes, and the sentinels as a service of their own.
+
+    The servers rewrite their files themselves (who is master), so they are written before the first start only. A sentinel looks
+    for replicas every 10 s: it is started when they are connected, so that its first look finds them.
+    """
+    program = str(need("redis-server"))
+    replicas, sentinels = whole(arguments, "replicas", 0), whole(arguments, "sentinels", 0)
+    ports = [ground.port(f"{n} redis") for n in range(1, replicas + 2)]
+    persistent = arguments.get("persistence") != "none"
+    instances = [_node(plan.name, program, ground, n, port, ports[0], persistent) for n, port in enumerate(ports, 1)]
+    host = ground.host(plan.name)
+    watchers = _sentinels(plan.name, program, arguments, ground, sentinels, ports[0])
+    sentinel_host = ground.host(f"{plan.name}-sentinel")
+    exports = {
+        "url": f"redis://{host}:{ports[0]}/0",
+        "host": host,
+        "port": str(ports[0]),
+        "addresses": addresses(host, instances),
+        "sentinels": addresses(sentinel_host, watchers),
+        "master": MASTER if watchers else "",
+    }
+    blueprints = [
+        Blueprint(
+            service=plan.name,
+            kind="redis",
+            instances=instances,
+            exports=exports,
+            ready=check("redis", "INFO replication", _IN_ORDER),
+            roles={
+                "master": check("redis", "ROLE", 'reply[0] == "master"'),
+                "replica": check("redis", "ROLE", 'reply[0] == "slave"'),
+            },
+            steady=[
+                check("redis", "INFO replication", f'reply.role == "master" and reply.connected_slaves == {replicas}')
+            ],
+        )
+    ]
+    if watchers:
+        agreed = f'reply["num-slaves"] == {replicas} and reply["num-other-sentinels"] == {sentinels - 1} and reply.flags == "master"'
+        agree = check("redis", f"SENTINEL MASTER {MASTER}", agreed)
+        blueprints.append(
+            Blueprint(
+                service=f"{plan.name}-sentinel",
+                kind="redis",
+                instances=watchers,
+                exports={"host": sentinel_host, "addresses": exports["sentinels"]},
+                ready=check("redis", "PING", 'reply == "PONG"'),
+                steady=[agree],
+                after=(plan.name,),
+            )
+        )
+    return blueprints
+
+
+def _node(
+    name: str, program: str, ground: Ground, number: int, port: int, master: int, persistent: bool
+) -> InstanceBlueprint:
+    directory = ground.directory / f"{number}"
+    lines = [
+        f"port {port}", f"bind {LOOPBACK}", f'dir "{directory}"', f"appendonly {'yes' if persistent else 'no'}", "appendfsync everysec", 'save ""',
+        "repl-diskless-sync yes", "repl-diskless-sync-delay 0", "repl-backlog-size 8mb", "repl-timeout 10", "repl-ping-replica-period 1",
+        "loglevel notice", "daemonize no",
+    ]  # fmt: skip
+    if port != master:
+        lines.append(f"replicaof {LOOPBACK} {master}")
+    file = directory / "redis.conf"
+    return InstanceBlueprint(
+        name=f"{name}#{number}",
+        argv=[program, str(file)],
+        directory=directory,
+        environment=environment(),
+        endpoints={"redis": endpoint("redis", "redis", port)},
+        files=[FileBlueprint(path=file, content="\n".join(lines) + "\n")],
+        after_ready=(f"{name}#1",) if number > 1 else (),
+    )
+
+
+def _sentinels(
+    name: str, program: str, arguments: Mapping[str, object], ground: Ground, count: int, master: int
+) -> list[InstanceBlueprint]:
+    quorum = whole(arguments, "quorum", count // 2 + 1)
+    down, timeout = milliseconds(arguments, "down-after", 1000), milliseconds(arguments, "failover-timeout", 6000)
+    instances = []
+    for number in range(1, count + 1):
+        port = ground.port(f"{number} sentinel")
+        directory = ground.directory / f"sentinel-{number}"
+        lines = [
+            f"port {port}", f"bind {LOOPBACK}", f'dir "{directory}"', "daemonize no", f"sentinel monitor {MASTER} {LOOPBACK} {master} {quorum}",
+            f"sentinel down-after-milliseconds {MASTER} {down}", f"sentinel failover-timeout {MASTER} {timeout}",
+            f"sentinel parallel-syncs {MASTER} 1",
+        ]  # fmt: skip
+        file = directory / "sentinel.conf"
+        instances.append(
+            InstanceBlueprint(
+                name=f"{name}-sentinel#{number}",
+                argv=[program, str(file), "--sentinel"],
+                directory=directory,
+                environment=environment(),
+                endpoints={"sentinel": endpoint("sentinel", "redis", port)},
+                files=[FileBlueprint(path=file, content="\n".join(lines) + "\n")],
+            )
+        )
+    return instances

@@ -1,0 +1,43 @@
+"""What the faults have in common: looking by other means than acting, and letting go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ..core.errors import NotExercised
+from ..core.platforms import CanRelease, CanWitness, Platform, Sighting
+from ..core.stack import Instance, InstanceState
+
+PROCESS_TABLE = "process table and a connection of its own"
+
+
+async def look(platform: Platform, victim: Instance) -> Sighting:
+    """An independent look at what became of a victim."""
+    if not isinstance(platform, CanWitness):
+        raise NotExercised(f"platform {platform.name} has no witness")
+    return await platform.look(victim)
+
+
+def describe(victim: Instance, sighting: Sighting) -> str:
+    """What was seen, as evidence: the process, and what its first address does."""
+    if not sighting.alive:
+        process = f"{victim.identity or 'its process'} is gone"
+    elif sighting.identity != victim.identity:
+        process = f"{victim.identity} is gone, {sighting.identity} is there"
+    else:
+        process = f"{victim.identity} is {'stopped' if sighting.stopped else 'there'}"
+    endpoint = next(iter(victim.endpoints.values()), None)
+    if endpoint is None or sighting.accepts is None:
+        return f"{victim.name}: {process}"
+    return f"{victim.name}: {process}; {endpoint.host}:{endpoint.port} {'accepts' if sighting.accepts else 'refuses'} connections"
+
+
+async def release(platform: Platform, victims: Sequence[Instance], states: tuple[InstanceState, ...]) -> None:
+    """Let go of the victims that are still in one of the states."""
+    if not isinstance(platform, CanRelease):
+        raise NotExercised(f"platform {platform.name} cannot release")
+    releaser: CanRelease = platform
+    now = {i.name: i for view in (await platform.survey()).values() for i in view.instances}
+    held = [now[v.name] for v in victims if v.name in now and now[v.name].state in states]
+    await asyncio.gather(*(releaser.release(i) for i in held))

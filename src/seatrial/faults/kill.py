@@ -1,0 +1,36 @@
+"""Fault `kill`: SIGKILL of the whole unit."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from ..core.errors import NotExercised
+from ..core.faults import FaultOrder, Testimony
+from ..core.platforms import CanKill, Platform
+from ..core.stack import Instance, InstanceState
+from .acting import PROCESS_TABLE, describe, look, release
+
+
+class Kill:
+    """core.faults.Fault. Without a hold it is a crash: the restart policy acts at once."""
+
+    def __init__(self, order: FaultOrder) -> None:
+        self._hold_ns = order.hold_ns or 0
+
+    async def inject(self, platform: Platform, victims: Sequence[Instance]) -> None:
+        """All at the same time."""
+        if not isinstance(platform, CanKill):
+            raise NotExercised(f"platform {platform.name} cannot kill")
+        killer: CanKill = platform
+        await asyncio.gather(*(killer.kill(v, self._hold_ns) for v in victims))
+
+    async def witness(self, platform: Platform, victim: Instance) -> Testimony:
+        """The process that was there is gone."""
+        seen = await look(platform, victim)
+        acted = not seen.alive or seen.identity != victim.identity
+        return Testimony(acted=acted, at_ns=seen.at_ns, witness=PROCESS_TABLE, detail=describe(victim, seen))
+
+    async def heal(self, platform: Platform, victims: Sequence[Instance]) -> None:
+        """End the hold of those that are still down."""
+        await release(platform, victims, (InstanceState.DOWN,))

@@ -1,0 +1,100 @@
+"""Probe `command`: a program's exit status and output; here, or where the target runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..core.errors import NotExercised
+from ..core.expressions import Missing, Type
+from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
+from ..core.shapes import TEXT, Field, choice, list_of, union
+from ..core.vocabulary import Verb
+
+_SHOWN = 4096
+_MOST = 4 * 1024 * 1024
+
+VERB = Verb(
+    name="command",
+    doc="A program, without a shell. An exit status that is not 0 is a value like any other.",
+    what=union(TEXT, list_of(TEXT, lenient=False)),
+    observes={"exit": Type.NUMBER, "stdout": Type.TEXT, "stderr": Type.TEXT, "json": Type.ANY},
+    run="seatrial.probes.command:run",
+    arguments={
+        "where": Field(shape=choice("here", "there"), doc="Here, or where the target runs (default with `at`)."),
+        "stdin": Field(shape=TEXT, doc="Given to it."),
+        "directory": Field(shape=TEXT, doc="Where it runs here (the current directory)."),
+    },
+    default_expect="exit == 0",
+    needs_target=False,
+    example="command: pg_dump --version",
+)
+
+
+async def run(request: ProbeRequest) -> Observation:
+    """One run."""
+    argv = (
+        [str(w) for w in request.what]
+        if isinstance(request.what, Sequence) and not isinstance(request.what, str)
+        else shlex.split(str(request.what))
+    )
+    record: dict[str, object] = {"command": shlex.join(argv)}
+    there = request.arguments.get("where", "there" if request.reach.name else "here") == "there"
+    stdin = str(request.arguments.get("stdin", ""))
+    try:
+        if there:
+            answer = await request.around.execute(argv, request.timeout_ns, stdin)
+            status, out, err, late = answer.exit_status, answer.stdout, answer.stderr, answer.timed_out
+        else:
+            status, out, err, late = await _here(argv, request, stdin)
+    except NotExercised as error:
+        return probe_error("not-exercised", str(error))
+    except OSError as error:
+        return probe_error("no-program", f"{argv[0]}: {error.strerror or error}", record)
+    record |= {"exit": status, "stdout": out[-_SHOWN:], "stderr": err[-_SHOWN:]}
+    if late:
+        return target_error("timeout", f"{argv[0]} had not ended in time", record)
+    values: dict[str, object] = {"exit": status, "stdout": out, "stderr": err, "json": _json(out)}
+    last = (err.strip() or out.strip()).splitlines()[-1:] or [""]
+    return value(values, record, f"{argv[0]} ended with {status}: {last[0][:160]}")
+
+
+async def _here(argv: list[str], request: ProbeRequest, stdin: str) -> tuple[int, str, str, bool]:
+    """In a group of its own, which ends with it, with its time, and with ours."""
+    scripts = str(Path(sys.executable).parent)
+    environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
+    directory = request.arguments.get("directory")
+    process = await asyncio.create_subprocess_exec(
+        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
+        cwd=str(directory) if directory else None, start_new_session=True,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(request.timeout_ns / 1e9):
+            out, err = await process.communicate(stdin.encode())
+        return (
+            process.returncode or 0,
+            out[:_MOST].decode(errors="replace"),
+            err[:_MOST].decode(errors="replace"),
+            False,
+        )
+    except TimeoutError:
+        return -1, "", "", True
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+
+
+def _json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return Missing("the output is not JSON")
