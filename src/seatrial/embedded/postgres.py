@@ -50,16 +50,25 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
     attributes = " target_session_attrs=read-write" if nodes > 1 else ""
     steady = []
     if nodes > 1:
-        streams = "select count(*) filter (where state = 'streaming'), count(*) filter (where sync_state in ('sync', 'quorum')) from pg_stat_replication"
-        wanted = f"rows[0][0] == {nodes - 1}" + (" and rows[0][1] >= 1" if settings.synchronous else "")
-        steady.append(check("sql", streams, wanted))
+        streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
+        steady.append(check("sql", streaming, f"rows[0][0] == {nodes - 1}"))
+        if settings.synchronous:
+            # What Patroni knows decides who may be elected, and it knows a loop later than the server.
+            steady.append(
+                check(
+                    "http",
+                    "GET /cluster",
+                    'any(json.members[*].role in ["sync_standby", "quorum_standby"])',
+                    endpoint="api",
+                )
+            )
     return [
         Blueprint(
             service=plan.name,
             kind="postgres",
             instances=instances,
             exports={
-                "dsn": f"host={names} port={numbers} user={user} password={password} dbname={database}{attributes} connect_timeout=2",
+                "dsn": f"host={names} port={numbers} user={_quoted(user)} password={_quoted(password)} dbname={_quoted(database)}{attributes} connect_timeout=2",
                 "host": host,
                 "port": str(ports[0]),
                 "hosts": names,
@@ -105,9 +114,26 @@ class _Settings:
     def setup_sql(self) -> str:
         """The application's user and database; a separate statement each, the database cannot be made in a transaction."""
         return (
-            f"CREATE ROLE \"{self.user}\" LOGIN PASSWORD '{self.password}';\n"
-            f"CREATE DATABASE \"{self.database}\" OWNER \"{self.user}\" TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';\n"
+            f"CREATE ROLE {_identifier(self.user)} LOGIN PASSWORD '{_doubled(self.password)}';\n"
+            f"CREATE DATABASE {_identifier(self.database)} OWNER {_identifier(self.user)} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';\n"
         )
+
+
+def _doubled(text: str) -> str:
+    return text.replace("'", "''")
+
+
+def _identifier(name: str) -> str:
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _quoted(text: str) -> str:
+    """A value of a DSN; bare where it can be."""
+    if text and not any(c in " '\\" for c in text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _alone(plan: ServicePlan, settings: _Settings, ground: Ground, port: int) -> InstanceBlueprint:
@@ -211,6 +237,7 @@ def _patroni(
             "data_dir": str(directory / f"data-{number}"),
             "pgpass": str(directory / f"pgpass-{number}"),
             "authentication": accounts,
+            "basebackup": [{"checkpoint": "fast"}, "no-sync"],  # a spread checkpoint takes minutes
             "parameters": local,
             "pg_hba": _HBA,
         },

@@ -51,7 +51,8 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
         )
     ]
     if watchers:
-        agreed = f'reply["num-slaves"] == {replicas} and reply["num-other-sentinels"] == {sentinels - 1} and reply.flags == "master"'
+        known = f'reply["num-slaves"] == {replicas} and reply["num-other-sentinels"] == {sentinels - 1}'
+        agreed = f'{known} and reply.flags == "master"'
         agree = check("redis", f"SENTINEL MASTER {MASTER}", agreed)
         blueprints.append(
             Blueprint(

@@ -24,6 +24,8 @@ from .python import run_body
 from .values import Values, missing
 from .workloads import Workloads
 
+SETTLE_NS = 30 * NS_PER_S
+
 
 @dataclass(frozen=True, kw_only=True)
 class Crew:
@@ -111,6 +113,9 @@ class ScenarioRun:
         crew, plan = self.crew, self.plan
         spans = crew.faults.spans(plan.id)
         unseen = [f for f in crew.faults.all if f.scenario == plan.id and not f.witnessed]
+        if spans:
+            used = [n for n in self._throughout if any(n in e.condition.names for e in plan.expect)]
+            await crew.workloads.settle(used, self.began_ns, spans, SETTLE_NS)
         figures = await crew.workloads.figures(self._throughout, plan.id, self.began_ns, spans, self.values.all())
         for expectation in plan.expect:
             names = [n for n in self._throughout if n in expectation.condition.names]

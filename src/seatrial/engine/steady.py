@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..core.events import StepEnded, StepStarted
-from ..core.plan import CheckPlan, NamedCheck
+from ..core.plan import NamedCheck
 from ..core.platforms import Platform, ServiceView
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.results import Evidence, Finding
-from ..core.stack import InstanceState, Target
+from ..core.stack import InstanceState
 from ..core.verdicts import Verdict
 from .checks import Checks, Place
 from .journal import Journal
 from .ledger import STEADY, Ledger
+from .probing import Prober, reach_of
 
 GATE_NS = 60 * NS_PER_S
 _POLL_NS = 100_000_000
@@ -38,6 +39,7 @@ class Steady:
         self,
         platform: Platform,
         checks: Checks,
+        prober: Prober,
         plan: tuple[NamedCheck, ...],
         journal: Journal,
         ledger: Ledger,
@@ -45,6 +47,7 @@ class Steady:
     ) -> None:
         self._platform = platform
         self._checks = checks
+        self._prober = prober
         self._plan = plan
         self._journal = journal
         self._ledger = ledger
@@ -59,7 +62,7 @@ class Steady:
         self._journal.write(
             StepStarted(scenario="steady", step=moment, title=f"steady state {moment}", deadline_ns=deadline)
         )
-        stack_reason = await self._stack(deadline, place)
+        stack_reason = await self._stack(deadline)
         took = time.monotonic_ns() - began
         self._judge(STEADY, moment, stack_reason, began)
         reasons = [stack_reason] if stack_reason else []
@@ -79,25 +82,29 @@ class Steady:
         )
         return gate
 
-    async def _stack(self, deadline: int, place: Place) -> str:
+    async def _stack(self, deadline: int) -> str:
         """Empty once every service is whole; else what was missing when the time was over."""
         while True:
             views = await self._platform.survey()
             reason = "; ".join(r for v in views.values() if (r := unready(v)))
             if not reason:
-                reason = await self._services(views, place, deadline)
+                reason = await self._services(views)
             if not reason or time.monotonic_ns() >= deadline:
                 return reason
             await asyncio.sleep(_POLL_NS / NS_PER_S)
 
-    async def _services(self, views: Mapping[str, ServiceView], place: Place, deadline: int) -> str:
+    async def _services(self, views: Mapping[str, ServiceView]) -> str:
         checks = [(v, c) for v in views.values() for c in v.steady]
 
         async def one(view: ServiceView, named: NamedCheck) -> str:
-            check = at_service(named.check, view)
-            left = max(_POLL_NS, min(5 * NS_PER_S, deadline - time.monotonic_ns()))
-            result = await self._checks.run(replace(check, within_ns=left), self._values, place)
-            return "" if result.verdict is Verdict.PASS else f"{view.name}: {named.title}: {result.judgement.reason}"
+            """It holds when there is one instance at which it does (the primary sees its standby, a sentinel the others)."""
+            tries = await asyncio.gather(
+                *(self._prober.attempt(named.check, reach_of(view, i), 2 * NS_PER_S) for i in view.instances)
+            )
+            if any(judgement.truth is True for _, judgement in tries):
+                return ""
+            reasons = (j.reason or o.message for o, j in tries)
+            return f"{view.name}: {named.title}: {' / '.join(dict.fromkeys(reasons))}"
 
         return "; ".join(r for r in await asyncio.gather(*(one(v, c) for v, c in checks)) if r)
 
@@ -161,8 +168,3 @@ def unready(view: ServiceView) -> str:
 def describe(state: InstanceState, ready: bool) -> str:
     """An instance's state in a word or two."""
     return f"{state.value}, not ready" if state is InstanceState.RUNNING and not ready else state.value
-
-
-def at_service(check: CheckPlan, view: ServiceView) -> CheckPlan:
-    """A service's own check, aimed at it where it names no target."""
-    return check if check.call.at else replace(check, call=replace(check.call, at=Target(service=view.name)))

@@ -108,7 +108,7 @@ class Trial:
             ledger=self.ledger,
             redactor=redactor,
         )
-        self._steady = Steady(platform, checks, plan.steady, journal, self.ledger, self.values.all())
+        self._steady = Steady(platform, checks, prober, plan.steady, journal, self.ledger, self.values.all())
         self._roles = RoleWatch(prober, journal)
         self._end = end
         self._machine = machine

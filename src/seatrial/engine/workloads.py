@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from ..core.errors import SeatrialError, UsageError
 from ..core.events import ColumnSealed, Noted, WorkloadMeasured, WorkloadStarted, plain
 from ..core.expressions import Missing
+from ..core.intervals import Interval
 from ..core.observations import Seen
 from ..core.plan import Plan, ReadBack, WorkloadPlan
 from ..core.quantities import NS_PER_S
@@ -83,7 +85,7 @@ class Workloads:
         arguments = render(dict(plan.call.arguments), known, self._prober.secret)
         if not isinstance(what, str) or not isinstance(arguments, dict):
             raise UsageError.simple(f"workload {plan.name}: what it requests is not text")
-        method, _, path = what.rpartition(" ")
+        method, _, path = what.partition(" ") if what[:1] != "/" and " " in what else ("GET", "", what)
         headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
         headers |= await self._prober.credentials(plan.call.identity)
         urls: tuple[str, ...] = ()
@@ -121,6 +123,17 @@ class Workloads:
             if answer.seen is Seen.PROBE_ERROR or time.monotonic_ns() > deadline:
                 return ReadBackValue(value=None, began_ns=began, error=error)
             await asyncio.sleep(0.2)
+
+    async def settle(self, names: Sequence[str], from_ns: int, spans: Sequence[FaultSpan], within_ns: int) -> None:
+        """Wait until the clients have been served for a second without a failure, so that recovery can be told; bounded."""
+        deadline = time.monotonic_ns() + within_ns
+        while time.monotonic_ns() < deadline:
+            window = Window(from_ns=from_ns, to_ns=time.monotonic_ns())
+            running = [self.running[n].workload for n in names if n in self.running]
+            figures = await asyncio.gather(*(asyncio.to_thread(w.figures, window, spans, None, None) for w in running))
+            if all(_settled(f.metrics.get(n)) for f in figures for n in ("recovery", "stable")):
+                return
+            await asyncio.sleep(0.25)
 
     async def figures(
         self,
@@ -200,6 +213,11 @@ class Workloads:
                     note=sealed.note,
                 )
             )
+
+
+def _settled(value: object) -> bool:
+    """Whether a figure is more than "at least so long"."""
+    return not isinstance(value, Interval) or math.isfinite(value.high)
 
 
 def _flat(metrics: Mapping[str, object], prefix: str = "") -> dict[str, object]:

@@ -23,11 +23,17 @@ _BODY_SHOWN = 2048
 _clients: dict[tuple[int, str, str], httpx.AsyncClient] = {}
 
 
+def split(text: str) -> tuple[str, str]:
+    """("POST", "/path") of "POST /path"; no method where there is none."""
+    first, _, rest = text.strip().partition(" ")
+    return (first, rest.strip()) if rest and first.isalpha() else ("", text.strip())
+
+
 def check_what(text: str) -> str | None:
     """What is wrong with "METHOD /path"; None when nothing is."""
-    method, _, path = text.strip().rpartition(" ")
-    if method and method.strip() not in METHODS:
-        return f'unknown method "{method.strip()}"; methods: {", ".join(METHODS)}'
+    method, path = split(text)
+    if method and method not in METHODS:
+        return f'unknown method "{method}"; methods: {", ".join(METHODS)}'
     if not path.startswith(("/", "http://", "https://", "{{")):
         return f'"{path}" is no path; for example GET /healthz, or POST http://127.0.0.1:8000/x'
     return None
@@ -80,8 +86,8 @@ async def run(request: ProbeRequest) -> Observation:
     """One attempt."""
     import httpx
 
-    method, _, path = str(request.what).strip().rpartition(" ")
-    method = method.strip() or "GET"
+    method, path = split(str(request.what))
+    method = method or "GET"
     base = "" if "://" in path else _base(request)
     if base is None:
         return target_error("absent", f"{request.reach.name} has no endpoint that is running")

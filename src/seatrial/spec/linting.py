@@ -10,15 +10,13 @@ def lint(plan: Plan) -> list[Problem]:
     """Warnings with their places."""
     found = [w for s in plan.scenarios for w in _scenario(plan, s)]
     used = {*plan.throughout, *(w for s in plan.scenarios for w in s.throughout)}
-    for workload in plan.workloads.values():
-        if workload.name not in used:
-            found.append(
-                Problem(
-                    message=f"warning: the workload {workload.name} never runs",
-                    position=workload.position,
-                    hint=f"throughout: [{workload.name}]",
-                )
-            )
+    found += [
+        Problem(
+            message=f"warning: the workload {w.name} never runs", position=w.position, hint=f"throughout: [{w.name}]"
+        )
+        for w in plan.workloads.values()
+        if w.name not in used
+    ]
     return found
 
 

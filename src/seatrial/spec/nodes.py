@@ -243,7 +243,7 @@ class _Converter:
         quoted = node.style in ("'", '"')
         one_line = begin.line == end.line
         length = max(1, end.column - begin.column) if one_line else 1
-        exact = one_line and node.style in (None, "'", '"') and length == len(node.value) + (2 if quoted else 0)
+        exact = one_line and node.style in (None, "", "'", '"') and length == len(node.value) + (2 if quoted else 0)
         column = begin.column + 1 + (1 if quoted and exact else 0)
         return Scalar(
             source=self._source,
@@ -251,7 +251,7 @@ class _Converter:
             column=column,
             length=max(1, len(node.value)) if exact else length,
             text=node.value,
-            plain=node.style is None,
+            plain=node.style in (None, ""),
             exact=exact,
         )
 

@@ -30,11 +30,19 @@ class WorkloadProcess:
     @classmethod
     async def start(cls, config: Mapping[str, Any]) -> WorkloadProcess:
         """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot."""
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "seatrial.workloads.worker",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
-        if process.stdin is None or process.stdout is None or process.stderr is None:
+        log = Path(config["file"]).with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as said:  # a file: a pipe that nobody reads would stop the worker when it is full
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "seatrial.workloads.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+            )
+        if process.stdin is None or process.stdout is None:
             raise SeatrialError("a worker without pipes")
         process.stdin.write(json.dumps(config).encode() + b"\n")
         try:
@@ -46,9 +54,10 @@ class WorkloadProcess:
         if not line:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            said = (await process.stderr.read()).decode(errors="replace").strip().splitlines()
+            await process.wait()
+            words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
             raise SeatrialError(
-                f"the worker of workload {config['name']} did not start: {said[-1] if said else 'no answer'}"
+                f"the worker of workload {config['name']} did not start: {words[-1] if words else 'no answer'}"
             )
         patience = config["timeout_ns"] / 1e9 + _STOP_S
         return cls(process, Path(config["file"]), int(json.loads(line)["at_ns"]), patience)
@@ -72,7 +81,9 @@ class WorkloadProcess:
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()
-            await self._process.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_S):
+                    await self._process.wait()
         if answer:
             said = json.loads(answer)
             return Sealed(file=self.file, rows=said["rows"], sha256=said["sha256"], valid=True)
