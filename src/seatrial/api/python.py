@@ -28,6 +28,7 @@ from ..engine.checks import Checks
 from ..engine.checks import Place as Spot
 from ..engine.faulting import WITNESS_WITHIN_NS
 from ..engine.journal import Journal
+from ..engine.outside import outside
 from ..engine.probing import Prober
 from ..probes import close as close_probes
 from ..spec import compile_check, compile_stack_text
@@ -54,7 +55,7 @@ class Stack:
         """Bring everything up."""
         await self._here.platform.up(lambda _: None)
         views = await self._here.platform.survey()
-        self._exports = {name: view.exports for name, view in views.items()}
+        self._exports = {name: outside(view) for name, view in views.items()}
 
     def exports(self, service: str) -> Mapping[str, str]:
         """What a service offers to others (`dsn`, `url`, ...), with addresses that this process can use."""

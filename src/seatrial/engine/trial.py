@@ -36,6 +36,7 @@ from .expectations import judge_expectation
 from .faulting import Faults
 from .journal import Journal
 from .ledger import RESIDUE, Ledger, in_scope, planned_findings
+from .outside import outside
 from .probing import Prober
 from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
@@ -94,7 +95,13 @@ class Trial:
         prober.platform = platform
         prober.know(plan.identities)
         self.ledger = Ledger(planned_findings(plan, selected), journal)
-        self.values = Values({**plan.values, "trial": {"id": options.trial, "directory": str(journal.directory)}})
+        self.values = Values(
+            {
+                **plan.values,
+                "trial": {"id": options.trial, "directory": str(journal.directory)},
+                "spec": {"directory": str(plan.file.resolve().parent)},
+            }
+        )
         checks = Checks(prober, journal)
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
@@ -171,6 +178,8 @@ class Trial:
 
     async def _describe(self) -> None:
         views = await self.platform.survey()
+        for name, view in views.items():
+            self.values.save(name, outside(view))
         self.journal.write(
             StackDescribed(
                 services=tuple(

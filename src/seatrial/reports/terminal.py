@@ -137,9 +137,14 @@ def verdict(model: TrialModel, directory: Path, console: Console) -> None:
         if len(decided) > 20:
             console.print(f"   and {len(decided) - 20} more in the report", style="dim")
     console.print()
-    console.print(targets(model, console.width))
+    table = targets(model, console.width)
+    console.print(table)
+    passed = len(model.findings) - table.row_count
+    if passed > 0:
+        console.print(f" and {passed} checks that passed; all of them are in the report", style="dim", highlight=False)
+    console.print()
     if model.started and model.started.requirements:
-        console.print(requirements(model))
+        console.print(requirements(model, console.width))
     _account(model, directory, console)
 
 
@@ -155,7 +160,7 @@ def _decisive(finding: Finding, console: Console) -> None:
 
 
 def targets(model: TrialModel, width: int = 120) -> Table:
-    """Target / actual / verdict, a line a finding that has a bound."""
+    """Target / actual / verdict: what was measured, and whatever did not pass."""
     table = Table(
         title="targets", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
     )
@@ -163,7 +168,8 @@ def targets(model: TrialModel, width: int = 120) -> Table:
     table.add_column("target", overflow="fold", ratio=3)
     table.add_column("actual", overflow="fold", ratio=3)
     table.add_column("verdict", no_wrap=True)
-    for finding in model.ranked_findings():
+    rows = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS or f.interval or f.scenario == "trial"]
+    for finding in rows:
         word = finding.verdict.value
         shown = Text(f"{mark(word)} {word}", style=style(word))
         table.add_row(
@@ -172,19 +178,20 @@ def targets(model: TrialModel, width: int = 120) -> Table:
     return table
 
 
-def requirements(model: TrialModel) -> Table:
+def requirements(model: TrialModel, width: int = 120) -> Table:
     """Requirement / evidence."""
     table = Table(
         title="requirements", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
     )
-    table.add_column("id", no_wrap=True)
+    table.add_column("id", no_wrap=True, min_width=6)
+    table.add_column("verdict", no_wrap=True, min_width=14)
     table.add_column("requirement", overflow="ellipsis", no_wrap=True, ratio=3)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("evidence", overflow="ellipsis", no_wrap=True, ratio=2, style="dim")
+    if width >= 110:
+        table.add_column("evidence", overflow="ellipsis", no_wrap=True, ratio=2, style="dim")
     for view in model.requirements():
         status = view.status
-        evidence = ", ".join(view.findings) or view.open_reason
-        table.add_row(view.id, Text(view.text), Text(f"{mark(status)} {status}", style=style(status)), Text(evidence))
+        row = [Text(view.id), Text(f"{mark(status)} {status}", style=style(status)), Text(view.text)]
+        table.add_row(*row, *([Text(", ".join(view.findings) or view.open_reason)] if width >= 110 else []))
     return table
 
 
