@@ -113,9 +113,7 @@ def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
         row = {"workload": figures.workload}
         for name in ("detect", "recovery", "stable", "outage.longest", "failed", "unknown", "lost", "doubled"):
             value = figures.metrics.get(name)
-            row[name.replace(".", "_")] = (
-                (value.get("text") or value.get("missing", "")) if isinstance(value, Mapping) else ""
-            )
+            row[name.replace(".", "_")] = shown(value)
         seen.append(row)
     return {
         "id": fault.id,
@@ -132,10 +130,18 @@ def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
     }
 
 
+def shown(value: object) -> str:
+    """A journalled figure for a table."""
+    if isinstance(value, Mapping):
+        return str(value.get("text") or value.get("missing", ""))
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
 def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
     """Curves, shaded windows and lanes; all times in seconds since the start."""
     end = model.since(model.last_ns)
-    lanes: dict[str, list[list[Any]]] = {}
+    known = [str(i["name"]) for s in model.stack.services for i in s["instances"]] if model.stack else []
+    lanes: dict[str, list[list[Any]]] = {name: [] for name in known}
     for change in model.instances:
         lane = lanes.setdefault(change.instance, [])
         at = round(model.since(change.at_ns), 3)
@@ -180,7 +186,7 @@ def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "series": series,
         "faults": faults,
         "scenarios": scenarios,
-        "lanes": lanes,
+        "lanes": {name: spans for name, spans in lanes.items() if spans},
         "roles": roles,
         "wall": wall(model, model.began_ns),
     }

@@ -33,9 +33,10 @@
   };
   const label = (u) => {
     const { ctx, bbox } = u; let right = -1e9;
-    ctx.save(); ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`; ctx.fillStyle = css("--fail"); ctx.textBaseline = "top";
+    ctx.save(); ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`; ctx.fillStyle = css("--fail"); ctx.textBaseline = "top"; ctx.textAlign = "left";
     for (const fault of data.faults) {
-      const x = u.valToPos(fault.from, "x", true) + 3 * devicePixelRatio, text = `${fault.kind} ${fault.victims.join(", ")}`;
+      const x = u.valToPos(fault.from, "x", true) + 3 * devicePixelRatio, who = fault.victims;
+      const text = `${fault.kind} ${who.length > 1 ? `${who[0].split("#")[0]} (${who.length})` : who[0]}`;
       if (x < bbox.left || x > bbox.left + bbox.width || x < right) continue;
       ctx.fillText(text, x, bbox.top + 2); right = x + ctx.measureText(text).width + 8 * devicePixelRatio;
     }
@@ -85,7 +86,7 @@
 
   const lanes = () => {
     const canvas = $("lanes"), entries = Object.entries(data.lanes), dpr = devicePixelRatio, width = canvas.clientWidth;
-    const row = 18, top = 4, left = 66 + 18, right = 8, height = top + entries.length * row + 6 + data.scenarios.length * 0;
+    const row = 18, top = 4, left = 66 + 18, right = 8, height = top + entries.length * row + 6;
     canvas.style.height = `${height}px`; canvas.width = width * dpr; canvas.height = height * dpr;
     const ctx = canvas.getContext("2d"); ctx.scale(dpr, dpr); ctx.clearRect(0, 0, width, height);
     const x = (t) => left + (t - range.min) / (range.max - range.min) * (width - left - right);
@@ -101,9 +102,10 @@
       }
     });
     ctx.font = "bold 10px system-ui, sans-serif"; ctx.textBaseline = "middle";
+    const holders = {};
     for (const r of data.roles) for (const instance of r.instances) {
-      const i = entries.findIndex(([n]) => n === instance);
-      if (i >= 0 && ["primary", "master", "leader"].includes(r.role)) { ctx.fillStyle = css("--fg"); ctx.fillText(`★ ${r.role}`, x(r.at) + 2, top + i * row + row / 2); }
+      const i = entries.findIndex(([n]) => n === instance), key = `${r.service}/${r.role}`;
+      if (i >= 0 && ["primary", "master", "leader"].includes(r.role) && holders[key] !== instance) { holders[key] = instance; ctx.fillStyle = css("--fg"); ctx.fillText(`★ ${r.role}`, x(r.at) + 2, top + i * row + row / 2); }
     }
     ctx.restore();
     ctx.font = "11px system-ui, sans-serif"; ctx.fillStyle = css("--dim"); ctx.textBaseline = "middle"; ctx.textAlign = "right";
