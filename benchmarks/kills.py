@@ -205,10 +205,11 @@ def main() -> int:
                 moment = chance.uniform(0.1, 12)
                 left, hurt = one(bench, number, arguments.keeper, moment)
                 clean += not left and not hurt
-                print(
-                    f"kill {number + 1:>2} at {moment:5.2f} s: {'; '.join(left) or 'nothing left'}; decoys {'hurt: ' + '; '.join(hurt) if hurt else 'untouched'}",
-                    flush=True,
+                left_text, hurt_text = (
+                    "; ".join(left) or "nothing left",
+                    f"hurt: {'; '.join(hurt)}" if hurt else "untouched",
                 )
+                print(f"kill {number + 1:>2} at {moment:5.2f} s: {left_text}; decoys {hurt_text}", flush=True)
     what = "seatrial and its keeper killed, then undo" if arguments.keeper else "seatrial killed, the keeper alone"
     print(f"{what}: {clean} of {arguments.times} left nothing and hurt nobody (bound: all)")
     return 0 if clean == arguments.times else 1
