@@ -29,7 +29,12 @@ class Declaration:
     needs: tuple[str, ...] = ()
     throughout: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
-    deadline: str = "2m"
+    deadline: str | None = None  # the spec's, which is 2m where it says nothing
+
+
+def _names(given: Sequence[str]) -> tuple[str, ...]:
+    """A single name counts as a list of one."""
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def scenario(
@@ -42,23 +47,24 @@ def scenario(
     needs: Sequence[str] = (),
     throughout: Sequence[str] = (),
     labels: Sequence[str] = (),
-    deadline: str = "2m",
+    deadline: str | None = None,
 ) -> Callable[[_F], _F]:
     """Make an async function a scenario. Faults and services that are not declared are refused when it tries them."""
 
     def mark(function: _F) -> _F:
         name = id or function.__name__.replace("_", "-")
+        first_line = next(iter((function.__doc__ or "").strip().splitlines()), name)
         declaration = Declaration(
             id=name,
-            title=title or (function.__doc__ or name).strip().splitlines()[0].rstrip("."),
+            title=title or first_line.rstrip("."),
             function=function.__name__,
             line=function.__code__.co_firstlineno,
-            covers=tuple(covers),
-            faults=tuple(faults),
-            services=tuple(services),
-            needs=tuple(needs),
-            throughout=tuple(throughout),
-            labels=tuple(labels),
+            covers=_names(covers),
+            faults=_names(faults),
+            services=_names(services),
+            needs=_names(needs),
+            throughout=_names(throughout),
+            labels=_names(labels),
             deadline=deadline,
         )
         setattr(function, ATTRIBUTE, declaration)

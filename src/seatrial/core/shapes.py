@@ -44,7 +44,7 @@ class Shape:
     doc: str = ""
     dimension: Dimension | None = None
     choices: tuple[str, ...] = ()
-    refers: str = ""  # REFERENCE: service, workload, identity, scenario, requirement, role
+    refers: str = ""  # REFERENCE: service, workload, identity, scenario, requirement; TEXT: a service, or service#1
     of: Shape | None = None
     lenient: bool = False
     fields: Mapping[str, Field] = field(default_factory=dict)

@@ -6,16 +6,18 @@ from collections.abc import Mapping, Sequence
 
 from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
 from .binaries import need
-from .making import addresses, check, endpoint, environment
+from .making import LOOPBACK, addresses, check, endpoint, environment, upstreams
+
+_READY = "/.seatrial/proxy-ready"
 
 
 def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -> Sequence[Blueprint]:
-    """One blueprint. Nothing is written outside its directory, the machine's trust store least of all."""
+    """One blueprint. Nothing is written outside its directory, the machine's trust store least of all.
+
+    Raises UsageError for a `to` that has no such address.
+    """
     directory = ground.directory
-    service, _, ordinal = str(arguments["to"]).partition("#")
-    upstreams = ground.exports(service)["addresses"].split(",")
-    if ordinal:
-        upstreams = [upstreams[int(ordinal) - 1]]
+    to = upstreams(plan, str(arguments["to"]), ground)
     port = ground.port("http")
     tls = arguments.get("tls") == "internal"
     scheme = "https" if tls else "http"
@@ -34,7 +36,7 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
             HOME=str(directory), XDG_DATA_HOME=str(directory / "data"), XDG_CONFIG_HOME=str(directory / "config")
         ),
         endpoints={"http": endpoint("http", scheme, port)},
-        files=[FileBlueprint(path=file, content=_caddyfile(site, upstreams, arguments.get("health"), tls))],
+        files=[FileBlueprint(path=file, content=_caddyfile(site, to, arguments, tls=tls))],
     )
     authority = directory / "data/caddy/pki/authorities/local/root.crt"
     return [
@@ -50,18 +52,25 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
                 "ca": str(authority) if tls else "",
             },
             parameters={"ca": str(authority)} if tls else {},
-            ready=check("tcp", "", "accepted == true"),
+            # It accepts before it has a certificate to show. The path is its own: being asked must not reach the service.
+            ready=check("http", f"GET {_READY}", "status == 204"),
         )
     ]
 
 
-def _caddyfile(site: str, upstreams: Sequence[str], health: object, tls: bool) -> str:
-    """lb_try_duration repeats only what could not be sent at all, and GETs."""
-    active = (
-        f"\t\thealth_uri {health}\n\t\thealth_interval 500ms\n\t\thealth_timeout 1s\n"
-        if isinstance(health, str)
-        else ""
-    )
+def _caddyfile(site: str, to: Sequence[str], arguments: Mapping[str, object], *, tls: bool) -> str:
+    """What could not be sent at all is always tried elsewhere, for lb_try_duration; what was sent, only if it is a GET."""
+    proxy = ["lb_policy round_robin", "lb_try_duration 3s", "lb_try_interval 100ms", "fail_duration 1s"]
+    if isinstance(health := arguments.get("health"), str):
+        proxy += [f"health_uri {health}", "health_interval 500ms", "health_timeout 1s"]
+    if arguments.get("retry-writes") is True:
+        # A body can be sent again only where it was kept.
+        proxy += ["lb_retry_match method GET HEAD POST PUT PATCH DELETE", "request_buffers 1MiB"]
+    handlers = ["tls internal"] if tls else []
+    if arguments.get("access-log") is True:
+        handlers.append("log {\n\t\toutput stdout\n\t\tformat json\n\t}")
+    lines = "\n\t".join([f"bind {LOOPBACK}", *handlers, f"respond {_READY} 204"])
+    options = "\n\t\t".join(proxy)
     return f"""{{
 \tadmin off
 \tpersist_config off
@@ -73,13 +82,10 @@ def _caddyfile(site: str, upstreams: Sequence[str], health: object, tls: bool) -
 \t}}
 }}
 {site} {{
-{chr(9) + "tls internal" if tls else ""}
-\treverse_proxy {" ".join(upstreams)} {{
-\t\tlb_policy round_robin
-\t\tlb_try_duration 3s
-\t\tlb_try_interval 100ms
-\t\tfail_duration 1s
-{active}\t\ttransport http {{
+\t{lines}
+\treverse_proxy {" ".join(to)} {{
+\t\t{options}
+\t\ttransport http {{
 \t\t\tdial_timeout 1s
 \t\t\tkeepalive 30s
 \t\t}}

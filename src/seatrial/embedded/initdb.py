@@ -13,35 +13,29 @@ from pathlib import Path
 
 
 def main(order_file: str) -> int:
-    """Exit status 0 when the data directory is ready."""
+    """Exit status 0 when the data directory is ready; what went wrong is on standard error."""
     order = json.loads(Path(order_file).read_text(encoding="utf-8"))
     data = Path(order["data"])
     if (data / "PG_VERSION").exists():
         return 0
-    password = data.parent / "password"
-    password.write_text(order["password"] + "\n", encoding="utf-8")
-    try:
-        made = subprocess.run(
-            [order["initdb"], "-D", str(data), "-U", order["superuser"], f"--pwfile={password}", "--auth=scram-sha-256", "--encoding=UTF8",
-             "--locale=C.UTF-8", "--no-sync"],
-            capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    finally:
-        password.unlink()
+    options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums", "--no-sync"]
+    made = _run(
+        [order["initdb"], "-D", str(data), "-U", order["superuser"], "--pwfile=/dev/stdin", *options],
+        order["password"] + "\n",
+    )
     if made.returncode:
         sys.stderr.write(made.stderr)
         return made.returncode
     (data / "pg_hba.conf").write_text("\n".join(order["hba"]) + "\n", encoding="utf-8")
-    single = subprocess.run(
-        [order["postgres"], "--single", "-D", str(data), "postgres"],
-        input=order["sql"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    single = _run([order["postgres"], "--single", "-D", str(data), "postgres"], order["sql"])
+    # It goes on after a statement that failed, and exits with 0.
     problems = [line for line in single.stderr.splitlines() if "ERROR" in line or "FATAL" in line]
     sys.stderr.write("\n".join(problems))
     return single.returncode or bool(problems)
+
+
+def _run(argv: list[str], text: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, input=text, capture_output=True, text=True, check=False)
 
 
 if __name__ == "__main__":

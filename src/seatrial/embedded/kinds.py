@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.shapes import BOOLEAN, COUNT, DURATION, INTEGER, TEXT, Field, Shape, choice, mapping_of
+from ..core.shapes import BOOLEAN, COUNT, DURATION, INTEGER, TEXT, Field, Shape, choice, mapping_of, reference
 from ..core.vocabulary import ServiceKind
 
 _NONE_OR_MORE = Shape(kind=INTEGER.kind, least=0)
@@ -13,7 +13,7 @@ ETCD = ServiceKind(
     doc="etcd: one node, or a cluster.",
     arguments={"nodes": Field(shape=COUNT, default=1, doc="1, 3 or 5."), "start-within": _WITHIN},
     expand="seatrial.embedded.etcd:expand",
-    exports=("host", "port", "url", "hosts", "addresses"),
+    exports=("host", "port", "url", "hosts", "endpoints", "addresses"),
     extra="embedded",
     example="{kind: etcd}",
 )
@@ -22,8 +22,12 @@ POSTGRES = ServiceKind(
     name="postgres",
     doc="PostgreSQL: one node, or several under Patroni, with automatic failover.",
     arguments={
-        "nodes": Field(shape=COUNT, default=1, doc="More than one: under Patroni, which needs `etcd`."),
-        "etcd": Field(shape=TEXT, doc="The etcd service that elects the primary.", example="etcd"),
+        "nodes": Field(shape=COUNT, default=1, doc="More than one: under Patroni."),
+        "etcd": Field(
+            shape=reference("service"),
+            doc="The etcd that elects the primary of several nodes (one of its own, NAME-etcd).",
+            example="etcd",
+        ),
         "synchronous": Field(
             shape=BOOLEAN, default=True, doc="An acknowledged commit is on a standby, too (several nodes)."
         ),
@@ -38,8 +42,9 @@ POSTGRES = ServiceKind(
     expand="seatrial.embedded.postgres:expand",
     roles=("primary", "replica"),
     exports=("dsn", "host", "port", "hosts", "ports", "user", "password", "database", "addresses"),
+    companions=("-etcd",),
     extra="embedded",
-    example="{kind: postgres, nodes: 2, etcd: etcd}",
+    example="{kind: postgres, nodes: 2}",
 )
 
 REDIS = ServiceKind(
@@ -49,6 +54,10 @@ REDIS = ServiceKind(
         "replicas": Field(shape=_NONE_OR_MORE, default=0, doc="Beside the master."),
         "sentinels": Field(shape=_NONE_OR_MORE, default=0, doc="An odd number, to have a majority."),
         "quorum": Field(shape=COUNT, doc="Sentinels that must agree that the master is down (the majority)."),
+        "password": Field(shape=TEXT, doc="Of every data node (none)."),
+        "min-replicas": Field(
+            shape=_NONE_OR_MORE, default=0, doc="The master refuses writes with fewer replicas connected."
+        ),
         "persistence": Field(shape=choice("aof", "none"), default="aof", doc="aof: survives a restart."),
         "down-after": Field(shape=DURATION, doc="Silence after which a sentinel takes the master for down (1s)."),
         "failover-timeout": Field(shape=DURATION, doc="Sentinel's failover-timeout (6s)."),
@@ -56,7 +65,7 @@ REDIS = ServiceKind(
     },
     expand="seatrial.embedded.redis:expand",
     roles=("master", "replica"),
-    exports=("url", "host", "port", "addresses", "sentinels", "master"),
+    exports=("url", "host", "port", "addresses", "sentinels", "master", "password"),
     companions=("-sentinel",),
     extra="embedded",
     example="{kind: redis, replicas: 2, sentinels: 3}",
@@ -64,10 +73,21 @@ REDIS = ServiceKind(
 
 CADDY = ServiceKind(
     name="caddy",
-    doc="Caddy as a reverse proxy. What is not a GET is sent to one instance only: a write is never repeated behind your back.",
+    doc="Caddy as a reverse proxy. What is not a GET is sent to one instance only, unless `retry-writes`.",
     arguments={
-        "to": Field(shape=TEXT, required=True, doc="The service behind it, or one instance.", example="web"),
+        "to": Field(
+            shape=Shape(kind=TEXT.kind, refers="service"),
+            required=True,
+            doc="The service behind it, or one instance.",
+            example="web",
+        ),
         "health": Field(shape=TEXT, doc="Path that it asks each instance for, twice a second.", example="/livez"),
+        "retry-writes": Field(
+            shape=BOOLEAN,
+            default=False,
+            doc="Also send a write again when its instance dies over it: it may happen twice, unless it is idempotent.",
+        ),
+        "access-log": Field(shape=BOOLEAN, default=False, doc="Each request as a line of JSON in its log."),
         "tls": Field(
             shape=choice("none", "internal"), default="none", doc="internal: certificates of an authority of its own."
         ),

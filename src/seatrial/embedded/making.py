@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, compile_expression
 from ..core.expressions.types import Scope
 from ..core.plan import CheckPlan, ProbeCall
 from ..core.quantities import NS_PER_S, Quantity
-from ..core.stack import Endpoint, InstanceBlueprint
+from ..core.stack import Endpoint, Ground, InstanceBlueprint, ServicePlan
 
 LOOPBACK = "127.0.0.1"
 _SCOPES = {
@@ -53,6 +54,24 @@ def endpoint(name: str, scheme: str, port: int) -> Endpoint:
 def addresses(host: str, instances: Sequence[InstanceBlueprint]) -> str:
     """host:port of each instance's first endpoint."""
     return ",".join(f"{host}:{next(iter(i.endpoints.values())).port}" for i in instances)
+
+
+def upstreams(plan: ServicePlan, to: str, ground: Ground) -> list[str]:
+    """The addresses of a service (`web`), or of one of its instances (`web#2`). Raises UsageError if there are none."""
+    service, _, ordinal = to.partition("#")
+    known = [a for a in ground.exports(service).get("addresses", "").split(",") if a]
+    chosen = known
+    if ordinal:
+        number = int(ordinal) if ordinal.isdecimal() else 0
+        chosen = known[number - 1 : number] if number else []
+    if not chosen:
+        count = f"it has {len(known)} of them" if known else "it has no ports"
+        raise UsageError(
+            Problem(
+                message=f"service {plan.name}: {to} has no address to connect to", position=plan.position, hint=count
+            )
+        )
+    return chosen
 
 
 def environment(**more: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ A node under Patroni is one unit: the agent and its server start, crash and end 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,39 +15,48 @@ from typing import Any
 
 from ..core.errors import Problem, UsageError
 from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
-from .binaries import need
-from .making import LOOPBACK, addresses, check, endpoint, environment, seconds, whole
+from .binaries import need, need_module
+from .etcd import cluster
+from .making import LOOPBACK, addresses, check, endpoint, environment, seconds, upstreams, whole
 
 SUPERUSER, REPLICATION, REWIND = "postgres", "replicator", "rewinder"
+LEAST_TTL_S = 20
+_LISTENING = {"listen_addresses": LOOPBACK, "unix_socket_directories": ""}  # a socket's path may be too long for it
+_OURS = frozenset(
+    {*_LISTENING, "port", "data_directory", "config_file", "hba_file", "ident_file", "cluster_name"}
+    | {"primary_conninfo", "primary_slot_name", "synchronous_standby_names", "hot_standby", "wal_log_hints"}
+)
 _IN_RECOVERY = "select pg_is_in_recovery()"
 
 
 def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -> Sequence[Blueprint]:
-    """One blueprint. Raises UsageError for several nodes without etcd."""
+    """One blueprint, and one of an etcd where several nodes are not given any.
+
+    Raises UsageError for too short a ttl, names that are taken, and parameters that are not for the user to set.
+    """
     need("postgres")
     nodes = whole(arguments, "nodes", 1)
-    etcd = arguments.get("etcd")
-    if nodes > 1 and not isinstance(etcd, str):
-        raise UsageError(
-            Problem(
-                message=f"service {plan.name}: {nodes} nodes need an etcd to elect a primary",
-                position=plan.position,
-                hint="etcd: etcd, and a service {kind: etcd}",
-            )
-        )
     settings = _Settings(plan, arguments, ground)
     ports = [ground.port(f"{n} postgres") for n in range(1, nodes + 1)]
+    companions: list[Blueprint] = []
     if nodes == 1:
         instances = [_alone(plan, settings, ground, ports[0])]
     else:
-        hosts = ground.exports(str(etcd))["addresses"].replace(ground.host(str(etcd)), LOOPBACK)
+        need_module("patroni")
+        if arguments.get("etcd") is None:
+            companions = [cluster(f"{plan.name}-etcd", 1, ground)]
+            known = companions[0].exports["addresses"].split(",")
+        else:
+            known = upstreams(plan, str(arguments["etcd"]), ground)
+        etcd = [f"{LOOPBACK}:{address.rpartition(':')[2]}" for address in known]
         instances = [
-            _under_patroni(plan, settings, ground, n, port, ground.port(f"{n} api"), hosts)
+            _under_patroni(plan, settings, ground, n, port, ground.port(f"{n} api"), etcd)
             for n, port in enumerate(ports, 1)
         ]
     host = ground.host(plan.name)
     names, numbers = ",".join([host] * nodes), ",".join(map(str, ports))
     user, password, database = settings.user, settings.password, settings.database
+    account = f"user={_quoted(user)} password={_quoted(password)} dbname={_quoted(database)}"
     attributes = " target_session_attrs=read-write" if nodes > 1 else ""
     steady = []
     if nodes > 1:
@@ -68,7 +78,7 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
             kind="postgres",
             instances=instances,
             exports={
-                "dsn": f"host={names} port={numbers} user={_quoted(user)} password={_quoted(password)} dbname={_quoted(database)}{attributes} connect_timeout=2",
+                "dsn": f"host={names} port={numbers} {account}{attributes} connect_timeout=2",
                 "host": host,
                 "port": str(ports[0]),
                 "hosts": names,
@@ -86,7 +96,9 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
                 "replica": check("sql", _IN_RECOVERY, "rows[0][0] == true"),
             },
             steady=steady,
-        )
+            after=tuple(companion.service for companion in companions),
+        ),
+        *companions,
     ]
 
 
@@ -101,22 +113,33 @@ class _Settings:
         self.superuser_password = ground.secret("superuser")
         self.replication_password = ground.secret("replication")
         self.synchronous = arguments.get("synchronous") is not False
-        self.ttl = max(20, seconds(arguments, "ttl", 20))
+        self.ttl = seconds(arguments, "ttl", LEAST_TTL_S)
+        if self.ttl < LEAST_TTL_S:
+            raise _wrong(plan, f"Patroni knows no ttl below {LEAST_TTL_S}s")
+        if self.user in (SUPERUSER, REPLICATION, REWIND):
+            raise _wrong(plan, f"user {self.user} is the server's own", "user: app")
+        if self.database in ("postgres", "template0", "template1"):
+            raise _wrong(plan, f"database {self.database} is the server's own", "database: app")
         given = arguments.get("parameters")
         self.parameters: dict[str, Any] = {
             "max_connections": whole(arguments, "max-connections", 100),
             "shared_buffers": "64MB",
-            "unix_socket_directories": "",
-            "listen_addresses": LOOPBACK,
             **(dict(given) if isinstance(given, Mapping) else {}),
         }
+        for name in _OURS.intersection(self.parameters):
+            raise _wrong(plan, f"parameter {name} is not yours to set: seatrial and Patroni depend on it")
 
     def setup_sql(self) -> str:
         """The application's user and database; a separate statement each, the database cannot be made in a transaction."""
+        user, database = _identifier(self.user), _identifier(self.database)
         return (
-            f"CREATE ROLE {_identifier(self.user)} LOGIN PASSWORD '{_doubled(self.password)}';\n"
-            f"CREATE DATABASE {_identifier(self.database)} OWNER {_identifier(self.user)} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';\n"
+            f"CREATE ROLE {user} LOGIN PASSWORD '{_doubled(self.password)}';\n"
+            f"CREATE DATABASE {database} OWNER {user} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C.UTF-8';\n"
         )
+
+
+def _wrong(plan: ServicePlan, message: str, hint: str = "") -> UsageError:
+    return UsageError(Problem(message=f"service {plan.name}: {message}", position=plan.position, hint=hint))
 
 
 def _doubled(text: str) -> str:
@@ -148,7 +171,8 @@ def _alone(plan: ServicePlan, settings: _Settings, ground: Ground, port: int) ->
         "hba": _HBA,
     }
     file = ground.directory / "initdb.json"
-    flags = [x for name, value in settings.parameters.items() for x in ("-c", f"{name}={value}")]
+    parameters = {**settings.parameters, **_LISTENING}
+    flags = [x for name, value in parameters.items() for x in ("-c", f"{name}={value}")]
     return InstanceBlueprint(
         name=f"{plan.name}#1",
         argv=[str(need("postgres")), "-D", str(data), "-p", str(port), *flags],
@@ -170,7 +194,7 @@ _HBA = [
 
 
 def _under_patroni(
-    plan: ServicePlan, settings: _Settings, ground: Ground, number: int, port: int, api: int, etcd: str
+    plan: ServicePlan, settings: _Settings, ground: Ground, number: int, port: int, api: int, etcd: Sequence[str]
 ) -> InstanceBlueprint:
     directory = ground.directory
     node = f"{plan.name}-{number}"
@@ -193,7 +217,7 @@ def _under_patroni(
 
 
 def _patroni(
-    settings: _Settings, node: str, directory: Path, number: int, port: int, api: int, etcd: str, sql: Path
+    settings: _Settings, node: str, directory: Path, number: int, port: int, api: int, etcd: Sequence[str], sql: Path
 ) -> dict[str, Any]:
     """Patroni's configuration; JSON is YAML."""
     dynamic = {
@@ -210,11 +234,10 @@ def _patroni(
             "remove_data_directory_on_diverged_timelines": True,
             "parameters": {
                 "wal_level": "replica", "hot_standby": "on", "wal_log_hints": "on", "max_wal_senders": 10, "max_replication_slots": 10,
-                "wal_keep_size": "128MB", "max_connections": settings.parameters["max_connections"],
+                "wal_keep_size": "128MB", **settings.parameters,
             },
         },
     }  # fmt: skip
-    local = {k: v for k, v in settings.parameters.items() if k not in ("max_connections", "listen_addresses")}
     accounts = {
         "superuser": {"username": SUPERUSER, "password": settings.superuser_password},
         "replication": {"username": REPLICATION, "password": settings.replication_password},
@@ -224,11 +247,11 @@ def _patroni(
         "scope": settings.name,
         "name": node,
         "restapi": {"listen": f"{LOOPBACK}:{api}", "connect_address": f"{LOOPBACK}:{api}"},
-        "etcd3": {"hosts": etcd.split(",")},
+        "etcd3": {"hosts": list(etcd)},
         "bootstrap": {
             "dcs": dynamic,
             "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums", "no-sync"],
-            "post_bootstrap": f"{need('psql')} -q -v ON_ERROR_STOP=1 -f {sql} -d",
+            "post_bootstrap": shlex.join([str(need("psql")), "-q", "-v", "ON_ERROR_STOP=1", "-f", str(sql), "-d"]),
         },
         "postgresql": {
             "listen": f"{LOOPBACK}:{port}",
@@ -238,7 +261,7 @@ def _patroni(
             "pgpass": str(directory / f"pgpass-{number}"),
             "authentication": accounts,
             "basebackup": [{"checkpoint": "fast"}, "no-sync"],  # a spread checkpoint takes minutes
-            "parameters": local,
+            "parameters": {"unix_socket_directories": ""},
             "pg_hba": _HBA,
         },
         "watchdog": {"mode": "off"},

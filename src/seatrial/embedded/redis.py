@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from urllib.parse import quote
 
 from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
 from .binaries import need
@@ -21,62 +22,82 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
     program = str(need("redis-server"))
     replicas, sentinels = whole(arguments, "replicas", 0), whole(arguments, "sentinels", 0)
     ports = [ground.port(f"{n} redis") for n in range(1, replicas + 2)]
-    persistent = arguments.get("persistence") != "none"
-    instances = [_node(plan.name, program, ground, n, port, ports[0], persistent) for n, port in enumerate(ports, 1)]
+    settings = _settings(arguments)
+    instances = [_node(plan.name, program, ground, n, port, ports[0], settings) for n, port in enumerate(ports, 1)]
     host = ground.host(plan.name)
     watchers = _sentinels(plan.name, program, arguments, ground, sentinels, ports[0])
+    password = str(arguments.get("password") or "")
+    credentials = f":{quote(password, safe='')}@" if password else ""
     sentinel_host = ground.host(f"{plan.name}-sentinel")
     exports = {
-        "url": f"redis://{host}:{ports[0]}/0",
+        "url": f"redis://{credentials}{host}:{ports[0]}/0",
         "host": host,
         "port": str(ports[0]),
         "addresses": addresses(host, instances),
         "sentinels": addresses(sentinel_host, watchers),
         "master": MASTER if watchers else "",
+        "password": password,
     }
+    online = " and ".join(f'reply.slave{n}.state == "online"' for n in range(replicas))
+    whole_again = f'reply.role == "master" and reply.connected_slaves == {replicas}' + (online and f" and {online}")
     blueprints = [
         Blueprint(
             service=plan.name,
             kind="redis",
             instances=instances,
             exports=exports,
+            parameters={"password": password} if password else {},
+            secrets=[password] if password else [],
             ready=check("redis", "INFO replication", _IN_ORDER),
             roles={
                 "master": check("redis", "ROLE", 'reply[0] == "master"'),
                 "replica": check("redis", "ROLE", 'reply[0] == "slave"'),
             },
-            steady=[
-                check("redis", "INFO replication", f'reply.role == "master" and reply.connected_slaves == {replicas}')
-            ],
+            steady=[check("redis", "INFO replication", whole_again)],
         )
     ]
     if watchers:
         known = f'reply["num-slaves"] == {replicas} and reply["num-other-sentinels"] == {sentinels - 1}'
-        agreed = f'{known} and reply.flags == "master"'
-        agree = check("redis", f"SENTINEL MASTER {MASTER}", agreed)
+        asked = f"SENTINEL MASTER {MASTER}"
         blueprints.append(
             Blueprint(
                 service=f"{plan.name}-sentinel",
                 kind="redis",
                 instances=watchers,
                 exports={"host": sentinel_host, "addresses": exports["sentinels"]},
-                ready=check("redis", "PING", 'reply == "PONG"'),
-                steady=[agree],
+                ready=check("redis", asked, known),  # each of them: it takes part in no failover before it does
+                steady=[check("redis", asked, f'{known} and reply.flags == "master"')],
                 after=(plan.name,),
             )
         )
     return blueprints
 
 
+def _settings(arguments: Mapping[str, object]) -> list[str]:
+    """The lines that all data nodes have in common: each may be the master one day."""
+    lines = [
+        f"bind {LOOPBACK}", "daemonize no", "loglevel notice",
+        f"appendonly {'no' if arguments.get('persistence') == 'none' else 'yes'}", "appendfsync everysec", 'save ""',
+        "repl-diskless-sync yes", "repl-diskless-sync-delay 0", "repl-backlog-size 8mb", "repl-timeout 10",
+        "repl-ping-replica-period 1",
+    ]  # fmt: skip
+    if least := whole(arguments, "min-replicas", 0):
+        lines += [f"min-replicas-to-write {least}", "min-replicas-max-lag 2"]
+    if password := arguments.get("password"):
+        lines += [f"requirepass {_quoted(str(password))}", f"masterauth {_quoted(str(password))}"]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
 def _node(
-    name: str, program: str, ground: Ground, number: int, port: int, master: int, persistent: bool
+    name: str, program: str, ground: Ground, number: int, port: int, master: int, settings: Sequence[str]
 ) -> InstanceBlueprint:
     directory = ground.directory / f"{number}"
-    lines = [
-        f"port {port}", f"bind {LOOPBACK}", f'dir "{directory}"', f"appendonly {'yes' if persistent else 'no'}", "appendfsync everysec", 'save ""',
-        "repl-diskless-sync yes", "repl-diskless-sync-delay 0", "repl-backlog-size 8mb", "repl-timeout 10", "repl-ping-replica-period 1",
-        "loglevel notice", "daemonize no",
-    ]  # fmt: skip
+    lines = [f"port {port}", f"dir {_quoted(str(directory))}", *settings]
     if port != master:
         lines.append(f"replicaof {LOOPBACK} {master}")
     file = directory / "redis.conf"
@@ -101,10 +122,13 @@ def _sentinels(
         port = ground.port(f"{number} sentinel")
         directory = ground.directory / f"sentinel-{number}"
         lines = [
-            f"port {port}", f"bind {LOOPBACK}", f'dir "{directory}"', "daemonize no", f"sentinel monitor {MASTER} {LOOPBACK} {master} {quorum}",
+            f"port {port}", f"bind {LOOPBACK}", f"dir {_quoted(str(directory))}", "daemonize no",
+            f"sentinel monitor {MASTER} {LOOPBACK} {master} {quorum}",
             f"sentinel down-after-milliseconds {MASTER} {down}", f"sentinel failover-timeout {MASTER} {timeout}",
             f"sentinel parallel-syncs {MASTER} 1",
         ]  # fmt: skip
+        if password := arguments.get("password"):
+            lines.append(f"sentinel auth-pass {MASTER} {_quoted(str(password))}")
         file = directory / "sentinel.conf"
         instances.append(
             InstanceBlueprint(

@@ -146,6 +146,8 @@ class Trial:
         if self.options.start:
             await self._up()
         else:
+            if self.plan.stack.platform == "remote":
+                await self.platform.up(self._progress)  # it runs already: is it there?
             await self._describe()
         self.journal.write(PhaseChanged(phase="steady"))
         gate = await self._steady.gate("before the first scenario")
@@ -167,14 +169,13 @@ class Trial:
     async def _up(self) -> None:
         self.journal.write(PhaseChanged(phase="starting"))
         began = time.monotonic_ns()
-
-        def progress(p: Progress) -> None:
-            self.journal.write(StackProgress(subject=p.subject, state=p.state, detail=p.detail))
-
-        await self.platform.up(progress)
+        await self.platform.up(self._progress)
         self._up_ns = time.monotonic_ns() - began
         self._ordered = in_order(self.plan, self._starts)
         await self._describe()
+
+    def _progress(self, p: Progress) -> None:
+        self.journal.write(StackProgress(subject=p.subject, state=p.state, detail=p.detail))
 
     async def _describe(self) -> None:
         views = await self.platform.survey()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from ..core.errors import NotExercised
 from ..core.faults import FaultOrder, Testimony
 from ..core.platforms import CanPause, Platform
 from ..core.stack import Instance, InstanceState
-from .acting import PROCESS_TABLE, describe, look, release
+from .acting import PROCESS_TABLE, describe, each, look, release
 
 
 class Pause:
@@ -23,7 +22,7 @@ class Pause:
         if not isinstance(platform, CanPause):
             raise NotExercised(f"platform {platform.name} cannot pause")
         pauser: CanPause = platform
-        await asyncio.gather(*(pauser.pause(v) for v in victims))
+        await each(pauser.pause(v) for v in victims)
 
     async def witness(self, platform: Platform, victim: Instance) -> Testimony:
         """It is the same process, and all of it is stopped."""
@@ -33,4 +32,4 @@ class Pause:
 
     async def heal(self, platform: Platform, victims: Sequence[Instance]) -> None:
         """Let them go on."""
-        await release(platform, victims, (InstanceState.PAUSED,))
+        await release(platform, victims, besides=InstanceState.DOWN)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from ..core.errors import NotExercised
 from ..core.faults import FaultOrder, Testimony
 from ..core.platforms import CanRelease, CanStop, Platform
 from ..core.stack import Instance, InstanceState
-from .acting import PROCESS_TABLE, describe, look, release
+from .acting import PROCESS_TABLE, describe, each, look, release
 
 
 class Restart:
@@ -23,8 +22,8 @@ class Restart:
         if not isinstance(platform, CanStop) or not isinstance(platform, CanRelease):
             raise NotExercised(f"platform {platform.name} cannot restart")
         stopper: CanStop = platform
-        await asyncio.gather(*(stopper.stop(v, None) for v in victims))
-        await release(platform, victims, (InstanceState.DOWN,))
+        await each(stopper.stop(v, None) for v in victims)
+        await release(platform, victims, besides=InstanceState.PAUSED)
 
     async def witness(self, platform: Platform, victim: Instance) -> Testimony:
         """Another process is there."""
@@ -34,4 +33,4 @@ class Restart:
 
     async def heal(self, platform: Platform, victims: Sequence[Instance]) -> None:
         """Start what a cancelled restart left down."""
-        await release(platform, victims, (InstanceState.DOWN,))
+        await release(platform, victims, besides=InstanceState.PAUSED)

@@ -9,8 +9,10 @@ import os
 import shlex
 import signal
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 from ..core.errors import NotExercised
 from ..core.expressions import Missing, Type
@@ -40,11 +42,10 @@ VERB = Verb(
 
 async def run(request: ProbeRequest) -> Observation:
     """One run."""
-    argv = (
-        [str(w) for w in request.what]
-        if isinstance(request.what, Sequence) and not isinstance(request.what, str)
-        else shlex.split(str(request.what))
-    )
+    try:
+        argv = words(request.what)
+    except ValueError as error:
+        return probe_error("spec", f"{request.what}: {error}")
     record: dict[str, object] = {"command": shlex.join(argv)}
     there = request.arguments.get("where", "there" if request.reach.name else "here") == "there"
     stdin = str(request.arguments.get("stdin", ""))
@@ -57,7 +58,7 @@ async def run(request: ProbeRequest) -> Observation:
     except NotExercised as error:
         return probe_error("not-exercised", str(error))
     except OSError as error:
-        return probe_error("no-program", f"{argv[0]}: {error.strerror or error}", record)
+        return probe_error("no-program", f"{error.filename or argv[0]}: {error.strerror or error}", record)
     record |= {"exit": status, "stdout": out[-_SHOWN:], "stderr": err[-_SHOWN:]}
     if late:
         return target_error("timeout", f"{argv[0]} had not ended in time", record)
@@ -66,31 +67,49 @@ async def run(request: ProbeRequest) -> Observation:
     return value(values, record, f"{argv[0]} ended with {status}: {last[0][:160]}")
 
 
+def words(what: object) -> list[str]:
+    """The command line in words. Raises ValueError for one that has none, or a quote that does not end."""
+    argv = (
+        [str(w) for w in what] if isinstance(what, Sequence) and not isinstance(what, str) else shlex.split(str(what))
+    )
+    if not argv:
+        raise ValueError("no program is named")
+    return argv
+
+
 async def _here(argv: list[str], request: ProbeRequest, stdin: str) -> tuple[int, str, str, bool]:
-    """In a group of its own, which ends with it, with its time, and with ours."""
+    """In a group of its own, which ends with it, with its time, and with ours.
+
+    Its output goes to files: what it had said when its time was over is evidence too, and a child that it leaves behind
+    with its output open keeps nobody waiting.
+    """
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     directory = request.arguments.get("directory")
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE, env=environment,
-        cwd=str(directory) if directory else None, start_new_session=True,
-    )  # fmt: skip
-    try:
-        async with asyncio.timeout(request.timeout_ns / 1e9):
-            out, err = await process.communicate(stdin.encode())
-        return (
-            process.returncode or 0,
-            out[:_MOST].decode(errors="replace"),
-            err[:_MOST].decode(errors="replace"),
-            False,
-        )
-    except TimeoutError:
-        return -1, "", "", True
-    finally:
-        if process.returncode is None:
+    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        given.write(stdin.encode())
+        given.seek(0)
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=given, stdout=out, stderr=err, env=environment, cwd=str(directory) if directory else None,
+            start_new_session=True,
+        )  # fmt: skip
+        late = False
+        try:
+            async with asyncio.timeout(request.timeout_ns / 1e9):
+                await process.wait()
+        except TimeoutError:
+            late = True
+        finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
+        status = -1 if late or process.returncode is None else process.returncode
+        return status, _content(out), _content(err), late
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(_MOST).decode(errors="replace")
 
 
 def _json(text: str) -> object:

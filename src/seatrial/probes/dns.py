@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 
 from ..core.errors import NotExercised
@@ -10,6 +11,10 @@ from ..core.expressions import Type
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
 from ..core.shapes import TEXT, Field, choice
 from ..core.vocabulary import Verb
+
+_PORT = 53
+_SERVER = re.compile(r"(?:\[(?P<six>[^\]]+)\]|(?P<host>[^:\[\]]+))(?::(?P<port>\d{1,5}))?")
+_NO_SUCH_NAME = 2  # exit status of getent(1)
 
 VERB = Verb(
     name="dns",
@@ -46,6 +51,9 @@ async def _ask_there(request: ProbeRequest, name: str) -> Observation:
     record = {"command": f"getent ahosts {name}", "exit": answer.exit_status, "output": answer.stdout[:500]}
     if answer.timed_out:
         return target_error("timeout", f"{name} did not resolve in time", record)
+    if answer.exit_status not in (0, _NO_SUCH_NAME):
+        said = answer.stderr.strip() or f"exit {answer.exit_status}"
+        return probe_error("no-program", f"getent could not ask where {request.reach.name} runs: {said}", record)
     addresses = list(dict.fromkeys(line.split()[0] for line in answer.stdout.splitlines() if line.split()))
     if not addresses:
         return target_error("name", f"{name} does not resolve where {request.reach.name} runs", record)
@@ -59,8 +67,8 @@ async def _ask_here(request: ProbeRequest, name: str) -> Observation:
             found = await loop.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except TimeoutError:
         return target_error("timeout", f"{name} did not resolve in time")
-    except OSError as error:
-        return target_error("name", f"{name}: {error.strerror or error}")
+    except (OSError, UnicodeError) as error:
+        return target_error("name", f"{name}: {getattr(error, 'strerror', None) or error}")
     addresses = list(dict.fromkeys(str(f[4][0]) for f in found))
     return value({"addresses": addresses}, {"name": name, "addresses": addresses}, f"{name} is {', '.join(addresses)}")
 
@@ -72,11 +80,14 @@ async def _ask_server(request: ProbeRequest, name: str, server: str) -> Observat
         from dns.resolver import NXDOMAIN, NoAnswer
     except ImportError:
         return probe_error("no-client", "dnspython is not installed: pip install 'seatrial[dns]'")
-    host, _, port = server.partition(":")
+    host, port = _address(server)
     resolver = Resolver(configure=False)
-    resolver.nameservers = [host]
-    resolver.port = int(port) if port.isdigit() else 53
+    resolver.port = port
     record = {"name": name, "server": server}
+    try:
+        resolver.nameservers = [host]
+    except ValueError:
+        return probe_error("spec", f"the server is not an IP address: {host}", record)
     try:
         found = await resolver.resolve(name, str(request.arguments.get("type", "A")), lifetime=request.timeout_ns / 1e9)
     except (NXDOMAIN, NoAnswer):
@@ -87,3 +98,11 @@ async def _ask_server(request: ProbeRequest, name: str, server: str) -> Observat
         return target_error("protocol", f"{server}: {error}", record)
     addresses = [str(r) for r in found]
     return value({"addresses": addresses}, {**record, "addresses": addresses}, f"{name} is {', '.join(addresses)}")
+
+
+def _address(server: str) -> tuple[str, int]:
+    """(host, port) of host, host:port or [host]:port."""
+    match = _SERVER.fullmatch(server)
+    if match is None:
+        return server, _PORT
+    return match["six"] or match["host"], int(match["port"] or _PORT)

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections import Counter
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
-from ..core.expressions import Missing, Type, compile_path
+from ..core.expressions import Expression, ExpressionError, Missing, Type, compile_path
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
 from ..core.quantities import Dimension, Quantity
-from ..core.shapes import ANY, BOOLEAN, COUNT, TEXT, Field, mapping_of, union
+from ..core.shapes import ANY, BOOLEAN, COUNT, PATH, TEXT, Field, mapping_of, union
+from ..core.stack import Endpoint
 from ..core.vocabulary import Verb
+from .aiming import endpoints, located
 
 if TYPE_CHECKING:
-    import httpx
+    from .httpclient import Answer, Client
+    from .requesting import Outgoing
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BODY_SHOWN = 2048
-_clients: dict[tuple[int, str, str], httpx.AsyncClient] = {}
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
 
 
 def split(text: str) -> tuple[str, str]:
@@ -55,6 +61,7 @@ VERB = Verb(
         "counts": Type.map_of(Type.NUMBER),
         "statuses": Type.map_of(Type.NUMBER),
         "errors": Type.NUMBER,
+        "latency_p95": Type.DURATION,
     },
     run="seatrial.probes.http:run",
     arguments={
@@ -63,18 +70,18 @@ VERB = Verb(
         "body": Field(shape=TEXT, doc="Sent as it is."),
         "headers": Field(shape=mapping_of(TEXT), doc="Headers to send."),
         "query": Field(shape=mapping_of(TEXT), doc="Query parameters."),
-        "redirects": Field(shape=BOOLEAN, doc="Follow redirects (false)."),
+        "redirects": Field(shape=BOOLEAN, doc="Follow redirects on the same host, and to loopback (false)."),
         "endpoint": Field(shape=TEXT, doc="Which port, where an instance has several."),
         "verify": Field(
             shape=union(BOOLEAN, TEXT), doc="Check the certificate: true, false, or a file with the authority."
         ),
         "times": Field(
             shape=COUNT,
-            doc="So many requests; then groups, share, counts, statuses and errors are seen.",
+            doc="So many requests; then groups, share, counts, statuses, errors and latency_p95 are seen.",
             example="1000",
         ),
         "concurrency": Field(shape=COUNT, doc="So many of them at once (16)."),
-        "group-by": Field(shape=TEXT, doc="What the answers are counted by.", example='headers["x-instance"]'),
+        "group-by": Field(shape=PATH, doc="What the answers are counted by.", example='headers["x-instance"]'),
     },
     default_expect="status < 400",
     example="http: GET /healthz",
@@ -84,176 +91,169 @@ VERB = Verb(
 
 async def run(request: ProbeRequest) -> Observation:
     """One attempt."""
-    import httpx
+    from .requesting import outgoing
 
     method, path = split(str(request.what))
+    endpoint: Endpoint | None = None
+    if "://" not in path:
+        found = endpoints(request, ("http", "https"), request.arguments.get("endpoint"))
+        if isinstance(found, Observation):
+            return found
+        endpoint = found[0]
+        scheme = endpoint.scheme if endpoint.scheme in ("http", "https") else "http"
+        path = f"{scheme}://{endpoint.url.partition('://')[2]}{path}"
     method = method or "GET"
-    base = "" if "://" in path else _base(request)
-    if base is None:
-        return target_error("absent", f"{request.reach.name} has no endpoint that is running")
-    if "times" in request.arguments:
-        return await _many(request, method, base + path)
-    record = {"request": f"{method} {base}{path}"}
-    began = time.monotonic_ns()
     try:
-        answer = await _send(request, method, base + path)
-    except httpx.HTTPError as error:
-        word, message = classify(error)
-        return target_error(word, f"{method} {base}{path}: {message}", record)
-    except (httpx.InvalidURL, ValueError, TypeError) as error:
-        return probe_error("spec", f"{method} {base}{path}: {error}", record)
-    return _seen(answer, time.monotonic_ns() - began, record)
+        out = outgoing(request, method, path)
+        many = "times" in request.arguments
+        observation = await (_many(request, out) if many else _once(request, out))
+    except (ValueError, OSError, ExpressionError) as error:
+        return probe_error("spec", f"{method} {path.partition('?')[0]}: {error}")
+    return located(observation, request, endpoint) if endpoint else observation
 
 
-def _base(request: ProbeRequest) -> str | None:
-    wanted = request.arguments.get("endpoint")
-    endpoints = request.reach.endpoints
-    if wanted is not None:
-        endpoints = {n: e for n, e in endpoints.items() if n.split("#")[0] == wanted}
-    chosen = next((e for e in endpoints.values() if e.scheme in ("http", "https")), None) or next(
-        iter(endpoints.values()), None
-    )
-    if chosen is None:
-        return None
-    scheme = chosen.scheme if chosen.scheme in ("http", "https") else "http"
-    return f"{scheme}://{chosen.url.partition('://')[2]}"
+async def _once(request: ProbeRequest, out: Outgoing) -> Observation:
+    from .httpclient import ExchangeError
+    from .requesting import exchange
+
+    began = time.monotonic_ns()
+    record: dict[str, object] = {"request": f"{out.method} {out.url}", "sent": dict(out.headers)}
+    try:
+        async with asyncio.timeout(request.timeout_ns / 1e9):
+            answer, url = await exchange(_client(), out, redirects=bool(request.arguments.get("redirects", False)))
+    except TimeoutError:
+        return target_error("timeout", f"{record['request']}: no answer in time", record)
+    except ExchangeError as error:
+        return target_error(error.word, f"{record['request']}: {error}", record)
+    if url != out.url:
+        record["answered"] = url
+    values = _values(answer, time.monotonic_ns() - began)
+    text = answer.text
+    record |= {"status": answer.status, "headers": values["headers"], "body": text[:_BODY_SHOWN]}
+    return value(values, record, f"{record['request']}: {answer.status} {text[:120]}".strip())
 
 
-async def _send(request: ProbeRequest, method: str, url: str) -> httpx.Response:
-    arguments = request.arguments
-    headers = {**{str(k): str(v) for k, v in _mapping(arguments.get("headers")).items()}, **request.headers}
-    client = _client(url, arguments.get("verify", True))
-    return await client.request(
-        method,
-        url,
-        headers=headers,
-        json=arguments.get("json"),
-        data={str(k): str(v) for k, v in _mapping(arguments.get("form")).items()} or None,
-        content=str(arguments["body"]) if "body" in arguments else None,
-        params={str(k): str(v) for k, v in _mapping(arguments.get("query")).items()} or None,
-        follow_redirects=bool(arguments.get("redirects", False)),
-        timeout=request.timeout_ns / 1e9,
-    )
+def _client() -> Client:
+    """The one of this event loop: connections are kept alive between attempts."""
+    from .httpclient import Client
 
-
-def _mapping(value: object) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _client(url: str, verify: object) -> httpx.AsyncClient:
-    """One for each origin and event loop: connections are kept alive between attempts."""
-    import httpx
-
-    origin = "/".join(url.split("/", 3)[:3])
-    key = (id(asyncio.get_running_loop()), origin, str(verify))
-    if key not in _clients:
-        import ssl
-
-        context: ssl.SSLContext | bool = (
-            verify if isinstance(verify, bool) else ssl.create_default_context(cafile=str(verify))
-        )
-        limits = httpx.Limits(max_connections=256, max_keepalive_connections=64, keepalive_expiry=5)
-        if origin.startswith("http://"):
-            context = False  # no certificates to load: that takes 30 ms
-        _clients[key] = httpx.AsyncClient(verify=context, trust_env=False, limits=limits)
-    return _clients[key]
+    loop = asyncio.get_running_loop()
+    client = _clients.get(loop)
+    if client is None:
+        client = _clients[loop] = Client()
+    return client
 
 
 async def close() -> None:
-    """Close the clients of this event loop."""
-    loop = id(asyncio.get_running_loop())
-    for key in [k for k in _clients if k[0] == loop]:
-        await _clients.pop(key).aclose()
+    """Close the connections of this event loop."""
+    client = _clients.pop(asyncio.get_running_loop(), None)
+    if client is not None:
+        await client.close()
 
 
-def _seen(answer: httpx.Response, took_ns: int, record: Mapping[str, object]) -> Observation:
-    text = answer.text
-    values: dict[str, object] = {
-        "status": answer.status_code,
-        "text": text,
-        "headers": {k.lower(): v for k, v in answer.headers.items()},
+def _values(answer: Answer, took_ns: int) -> dict[str, object]:
+    headers: dict[str, str] = {}
+    for name, text in answer.headers:
+        headers[name] = f"{headers[name]}, {text}" if name in headers else text
+    return {
+        "status": answer.status,
+        "text": answer.text,
+        "headers": headers,
         "latency": Quantity(took_ns, Dimension.DURATION),
         "size": Quantity(len(answer.content), Dimension.SIZE),
-        "json": _json(text),
+        "json": _json(answer.text),
     }
-    shown = {**record, "status": answer.status_code, "headers": dict(answer.headers), "body": text[:_BODY_SHOWN]}
-    return value(values, shown, f"{record['request']}: {answer.status_code} {text[:120]}".strip())
 
 
 def _json(text: str) -> object:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return Missing(f"the answer is not JSON: {text[:60]!r}")
 
 
-def classify(error: httpx.HTTPError) -> tuple[str, str]:
-    """A word for what went wrong, and a sentence."""
-    import httpx
+@dataclass(kw_only=True)
+class _Tally:
+    """What came of many requests."""
 
-    text = str(error) or type(error).__name__
-    if isinstance(error, httpx.TimeoutException):
-        return "timeout", "no answer in time"
-    if isinstance(error, httpx.ConnectError):
-        lowered = text.lower()
-        if "certificate" in lowered or "ssl" in lowered or "tls" in lowered:
-            return "tls", text
-        if "name or service" in lowered or "getaddrinfo" in lowered or "nodename" in lowered:
-            return "name", text
-        return "refused", "connection refused" if "all connection attempts failed" in lowered else text
-    if isinstance(error, httpx.RemoteProtocolError):
-        return (
-            ("closed", "the connection was closed without an answer") if "disconnected" in text else ("protocol", text)
-        )
-    if isinstance(error, httpx.ReadError | httpx.WriteError | httpx.CloseError):
-        return "reset", "the connection was reset"
-    return "protocol", text
+    groups: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[str] = field(default_factory=Counter)
+    errors: Counter[str] = field(default_factory=Counter)
+    took_ns: list[int] = field(default_factory=list)
+
+    @property
+    def done(self) -> int:
+        """Requests that came to an end."""
+        return sum(self.statuses.values()) + sum(self.errors.values())
+
+    def values(self) -> dict[str, object]:
+        """As the descriptor has them. Shares are those of the answers, among the groups that answered."""
+        answered = sum(self.groups.values())
+        shares = [count / answered for count in self.groups.values()]
+        took = sorted(self.took_ns)
+        return {
+            "groups": len(self.groups),
+            "counts": dict(self.groups),
+            "statuses": dict(self.statuses),
+            "errors": sum(self.errors.values()),
+            "share": {n: Quantity(f(shares), Dimension.RATIO) for n, f in (("min", min), ("max", max))}
+            if shares
+            else Missing("nothing is counted: give group-by"),
+            "latency_p95": Quantity(took[math.ceil(0.95 * len(took)) - 1], Dimension.DURATION)
+            if took
+            else Missing("nothing answered"),
+        }
 
 
-async def _many(request: ProbeRequest, method: str, url: str) -> Observation:
+async def _many(request: ProbeRequest, out: Outgoing) -> Observation:
     """So many requests, some at once; each answer is counted by status and by group."""
-    import httpx
-
-    times, path = request.arguments["times"], request.arguments.get("group-by")
+    times, together = request.arguments["times"], request.arguments.get("concurrency", 16)
     total = times if isinstance(times, int) else 1
-    together = request.arguments.get("concurrency", 16)
-    group = compile_path(str(path)) if path is not None else None
-    counts: Counter[str] = Counter()
-    statuses: Counter[str] = Counter()
-    errors: Counter[str] = Counter()
-    left = iter(range(total))
+    by = request.arguments.get("group-by")
+    path = by if isinstance(by, Expression) or by is None else compile_path(str(by))
+    tally, left, late = _Tally(), iter(range(total)), False
+    workers = [
+        asyncio.create_task(_work(request, out, path, tally, left))
+        for _ in range(min(total, together if isinstance(together, int) else 16))
+    ]
+    try:
+        async with asyncio.timeout(request.timeout_ns / 1e9):
+            await asyncio.gather(*workers)
+    except TimeoutError:
+        late = True
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.gather(*workers, return_exceptions=True)
+    values = tally.values()
+    shown = {n: values[n] for n in ("counts", "statuses")} | {"errors": dict(tally.errors)}
+    record = {"request": f"{total} x {out.method} {out.url}", "sent": dict(out.headers), **shown}
+    if late:
+        return target_error("timeout", f"{tally.done} of {total} requests were done in time", record)
+    if not tally.statuses:
+        word, count = tally.errors.most_common(1)[0]
+        return target_error(word, f"none of {total} requests was answered: {count} times {word}", record)
+    seen = dict(tally.groups) or dict(tally.statuses)
+    return value(values, record, f"{total} requests: {seen}, {sum(tally.errors.values())} errors")
 
-    async def worker() -> None:
-        for _ in left:
-            began = time.monotonic_ns()
-            try:
-                answer = await _send(request, method, url)
-            except httpx.HTTPError as error:
-                errors[classify(error)[0]] += 1
-                continue
-            statuses[str(answer.status_code)] += 1
-            if group is not None:
-                seen = group.value(_seen(answer, time.monotonic_ns() - began, {"request": ""}).values)
-                counts["(none)" if isinstance(seen, Missing) else str(seen)] += 1
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(together if isinstance(together, int) else 16):
-            tasks.create_task(worker())
-    answered = sum(counts.values())
-    shares = [c / answered for c in counts.values()] if answered else []
-    values: dict[str, object] = {
-        "groups": len(counts),
-        "counts": dict(counts),
-        "statuses": dict(statuses),
-        "errors": sum(errors.values()),
-        "share": {n: Quantity(f(shares), Dimension.RATIO) for n, f in (("min", min), ("max", max))}
-        if shares
-        else Missing("no answer"),
-    }
-    record = {
-        "request": f"{total} x {method} {url}",
-        "counts": dict(counts),
-        "statuses": dict(statuses),
-        "errors": dict(errors),
-    }
-    return value(values, record, f"{total} requests: {dict(counts) or dict(statuses)}, {sum(errors.values())} errors")
+async def _work(
+    request: ProbeRequest, out: Outgoing, path: Expression | None, tally: _Tally, left: Iterator[int]
+) -> None:
+    from .httpclient import ExchangeError
+    from .requesting import exchange
+
+    redirects = bool(request.arguments.get("redirects", False))
+    for _ in left:
+        began = time.monotonic_ns()
+        try:
+            answer, _url = await exchange(_client(), out, redirects=redirects)
+        except ExchangeError as error:
+            tally.errors[error.word] += 1
+            continue
+        took = time.monotonic_ns() - began
+        tally.took_ns.append(took)
+        tally.statuses[str(answer.status)] += 1
+        if path is not None:
+            group = path.value(_values(answer, took))
+            tally.groups["(none)" if isinstance(group, Missing) else str(group)] += 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..core.errors import NotExercised
@@ -14,7 +16,6 @@ from ..core.shapes import TEXT, Field, choice, list_of
 from ..core.vocabulary import Verb
 
 _SHOWN = 20
-_MOST = 64 * 1024 * 1024  # bytes of a log that are looked at
 
 
 def check_what(text: str) -> str | None:
@@ -59,22 +60,44 @@ async def run(request: ProbeRequest) -> Observation:
         return probe_error("spec", f"no regular expression: {error}")
     whole = request.arguments.get("since") == "start"
 
-    def look() -> list[str]:
-        found = []
+    deadline_ns = time.monotonic_ns() + request.timeout_ns
+
+    def look() -> tuple[int, list[str]]:
+        count, lines = 0, []
         for name, path in files.items():
-            lines = _lines(path, 0 if whole else marks.get(name, 0))
-            found += [f"{name}: {x}" for x in lines if pattern.search(x) and not any(i.search(x) for i in ignore)]
-        return found
+            for line in _lines(path, 0 if whole else marks.get(name, 0)):
+                if time.monotonic_ns() > deadline_ns:
+                    raise TimeoutError
+                if pattern.search(line) and not any(i.search(line) for i in ignore):
+                    count += 1
+                    if count <= _SHOWN:
+                        lines.append(f"{name}: {line}")
+        return count, lines
 
-    found = await asyncio.to_thread(look)
-    shown = {"pattern": pattern.pattern, "files": [p.name for p in files.values()], "lines": found[:_SHOWN]}
-    return value({"count": len(found), "lines": found[:_SHOWN]}, shown, f"{len(found)} lines match {pattern.pattern}")
+    missing = [name for name, path in files.items() if not path.exists()]
+    if len(missing) == len(files):  # no line of none is no evidence
+        return probe_error("no-log", f"{request.reach.name} has no log yet: {', '.join(missing) or 'no instances'}")
+    try:
+        count, lines = await asyncio.to_thread(look)
+    except TimeoutError:
+        return probe_error("timeout", "the logs are too long to be read in time")
+    except OSError as error:
+        return probe_error("no-log", f"{error.filename}: {error.strerror}")
+    record = {
+        "pattern": pattern.pattern,
+        "files": [p.name for p in files.values()],
+        "without a log": missing,
+        "lines": lines,
+    }
+    return value({"count": count, "lines": lines}, record, f"{count} lines match {pattern.pattern}")
 
 
-def _lines(path: Path, offset: int) -> list[str]:
+def _lines(path: Path, offset: int) -> Iterator[str]:
     try:
         with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(_MOST).decode(errors="replace").splitlines()
-    except FileNotFoundError:
-        return []
+            size = file.seek(0, os.SEEK_END)
+            file.seek(offset if offset <= size else 0)  # a log that became shorter was begun anew
+            for line in file:
+                yield line.decode(errors="replace").rstrip("\r\n")
+    except FileNotFoundError:  # nothing was written yet
+        return

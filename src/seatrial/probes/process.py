@@ -10,6 +10,17 @@ from ..core.shapes import choice
 from ..core.stack import InstanceState
 from ..core.vocabulary import Verb
 
+_INSTANCE = Type.record(
+    {
+        "name": Type.TEXT,
+        "state": Type.words(*InstanceState),
+        "ready": Type.BOOL,
+        "restarts": Type.NUMBER,
+        "identity": Type.TEXT,
+        "detail": Type.TEXT,
+    }
+)
+
 VERB = Verb(
     name="process",
     doc="The target's instances: how many run, are ready, were restarted; `usage` adds what they use.",
@@ -21,6 +32,7 @@ VERB = Verb(
         "restarts": Type.NUMBER,
         "restarting": Type.NUMBER,
         "names": Type.list_of(Type.TEXT),
+        "instances": Type.list_of(_INSTANCE),
         "cpu_seconds": Type.NUMBER,
         "memory": Type.SIZE,
         "descriptors": Type.NUMBER,
@@ -37,6 +49,17 @@ async def run(request: ProbeRequest) -> Observation:
     instances = request.instances
     if not instances:
         return target_error("absent", f"{request.reach.name} has no instances")
+    shown = [
+        {
+            "name": i.name,
+            "state": i.state.value,
+            "ready": i.ready,
+            "restarts": i.restarts,
+            "identity": i.identity,
+            "detail": i.detail,
+        }
+        for i in instances
+    ]
     values: dict[str, object] = {
         "wanted": len(instances),
         "running": sum(i.state is InstanceState.RUNNING for i in instances),
@@ -44,6 +67,7 @@ async def run(request: ProbeRequest) -> Observation:
         "restarts": max(i.restarts for i in instances),
         "restarting": sum(i.state is InstanceState.STARTING for i in instances),
         "names": [i.name for i in instances],
+        "instances": shown,
     }
     if request.what == "usage":
         try:
@@ -59,14 +83,4 @@ async def run(request: ProbeRequest) -> Observation:
             "threads": usage.threads,
             "processes": usage.processes,
         }
-    shown = {
-        i.name: {
-            "state": i.state.value,
-            "ready": i.ready,
-            "restarts": i.restarts,
-            "identity": i.identity,
-            "detail": i.detail,
-        }
-        for i in instances
-    }
     return value(values, {"instances": shown}, f"{values['ready']} of {values['wanted']} ready")

@@ -11,6 +11,9 @@ from ..core.observations import Observation, ProbeRequest, target_error, value
 from ..core.quantities import Dimension, Quantity
 from ..core.shapes import BOOLEAN, TEXT, Field
 from ..core.vocabulary import Verb
+from .aiming import endpoints, located
+
+_MOST = 1024
 
 VERB = Verb(
     name="tcp",
@@ -20,7 +23,9 @@ VERB = Verb(
     run="seatrial.probes.tcp:run",
     arguments={
         "endpoint": Field(shape=TEXT, doc="Which port, where an instance has several."),
-        "answer": Field(shape=BOOLEAN, doc="Wait for an answer: a paused process still accepts (false)."),
+        "answer": Field(
+            shape=BOOLEAN, doc="Wait for an answer: a paused process still accepts (true where something is sent)."
+        ),
     },
     default_expect="accepted == true",
     example='tcp: ""',
@@ -28,37 +33,37 @@ VERB = Verb(
 
 
 async def run(request: ProbeRequest) -> Observation:
-    """One attempt."""
-    wanted = request.arguments.get("endpoint")
-    endpoints = [e for n, e in request.reach.endpoints.items() if wanted is None or n.split("#")[0] == wanted]
-    if not endpoints:
-        return target_error("absent", f"{request.reach.name} has no endpoint that is running")
-    host, port = endpoints[0].host, endpoints[0].port
-    record = {"address": f"{host}:{port}"}
-    began = time.monotonic_ns()
+    """One attempt; `latency` is that of the connection."""
+    found = endpoints(request, ("tcp",), request.arguments.get("endpoint"))
+    if isinstance(found, Observation):
+        return found
+    endpoint = found[0]
+    address = f"{endpoint.host}:{endpoint.port}"
+    record: dict[str, object] = {"address": address}
+    text = str(request.what or "")
+    wants_answer = bool(request.arguments.get("answer", bool(text)))
+    began, banner = time.monotonic_ns(), b""
     try:
         async with asyncio.timeout(request.timeout_ns / 1e9):
-            reader, writer = await asyncio.open_connection(host, port)
+            reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
             try:
                 latency = Quantity(time.monotonic_ns() - began, Dimension.DURATION)
-                text = str(request.what or "")
                 if text:
                     writer.write(text.encode())
                     await writer.drain()
-                banner = await reader.read(1024) if request.arguments.get("answer") else b""
+                if wants_answer:
+                    banner = await reader.read(_MOST)
             finally:
                 writer.transport.abort()
     except TimeoutError:
-        return target_error("timeout", f"{host}:{port}: no answer in time", record)
+        return target_error("timeout", f"{address}: no answer in time", record)
     except ConnectionRefusedError:
-        return target_error("refused", f"{host}:{port}: connection refused", record)
-    except OSError as error:
-        return target_error(
-            "name" if isinstance(error, socket.gaierror) else "reset",
-            f"{host}:{port}: {error.strerror or error}",
-            record,
-        )
+        return target_error("refused", f"{address}: connection refused", record)
+    except (OSError, UnicodeError) as error:
+        word = "name" if isinstance(error, socket.gaierror | UnicodeError) else "reset"
+        return target_error(word, f"{address}: {getattr(error, 'strerror', None) or error}", record)
+    if wants_answer and not banner:
+        return target_error("closed", f"{address}: the connection was closed without an answer", record)
     shown = banner.decode(errors="replace")
-    return value(
-        {"accepted": True, "banner": shown, "latency": latency}, {**record, "banner": shown}, f"{host}:{port} accepted"
-    )
+    values = {"accepted": True, "banner": shown, "latency": latency}
+    return located(value(values, {**record, "banner": shown}, f"{address} accepted"), request, endpoint)

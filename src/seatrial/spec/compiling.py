@@ -4,54 +4,60 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..core.errors import Problem, UsageError
-from ..core.expressions import Scope, Type
+from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import STACK_METRICS, IdentityPlan, Plan, ScenarioPlan, SecretSource, WorkloadPlan
+from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
-from ..core.shapes import ANY, COUNT, DURATION, PATH, REQUEST, TEXT, Field, mapping_of, record
+from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
-from ..core.templates import secret_names
+from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
+from .coverage import check_requirements, check_scenarios, secrets_used
+from .identities import read_identities, read_secrets
 from .linting import lint
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, describe, merge, read_file, shorten
+from .nodes import Node, Scalar, describe, merge, read_file, read_text, shorten
 from .nodes import Sequence as SequenceNode
+from .python import PythonScenarios
 from .reading import BAD, Bad, Place, Reader
 from .requirements import read_requirements
-from .scenarios import Scenarios
+from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
+from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
-from .steps import Scene, Steps
-from .variants import overlay_of
+from .steps import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene, Steps
+from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "steady", "throughout", "setup",
     "scenarios", "expect", "python", "defaults",
 )  # fmt: skip
-SECRET = record(
-    {
-        "env": Field(shape=TEXT, doc="An environment variable."),
-        "file": Field(shape=TEXT, doc="A file, from the spec's directory."),
-        "generate": Field(shape=COUNT, doc="Characters of one that is made for each trial.", example="24"),
-    },
-    doc="a secret",
-)
-IDENTITY: Mapping[str, Field] = {
-    "login": Field(
-        shape=REQUEST, doc="A probe whose answer has the token.", example="{http: POST /login, at: web, json: {...}}"
-    ),
-    "bearer": Field(shape=PATH, doc="Where the token is in the answer, or none.", example="json.token"),
-    "headers": Field(
-        shape=mapping_of(TEXT), default={}, doc="Headers to send.", example='{X-Api-Key: "${secret:KEY}"}'
-    ),
+DEFAULTS = {
+    "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
+    "timeout": Field(shape=SOME_TIME, doc="Of a single attempt.", example="2s"),
+    "every": Field(shape=SOME_TIME, doc="Time between attempts.", example="500ms"),
+    "deadline": Field(shape=SOME_TIME, doc="Of a scenario (2m).", example="3m"),
+    "severity": Field(shape=SEVERITY, doc="Of findings that do not say theirs."),
 }
-DEFAULTS = {"within": Field(shape=DURATION, doc="For every check without its own.")}
+PYTHON = list_of(TEXT)
+SCENARIOS_OF_SEATRIAL = ("setup", "steady", "trial")
 TRIAL = Type.record({"id": Type.TEXT, "directory": Type.TEXT})
+SPEC = Type.record({"directory": Type.TEXT})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Parts:
+    """What is known before scenarios are read."""
+
+    name: str
+    values: dict[str, object]
+    stack: StackPlan
+    requirements: Mapping[str, Any]
 
 
 def compile_spec(
@@ -61,9 +67,13 @@ def compile_spec(
     environment: Mapping[str, str],
     variables: Mapping[str, str] | None = None,
     overlays: Sequence[Path] = (),
+    stack_override: Path | None = None,
 ) -> Plan:
-    """Compile a spec. Raises UsageError with every problem of all its files."""
-    compiler = _Compiler(path, vocabulary, environment, variables or {})
+    """Compile a spec; `stack_override` is a stack file to use in place of its own.
+
+    Raises UsageError with every problem of all its files.
+    """
+    compiler = _Compiler(path, vocabulary, environment, variables or {}, stack_override)
     plan = compiler.plan(overlays)
     if compiler.reader.problems or plan is None:
         raise UsageError(*ordered(compiler.reader.problems))
@@ -71,23 +81,41 @@ def compile_spec(
 
 
 def ordered(problems: Sequence[Problem]) -> list[Problem]:
-    """By file and place, each once."""
-    unique = dict.fromkeys(problems)
+    """By file and place, each once and with its line."""
+    unique = dict.fromkeys(with_line(p) for p in problems)
     return sorted(
         unique, key=lambda p: (p.position.file, p.position.line, p.position.column) if p.position else ("", 0, 0)
     )
+
+
+def with_line(problem: Problem) -> Problem:
+    """The problem with the text of its line, where the file has it."""
+    if problem.line_text or problem.position is None:
+        return problem
+    try:
+        lines = Path(problem.position.file).read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return problem
+    number = problem.position.line
+    return replace(problem, line_text=lines[number - 1] if 0 < number <= len(lines) else "")
 
 
 class _Compiler:
     """One compilation."""
 
     def __init__(
-        self, path: Path, vocabulary: Vocabulary, environment: Mapping[str, str], variables: Mapping[str, str]
+        self,
+        path: Path,
+        vocabulary: Vocabulary,
+        environment: Mapping[str, str],
+        variables: Mapping[str, str],
+        stack_override: Path | None,
     ) -> None:
         self.path = path
         self.directory = path.resolve().parent
         self.vocabulary = vocabulary
         self.variables = variables
+        self.stack_override = stack_override
         self.reader = Reader(environment)
         self.files: list[Path] = [path]
         self.metrics: dict[str, Type] = {}
@@ -96,8 +124,8 @@ class _Compiler:
         root = read_file(self.path, str(self.path), self.reader.problems)
         over = [overlay_of(p, self.reader) for p in overlays]
         self.files += overlays
-        for _, spec_over in over:
-            root = merge(root, spec_over) if root is not None and spec_over is not None else root
+        for overlay in over:
+            root = merge(root, overlay.spec) if root is not None and overlay.spec is not None else root
         if root is None:
             return None
         if not isinstance(root, MappingNode):
@@ -106,48 +134,50 @@ class _Compiler:
         self._top(root)
         name = self._name(root)
         values = self._values(root)
-        stack = self._stack(root, name, values, [s for s, _ in over if s is not None])
+        stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.workloads = self._names(root, "workloads")
         self.reader.known.scenarios = self._names(root, "scenarios")
-        requirements = read_requirements(self.reader, root.get("requirements"), self.directory, self.files)
+        requirements = read_requirements(
+            self.reader, root.get("requirements"), self.directory, self.path.parent, self.files
+        )
         if stack is None:
             return None
-        return self._body(root, name, values, stack, requirements)
+        return self._body(root, _Parts(name=name, values=values, stack=stack, requirements=requirements), over)
 
-    def _body(
-        self, root: MappingNode, name: str, values: dict[str, object], stack: StackPlan, requirements: Mapping[str, Any]
-    ) -> Plan | None:
-        steps = Steps(self.reader, self.vocabulary, stack.allow)
-        types: dict[str, Type] = {"trial": TRIAL, **dict.fromkeys(values, Type.ANY), **self._exports(stack)}
-        within = self._defaults(root)
-        later = self._saves(root.get("setup"), "in setup")
-        secrets = self._secrets(root)
-        identities = self._identities(root, steps, types)
-        setup_scene = Scene(values=dict(types), later=later | self._scenario_saves(root), default_within=within)
+    def _body(self, root: MappingNode, parts: _Parts, over: Sequence[Overlay]) -> Plan | None:
+        reader, stack = self.reader, parts.stack
+        types = self._types(root, parts)
+        defaults, deadline = self._defaults(root)
+        saves = Saves(root)
+        steps = Steps(reader, self.vocabulary, stack.allow)
+        python = PythonScenarios(reader, self.vocabulary, deadline)
+        self._python(root, python)
+        secrets = read_secrets(reader, root.get("secrets"), self.directory)
+        identities = read_identities(reader, root.get("identities"), steps, types)
+        setup_scene = Scene(values=dict(types), later=saves.for_setup(), defaults=defaults)
         setup = steps.steps(root.get("setup"), setup_scene)
         known = dict(setup_scene.values)
-        workloads = self._workloads(root, steps, known, self._scenario_saves(root))
+        workloads = self._workloads(root, steps, known, saves.for_standing())
         throughout = self._throughout(root)
-        scenarios = Scenarios(steps, self.vocabulary, self.metrics, throughout)
-        plans = self._scenarios(root, scenarios, known, within)
-        steady = self._steady(root, scenarios, known)
-        trial_scene = Scene(values=known)
+        scenarios = Scenarios(steps, self.metrics, throughout, deadline)
+        plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans())
+        steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
-        expect = scenarios.expectations(
-            root.get("expect"), trial_scene, running, self.metrics, {"stack": Type.record(STACK_METRICS)}
-        )
+        trial_scene = Scene(values=known, defaults=defaults)
+        extra = {"stack": Type.record(STACK_METRICS)}
+        expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)
         plan = Plan(
-            name=name,
+            name=parts.name,
             file=self.path,
             stack=stack,
             digest=digest(self.files),
             files=tuple(self.files),
-            requirements=requirements,
+            requirements=parts.requirements,
             identities=identities,
             secrets=secrets,
-            values=values,
+            values=parts.values,
             workloads=workloads,
             steady=steady,
             throughout=throughout,
@@ -155,10 +185,12 @@ class _Compiler:
             scenarios=plans,
             expect=expect,
         )
-        self._covered(plan)
-        used = secret_names([stack.services[s].arguments for s in stack.services])
-        secrets |= {s: SecretSource(name=s, environment=s) for s in used if s not in secrets}
-        return replace(plan, secrets=secrets, warnings=tuple(str(p) for p in lint(plan)))
+        check_requirements(reader, plan)
+        check_scenarios(reader, plan)
+        for overlay in over if not reader.problems else ():
+            check_overlay(reader, overlay, plan)
+        secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
+        return replace(plan, secrets=secrets, warnings=tuple(str(with_line(p)) for p in lint(plan)))
 
     # -- parts
 
@@ -183,62 +215,96 @@ class _Compiler:
 
     def _name(self, root: MappingNode) -> str:
         node = root.get("name")
-        text = self.reader.text(node) if isinstance(node, Scalar) else None
-        return text if isinstance(text, str) else self.directory.name
+        found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
+        return found if isinstance(found, str) else self.directory.name
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)
         if node is None:
             return {}
-        if not isinstance(node, MappingNode):
-            self.reader.wrong(node, f"{part} is a mapping of names, not {describe(node)}")
+        if not isinstance(node, MappingNode) or (part == "scenarios" and not node.entries):
+            found = "an empty one" if isinstance(node, MappingNode) else describe(node)
+            self.reader.wrong(node, f"{part} is a mapping of names, not {found}", f"{part}: {{name: ...}}")
             return {}
+        for key, _ in node:
+            if part == "workloads":
+                self.reader.name(key, "a workload", OWN_NAMES)
+            else:
+                reserved = SCENARIOS_OF_SEATRIAL if part == "scenarios" else ()
+                self.reader.identifier(key, "a scenario" if part == "scenarios" else "an identity", reserved)
         return {key.text: key for key, _ in node}
 
     def _values(self, root: MappingNode) -> dict[str, object]:
         node = root.get("values")
-        found = self.reader.read(node, mapping_of(ANY), Place()) if node is not None else {}
+        found = self.reader.read(node, mapping_of(ANY), Place(literal=True)) if node is not None else {}
         values: dict[str, object] = {} if isinstance(found, Bad) else found
+        for key, _ in node if isinstance(node, MappingNode) else ():
+            self.reader.name(key, "a value", OWN_NAMES)
         for name, text in self.variables.items():
             if name not in values:
-                hint = f"values of this spec: {listing(values, 30) or 'none'}"
-                self.reader.problems.append(
-                    Problem(message=f"--var {name}: the spec has no value of that name", hint=hint)
-                )
+                hint = f"values of this spec: {listing(values, 30) or 'none'}. {did_you_mean(name, values)}".rstrip()
+                problem = Problem(message=f"--var {name}: the spec has no value of that name", hint=hint)
+                self.reader.problems.append(problem)
                 continue
-            values[name] = text
+            values[name] = self._given(name, text, values[name])
         return values
+
+    def _given(self, name: str, text: str, default: object) -> object:
+        """A value from the command line, of the kind that the spec's own has."""
+        if isinstance(default, str):
+            return text
+        problems: list[Problem] = []
+        node = read_text(text, f"--var {name}", problems)
+        value = self.reader.read(node, ANY, Place(literal=True)) if node is not None and not problems else BAD
+        number = isinstance(default, int | float) and not isinstance(default, bool)
+        same = (
+            isinstance(value, int | float) and not isinstance(value, bool) if number else type(value) is type(default)
+        )
+        if not same and default is not None:
+            what = "true or false" if isinstance(default, bool) else "a number" if number else type(default).__name__
+            what = {"list": "a list", "dict": "a mapping"}.get(what, what)
+            problems = [Problem(message=f"--var {name}: {what} is wanted, not {shorten(text)}")]
+        self.reader.problems += problems
+        return value
 
     def _stack(
         self, root: MappingNode, name: str, values: Mapping[str, object], over: Sequence[Node]
     ) -> StackPlan | None:
         node = root.get("stack")
-        stacks = Stacks(self.reader, self.vocabulary)
-        if node is None:
-            return None
-        directory = self.directory
-        if isinstance(node, Scalar):
-            text = self.reader.text(node)
-            if isinstance(text, Bad):
+        directory, content = self.directory, node
+        if self.stack_override is not None:
+            directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
+        elif isinstance(node, Scalar):
+            text = self.reader.read(node, TEXT, Place(literal=True))
+            if not isinstance(text, str):
                 return None
-            path = self.directory / text
-            if not path.exists():
-                self.reader.wrong(
-                    node, f"{path} does not exist", "a stack file, or {remote: {services: {api: https://...}}}"
-                )
+            directory = (self.directory / text).parent
+            if not is_file(self.directory / text):
+                hint = "a stack file, or {remote: {services: {api: https://...}}}"
+                self.reader.wrong(node, f"there is no file {self.path.parent / text}", hint)
                 return None
-            shown = str(self.path.parent / text)
-            self.files.append(path)
-            directory = path.resolve().parent
-            content = read_file(path, shown, self.reader.problems)
-        else:
-            content = node
-        if isinstance(content, MappingNode) and "remote" in content.entries:
-            remote = content.get("remote")
-            return stacks.remote(remote, name, directory, values) if remote is not None else None
+            content = self._stack_file(self.path.parent / text)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
-        return stacks.local(content, name, directory) if content is not None else None
+        stacks = Stacks(self.reader, self.vocabulary)
+        if content is None:
+            return None
+        if isinstance(content, MappingNode) and "remote" in content.entries:
+            return stacks.remote(content, name, directory.resolve(), values)
+        return stacks.local(content, name, directory.resolve())
+
+    def _stack_file(self, path: Path) -> Node | None:
+        self.files.append(path)
+        return read_file(path, str(path), self.reader.problems)
+
+    def _types(self, root: MappingNode, parts: _Parts) -> dict[str, Type]:
+        """The names that templates and expressions may use everywhere."""
+        node = root.get("values")
+        for key, _ in node if isinstance(node, MappingNode) else ():
+            if key.text in parts.stack.services:
+                self.reader.wrong(key, f"{shorten(key.text)} is the name of a service", "give the value another one")
+        exports = self._exports(parts.stack)
+        return {"trial": TRIAL, "spec": SPEC, **dict.fromkeys(parts.values, Type.ANY), **exports}
 
     def _exports(self, stack: StackPlan) -> dict[str, Type]:
         """Services by name: their exports, as values (`{{ proxy.url }}`)."""
@@ -249,70 +315,26 @@ class _Compiler:
             if s.kind in kinds
         }
 
-    def _defaults(self, root: MappingNode) -> int | None:
+    def _defaults(self, root: MappingNode) -> tuple[Defaults, int | None]:
+        """For steps; and the deadline of scenarios."""
         node = root.get("defaults")
-        if node is None:
-            return None
-        found = self.reader.fields(node, DEFAULTS, Place(), what="defaults")
-        within = None if isinstance(found, Bad) else found["within"]
-        return int(within.value) if isinstance(within, Quantity) else None
-
-    def _secrets(self, root: MappingNode) -> dict[str, SecretSource]:
-        found: dict[str, SecretSource] = {}
-        node = root.get("secrets")
-        for key, child in node if isinstance(node, MappingNode) else ():
-            source = self.reader.read(child, SECRET, Place())
-            if isinstance(source, Bad):
-                continue
-            if sum(v is not None for v in source.values()) != 1:
-                self.reader.wrong(
-                    child,
-                    f"secret {shorten(key.text)} comes from one place",
-                    "{env: NAME}, {file: path} or {generate: 24}",
-                )
-                continue
-            file = self.directory / source["file"] if isinstance(source["file"], str) else None
-            found[key.text] = SecretSource(
-                name=key.text, environment=source["env"], file=file, generate=source["generate"]
-            )
-        return found
-
-    def _identities(self, root: MappingNode, steps: Steps, types: Mapping[str, Type]) -> dict[str, IdentityPlan]:
-        node = root.get("identities")
-        found = {}
-        for key, child in node if isinstance(node, MappingNode) else ():
-            plan = self._identity(key, child, steps, types)
-            if plan is not None:
-                found[key.text] = plan
-        return found
-
-    def _identity(self, key: Scalar, node: Node, steps: Steps, types: Mapping[str, Type]) -> IdentityPlan | None:
-        scene = Scene(values=dict(types))
-        login = node.get("login") if isinstance(node, MappingNode) else None
-        bearer = node.get("bearer") if isinstance(node, MappingNode) else None
-        none = isinstance(bearer, Scalar) and bearer.text == "none"
-        shown = {n: f for n, f in IDENTITY.items() if n == "headers"}
-        found = self.reader.fields(node, shown, scene.place(), what="an identity", also=("login", "bearer"))
+        found = self.reader.fields(node, DEFAULTS, Place(), what="defaults") if node is not None else BAD
         if isinstance(found, Bad):
-            return None
-        headers = found["headers"] if found["headers"] is not BAD else {}
-        if login is None:
-            if bearer is not None and not none:
-                self.reader.wrong(
-                    bearer, "a bearer token comes from a login", "login: {http: POST /login, at: web}, or bearer: none"
-                )
-            return IdentityPlan(name=key.text, headers=headers)
-        read = steps.request(login, scene)
-        if read is None:
-            return None
-        if bearer is None:
-            self.reader.wrong(login, "a login needs bearer: where the token is", "bearer: json.token")
-            return None
-        observes = self.vocabulary.verbs[read[0].verb].observes
-        path = self.reader.read(bearer, PATH, Place(scope=Scope(names=observes)))
-        return (
-            None if isinstance(path, Bad) else IdentityPlan(name=key.text, headers=headers, login=read[0], bearer=path)
-        )
+            return Defaults(), None
+        ns = {n: int(q.value) if isinstance(q, Quantity) else None for n, q in found.items()}
+        word = found["severity"]
+        severity = Severity(word) if isinstance(word, str) else Severity.BLOCKING
+        every = Defaults(within_ns=ns["within"], timeout_ns=ns["timeout"], every_ns=ns["every"], severity=severity)
+        return every, ns["deadline"]
+
+    def _python(self, root: MappingNode, python: PythonScenarios) -> None:
+        node = root.get("python")
+        if node is None:
+            return
+        for item in node.items if isinstance(node, SequenceNode) else [node]:
+            name = self.reader.read(item, TEXT, Place(literal=True))
+            if isinstance(name, str):
+                self.files += python.load(item, self.directory / name, self.path.parent / name)
 
     def _workloads(
         self, root: MappingNode, steps: Steps, values: Mapping[str, Type], later: Mapping[str, str]
@@ -329,132 +351,40 @@ class _Compiler:
         return found
 
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:
-        from .scenarios import SCENARIO
-
         node = root.get("throughout")
         found = self.reader.read(node, SCENARIO["throughout"].shape, Place()) if node is not None else ()
         return () if isinstance(found, Bad) else tuple(found)
 
     def _scenarios(
-        self, root: MappingNode, reader: Scenarios, known: Mapping[str, Type], within: int | None
+        self, root: MappingNode, reader: Scenarios, known: dict[str, Type], saves: Saves, defaults: Defaults
     ) -> tuple[ScenarioPlan, ...]:
         node = root.get("scenarios")
         entries = list(node) if isinstance(node, MappingNode) else []
         saved: dict[str, dict[str, Type]] = {}
         plans: dict[str, ScenarioPlan] = {}
-        where = self._scenario_saves(root)
-        for key, child in _in_order_of_needs(entries):
-            needs = _needs_of(child)
+        for key, child in in_order_of_needs(entries):
             values = dict(known)
-            for need in needs:
+            for need in needs_of(child):
                 values |= saved.get(need, {})
-            scene = Scene(
-                values=values, later={n: w for n, w in where.items() if n not in values}, default_within=within
-            )
+            later = {n: w for n, w in saves.for_scenario(key.text).items() if n not in values}
+            scene = Scene(values=values, later=later, defaults=defaults)
             plan = reader.read(key, child, scene)
-            saved[key.text] = {n: t for n, t in scene.values.items() if n not in known}
+            saved[key.text] = new_values(scene.values, known)
             if plan is not None:
                 plans[key.text] = plan
-        ordered_plans = [plans[key.text] for key, _ in entries if key.text in plans]
-        python = root.get("python")
-        files = python.items if isinstance(python, SequenceNode) else [python] if python is not None else []
-        for file in files:
-            if isinstance(file, Scalar):
-                ordered_plans += reader.python(file, self.directory, self.files)
-        return tuple(ordered_plans)
+        return tuple(plans[key.text] for key, _ in entries if key.text in plans)
 
-    def _steady(self, root: MappingNode, reader: Scenarios, known: Mapping[str, Type]) -> tuple[Any, ...]:
+    def _steady(self, root: MappingNode, reader: Scenarios, scene: Scene) -> tuple[NamedCheck, ...]:
         node = root.get("steady")
-        if node is None:
-            return ()
-        if not isinstance(node, MappingNode):
-            self.reader.wrong(
-                node,
-                f"steady is a mapping of names to checks, not {describe(node)}",
-                "steady: {up: {http: GET /, at: web}}",
-            )
-            return ()
-        scene = Scene(values=dict(known))
-        return tuple(c for key, child in node if (c := reader.named_check(key, child, scene)) is not None)
-
-    def _saves(self, steps: Node | None, where: str) -> dict[str, str]:
-        """Every name that these steps save, with words for where."""
-        found: dict[str, str] = {}
-        for step in steps.items if isinstance(steps, SequenceNode) else ():
-            save = step.get("save") if isinstance(step, MappingNode) else None
-            for key, _ in save if isinstance(save, MappingNode) else ():
-                found.setdefault(key.text, f"{where}, line {key.line}")
-        return found
-
-    def _scenario_saves(self, root: MappingNode) -> dict[str, str]:
-        node = root.get("scenarios")
-        found: dict[str, str] = {}
-        for key, child in node if isinstance(node, MappingNode) else ():
-            steps = child.get("steps") if isinstance(child, MappingNode) else None
-            for name, where in self._saves(steps, f"by scenario {key.text}").items():
-                found.setdefault(name, f"{where}; say needs: [{key.text}] in another scenario")
-        return found
+        scene.ids["stack"] = root  # judged by seatrial itself
+        return reader.named_checks(node, scene, "steady")
 
     def _needs(self, plans: Sequence[ScenarioPlan]) -> None:
-        left = {p.id: set(p.needs) for p in plans}
-        while free := [n for n, needs in left.items() if not needs & set(left)]:
-            for name in free:
-                del left[name]
-        if left:
-            name = next(iter(left))
-            place = next(p.position for p in plans if p.id == name)
-            circle = " -> ".join([*left, name])
-            self.reader.problems.append(
-                Problem(message=f"scenarios need each other, none can be reached: {circle}", position=place)
-            )
-
-    def _covered(self, plan: Plan) -> None:
-        from ..core.plan import FaultStep, ProbeStep
-
-        covered: dict[str, Any] = {}
-        for scenario in plan.scenarios:
-            for covers in (
-                scenario.covers,
-                *(s.covers for s in scenario.steps if isinstance(s, FaultStep | ProbeStep)),
-            ):
-                covered |= dict.fromkeys(covers, scenario.id)
-            for covers in (*(e.covers for e in scenario.expect), *(h.covers for h in scenario.holds)):
-                covered |= dict.fromkeys(covers, scenario.id)
-        for covers in (
-            *(e.covers for e in plan.expect),
-            *(c.covers for c in plan.steady),
-            *(s.covers for s in plan.setup),
-        ):
-            covered |= dict.fromkeys(covers, "the trial")
-        for requirement in plan.requirements.values():
-            node = self.reader.known.requirements[requirement.id]
-            in_scope = not requirement.applies or plan.stack.platform in requirement.applies
-            if requirement.id in covered and requirement.open_reason:
-                self.reader.wrong(
-                    node,
-                    f"{requirement.id} is declared as not covered, and {covered[requirement.id]} covers it",
-                    "take it out of not-covered",
-                )
-            elif in_scope and requirement.id not in covered and not requirement.open_reason:
-                hint = f"covers: [{requirement.id}] where it is shown, or not-covered: {{{requirement.id}: why}}"
-                self.reader.wrong(node, f"nothing covers the requirement {requirement.id}", hint)
-
-
-def _needs_of(node: Node) -> list[str]:
-    needs = node.get("needs") if isinstance(node, MappingNode) else None
-    items = needs.items if isinstance(needs, SequenceNode) else [needs] if needs is not None else []
-    return [i.text for i in items if isinstance(i, Scalar)]
-
-
-def _in_order_of_needs(entries: list[tuple[Scalar, Node]]) -> list[tuple[Scalar, Node]]:
-    """Needed ones first, so that what they save is known; those in a circle last."""
-    names = {key.text for key, _ in entries}
-    left, done, found = list(entries), set[str](), list[tuple[Scalar, Node]]()
-    while free := [(k, n) for k, n in left if all(x in done or x not in names for x in _needs_of(n))]:
-        found += free
-        done |= {k.text for k, _ in free}
-        left = [e for e in left if e not in free]
-    return found + left
+        found = circle({p.id: set(p.needs) for p in plans})
+        if found:
+            place = next(p.position for p in plans if p.id == found[0])
+            message = f"scenarios need each other, none can be reached: {' -> '.join(found)}"
+            self.reader.problems.append(Problem(message=message, position=place, hint="break the circle"))
 
 
 def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
@@ -476,6 +406,14 @@ def _record_of(tree: Mapping[str, Any]) -> Type:
     return Type.record({n: v if isinstance(v, Type) else _record_of(v) for n, v in tree.items()})
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; also for names that none can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def digest(files: Sequence[Path]) -> str:
     """sha256 over the contents of the files, in order."""
     total = hashlib.sha256()
@@ -485,4 +423,4 @@ def digest(files: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-__all__ = ["compile_spec", "digest", "metrics_type", "ordered"]
+__all__ = ["compile_spec", "digest", "metrics_type", "ordered", "with_line"]

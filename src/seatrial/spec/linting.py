@@ -2,47 +2,71 @@
 
 from __future__ import annotations
 
-from ..core.errors import Problem
-from ..core.plan import FaultStep, PauseStep, Plan, ProbeStep, ScenarioPlan
+from collections.abc import Iterator
+
+from ..core.errors import Position, Problem
+from ..core.plan import FaultStep, HealStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.quantities import format_duration
 
 
 def lint(plan: Plan) -> list[Problem]:
     """Warnings with their places."""
-    found = [w for s in plan.scenarios for w in _scenario(plan, s)]
+    found = [*_pauses(plan.setup)]
+    for scenario in plan.scenarios:
+        found += _pauses((*scenario.steps, *scenario.finally_))
+        found += _unseen(scenario)
+        found += _short_holds(scenario)
+        found += _uncovering(plan, scenario)
     used = {*plan.throughout, *(w for s in plan.scenarios for w in s.throughout)}
     found += [
-        Problem(
-            message=f"warning: the workload {w.name} never runs", position=w.position, hint=f"throughout: [{w.name}]"
-        )
+        _warning(f"the workload {w.name} never runs", w.position, f"throughout: [{w.name}]")
         for w in plan.workloads.values()
         if w.name not in used
     ]
     return found
 
 
-def _scenario(plan: Plan, scenario: ScenarioPlan) -> list[Problem]:
-    found: list[Problem] = []
-    hint = "wait for a condition: within; or say why there is none: reason"
-    pauses = [s for s in scenario.steps if isinstance(s, PauseStep)]
-    found += [Problem(message="warning: a fixed pause", position=s.position, hint=hint) for s in pauses]
-    steps = scenario.steps
-    for place, step in enumerate(steps):
-        if (
-            isinstance(step, FaultStep)
-            and not scenario.expect
-            and not any(isinstance(s, ProbeStep) for s in steps[place + 1 :])
-        ):
-            message = f"warning: nothing is looked at after the fault {step.id}"
-            found.append(
-                Problem(message=message, position=step.position, hint="add a check after it, or an expectation")
-            )
-    inner = any(getattr(x, "covers", ()) for x in (*steps, *scenario.expect, *scenario.holds))
-    if plan.requirements and not scenario.covers and not inner:
-        found.append(
-            Problem(
-                message=f"warning: scenario {scenario.id} covers no requirement",
-                position=scenario.position,
-                hint="covers: [...]",
-            )
-        )
-    return found
+def _warning(message: str, position: Position | None, hint: str) -> Problem:
+    return Problem(message=f"warning: {message}", position=position, hint=hint)
+
+
+def _pauses(steps: tuple[Step, ...]) -> Iterator[Problem]:
+    for step in steps:
+        if isinstance(step, PauseStep):
+            hint = "" if step.reason else "; or say why there is none: reason"
+            yield _warning("a fixed pause", step.position, f"wait for a condition: within{hint}")
+
+
+def _unseen(scenario: ScenarioPlan) -> Iterator[Problem]:
+    """Faults after which nothing looks."""
+    for place, step in enumerate(scenario.steps):
+        later = (*scenario.steps[place + 1 :], *scenario.finally_)
+        looked = scenario.expect or scenario.holds or any(isinstance(s, ProbeStep) for s in later)
+        if isinstance(step, FaultStep) and not looked:
+            message = f"nothing is looked at after the fault {step.id}"
+            yield _warning(message, step.position, "add a check after it, or an expectation")
+
+
+def _short_holds(scenario: ScenarioPlan) -> Iterator[Problem]:
+    """What was killed may be back before the check after it gives up, and pass it without a failover."""
+    for place, step in enumerate(scenario.steps):
+        if not isinstance(step, FaultStep) or step.hold_ns is None:
+            continue
+        for later in scenario.steps[place + 1 :]:
+            if isinstance(later, FaultStep) or (isinstance(later, HealStep) and later.fault in (None, step.id)):
+                break
+            within = later.check.within_ns if isinstance(later, ProbeStep) else None
+            if within is not None and within > step.hold_ns:
+                message = f"the hold of {step.id} ({format_duration(step.hold_ns)}) ends before {later.id} gives up"
+                hint = f"hold it longer than {format_duration(within)}: what was hit may be back, and pass that check"
+                yield _warning(message, step.position, hint)
+                break
+
+
+def _uncovering(plan: Plan, scenario: ScenarioPlan) -> Iterator[Problem]:
+    parts = (*scenario.steps, *scenario.finally_, *scenario.holds, *scenario.expect)
+    if plan.requirements and not scenario.covers and not any(p.covers for p in parts if not isinstance(p, _UNJUDGED)):
+        yield _warning(f"scenario {scenario.id} covers no requirement", scenario.position, "covers: [...]")
+
+
+_UNJUDGED = (HealStep, PauseStep)

@@ -22,7 +22,11 @@ _BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": Fals
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NAN = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*[ \t]+)+")
+_STANDARD_TAGS = tuple(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
+_LONGEST = 300  # digits of a whole number that is kept exactly
 MAX_DEPTH = 60
+MAX_COPIES = 20_000  # nodes that aliases may add: beyond it, a file is a bomb rather than a spec
 
 
 @dataclass(kw_only=True, eq=False)
@@ -110,7 +114,7 @@ def resolve(text: str) -> object:
         return None
     if text in _BOOL:
         return _BOOL[text]
-    if _INT.fullmatch(text):
+    if _INT.fullmatch(text) and len(text) <= _LONGEST:
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
     if _FLOAT.fullmatch(text):
         return float(text)
@@ -160,29 +164,70 @@ def read_text(text: str, shown: str, problems: list[Problem]) -> Node | None:
             root = loader.get_single_node()
         finally:
             loader.dispose()
+    except yaml.reader.ReaderError as error:
+        problems.append(_unreadable(error, text, source))
+        return None
     except yaml.YAMLError as error:
         problems.append(_syntax(error, source))
         return None
-    except RecursionError:
-        problems.append(Problem(message=f"{shown}: nested too deeply"))
+    except (RecursionError, UnicodeError) as error:
+        what = "nested too deeply" if isinstance(error, RecursionError) else "has characters that are none"
+        problems.append(Problem(message=f"{shown}: {what}"))
         return None
     if root is None:
         return Mapping(source=source, line=1, column=1)
     return _Converter(source, problems).convert(root, 0)
 
 
+def _unreadable(error: yaml.reader.ReaderError, text: str, source: Source) -> Problem:
+    """A control character."""
+    character = error.character if isinstance(error.character, int) else ord(str(error.character)[:1] or "\0")
+    offset = max(0, text.find(chr(character)))
+    before = text[:offset].splitlines() or [""]
+    line, column = max(1, len(before)), len(before[-1]) + 1
+    if offset and text[offset - 1] in "\r\n":
+        line, column = line + 1, 1
+    position = Position(file=source.name, line=line, column=column)
+    shown = "".join(c if c.isprintable() else "\ufffd" for c in source.line(line))
+    return Problem(message=f"not YAML: the control character U+{character:04X}", position=position, line_text=shown)
+
+
 def _syntax(error: yaml.YAMLError, source: Source) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    message = str(getattr(error, "problem", None) or error).strip()
-    if message.startswith("found character '\\t'") or "tab" in message:
-        message = "a tab cannot indent"
+    said = str(getattr(error, "problem", None) or error).strip()
     if mark is None:
-        return Problem(message=f"{source.name}: {message}")
+        return Problem(message=f"{source.name}: {said}")
     line = min(mark.line, max(0, len(source.lines) - 1))
-    context = getattr(error, "context", None)
-    hint = "quote the text if it holds `: `, ` #`, `{` or `[`" if "mapping values" in message else str(context or "")
-    position = Position(file=source.name, line=line + 1, column=mark.column + 1)
-    return Problem(message=f"not YAML: {message}", position=position, line_text=source.line(line + 1), hint=hint)
+    text = source.line(line + 1)
+    column = min(mark.column, len(text)) if line == mark.line else len(text)
+    message, hint = _explained(said, error, text[column : column + 1])
+    position = Position(file=source.name, line=line + 1, column=column + 1)
+    return Problem(message=f"not YAML: {message}", position=position, line_text=text.replace("\t", " "), hint=hint)
+
+
+def _explained(said: str, error: yaml.YAMLError, character: str) -> tuple[str, str]:
+    """A parser's complaint as a message and a hint for people."""
+    began = getattr(error, "context_mark", None)
+    since = f"the one that begins in line {began.line + 1}" if began is not None else ""
+    context = str(getattr(error, "context", None) or "")
+    if "cannot start any token" in said:
+        if character == "\t":
+            return "a tab cannot indent", "use spaces"
+        return f"a text cannot begin with {character}", f'quote it: "{character}..."'
+    if "mapping values are not allowed" in said:
+        return "a second `: ` in one line", "quote the text if it holds `: `, ` #`, `{` or `[`"
+    if "another document" in said:
+        return "a second document begins here", "one file holds one document"
+    if "undefined alias" in said:
+        return "an alias of nothing: no anchor of that name before it", "define it above: name: &anchor value"
+    if "flow sequence" in context or "flow mapping" in context:
+        kind, end = ("list", "]") if "sequence" in context else ("mapping", "}")
+        return f"a {kind} without its {end}", since
+    if "block mapping" in context or "block collection" in context:
+        return "the indentation does not fit", f"{since} goes on with another indentation" if since else ""
+    if "quoted scalar" in context and "end of stream" in said:
+        return "a text without its closing quote", since
+    return said, context
 
 
 class _Converter:
@@ -192,14 +237,17 @@ class _Converter:
         self._source = source
         self._problems = problems
         self._open: set[int] = set()
+        self._seen: set[int] = set()
+        self._copies = 0
 
     def convert(self, node: yaml.Node, depth: int) -> Node:
         mark = node.start_mark
         place: dict[str, Any] = {"source": self._source, "line": mark.line + 1, "column": mark.column + 1}
-        if depth > MAX_DEPTH or id(node) in self._open:
-            what = "an alias of itself" if id(node) in self._open else "nested too deeply"
+        wrong = self._endless(node, depth)
+        if wrong is not None:
             empty = Mapping(**place)
-            self._problems.append(empty.problem(what))
+            if wrong:
+                self._problems.append(empty.problem(wrong))
             return empty
         self._open.add(id(node))
         try:
@@ -207,7 +255,23 @@ class _Converter:
         finally:
             self._open.discard(id(node))
 
+    def _endless(self, node: yaml.Node, depth: int) -> str | None:
+        """Why a node is not followed; an empty text where that was said before."""
+        if id(node) in self._open:
+            return "an alias of what it is in"
+        if depth > MAX_DEPTH:
+            return "nested too deeply"
+        self._copies += id(node) in self._seen
+        self._seen.add(id(node))
+        if self._copies <= MAX_COPIES:
+            return None
+        first, self._copies = self._copies == MAX_COPIES + 1, MAX_COPIES + 1
+        return f"aliases make more than {MAX_COPIES:,} nodes of this file" if first else ""
+
     def _convert(self, node: yaml.Node, place: dict[str, Any], depth: int) -> Node:
+        if node.tag not in _STANDARD_TAGS:
+            at = Node(**place, length=len(node.tag))
+            self._problems.append(at.problem(f"the tag {node.tag} means nothing here", "leave it out"))
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node)
         if isinstance(node, yaml.SequenceNode):
@@ -227,6 +291,9 @@ class _Converter:
                 self._problems.append(key.problem(f"{shorten(key.text)} is here twice", f"first in line {first.line}"))
                 continue
             mapping.entries[key.text] = Entry(key=key, value=value)
+        first_key = next(iter(mapping.entries.values())).key if mapping.entries else None
+        if first_key is not None and (first_key.line, first_key.column) == (mapping.line, mapping.column):
+            mapping.length = first_key.length
         return mapping
 
     def _merge(self, mapping: Mapping, key: Scalar, value: Node) -> None:
@@ -242,16 +309,19 @@ class _Converter:
         begin, end = node.start_mark, node.end_mark
         quoted = node.style in ("'", '"')
         one_line = begin.line == end.line
-        length = max(1, end.column - begin.column) if one_line else 1
+        properties = _PROPERTIES.match(self._source.line(begin.line + 1), begin.column)
+        first = properties.end() if properties and (not one_line or properties.end() <= end.column) else begin.column
+        length = max(1, end.column - first) if one_line else 1
         exact = one_line and node.style in (None, "", "'", '"') and length == len(node.value) + (2 if quoted else 0)
-        column = begin.column + 1 + (1 if quoted and exact else 0)
+        column = first + 1 + (1 if quoted and exact else 0)
+        is_text = properties is not None and "!" in properties[0]
         return Scalar(
             source=self._source,
             line=begin.line + 1,
             column=column,
             length=max(1, len(node.value)) if exact else length,
             text=node.value,
-            plain=node.style in (None, ""),
+            plain=node.style in (None, "") and not is_text,
             exact=exact,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any, Final
 from ..core.errors import Problem, UsageError
 from ..core.expressions import Expression, ExpressionError, Scope, compile_expression, compile_path, did_you_mean
 from ..core.expressions.problems import ExpressionProblem, listing
+from ..core.expressions.syntax import KEYWORDS, NAME
 from ..core.quantities import QuantityError, example, parse_quantity
 from ..core.shapes import Field, Shape, ShapeKind
 from ..core.stack import Target
@@ -28,6 +30,7 @@ class Bad:
 
 BAD: Final = Bad()
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_FIRST_WORD = re.compile(rf"[\s{{}}]*({NAME})")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +68,9 @@ class Place:
 
     scope: Scope = _NOTHING
     values: Scope = _NOTHING
-    later: Mapping[str, str] = field(default_factory=dict)
-    request: Callable[[MappingNode, Place], object] | None = None
+    later: Mapping[str, str] = field(default_factory=dict)  # name to a sentence that says where it is saved
+    request: Callable[[MappingNode], object] | None = None
+    literal: bool = False  # what is here is needed before there are secrets
 
     def with_scope(self, scope: Scope) -> Place:
         """The same place with another scope for expressions."""
@@ -80,6 +84,7 @@ class Reader:
         self.environment = environment
         self.problems: list[Problem] = []
         self.known = Known()
+        self.used: dict[tuple[str, str], Node] = {}  # what is referred to, and where first
         self._expressions: dict[tuple[str, int, bool], Expression] = {}
         self._scopes: list[Scope] = []  # keeps the ids above alive
 
@@ -96,9 +101,7 @@ class Reader:
     def value(self, node: Scalar) -> object:
         """A scalar's value, with the environment put in."""
         text = self.text(node)
-        if text is BAD:
-            return BAD
-        return resolve(str(text)) if node.plain else text
+        return resolve(text) if node.plain and isinstance(text, str) else text
 
     def text(self, node: Scalar) -> str | Bad:
         """A scalar's text, with the environment put in."""
@@ -107,17 +110,21 @@ class Reader:
         try:
             return substitute_environment(node.text, self.environment)
         except TemplateError as error:
-            self._places(node, error.problems)
+            self._places(node, node.text, error.problems)
             return BAD
 
-    def _places(self, node: Scalar, problems: tuple[ExpressionProblem, ...], place: Place | None = None) -> None:
+    def _places(
+        self, node: Scalar, text: str, problems: tuple[ExpressionProblem, ...], place: Place | None = None
+    ) -> None:
+        """Problems inside a scalar, each at its own characters where `text` is what the line has."""
         for problem in problems:
             hint = problem.hint
-            word = node.text[problem.offset : problem.offset + problem.length].strip(" {}").split(".")[0]
-            if place is not None and word in place.later:
-                hint = f"it is saved {place.later[word]}"
-            offset, length = (problem.offset, problem.length) if node.exact else (0, node.length)
-            self.wrong(node, problem.message, hint, offset, length)
+            word = _FIRST_WORD.match(text, problem.offset)
+            if place is not None and word is not None and word[1] in place.later:
+                hint = place.later[word[1]]
+            same = node.exact and text == node.text and problem.offset < len(text)
+            offset, length = (problem.offset, problem.length) if same else (0, node.length)
+            self.wrong(node, problem.message, hint, offset, min(length, max(1, node.length - offset)))
 
     def fields(
         self, node: Node, fields: Mapping[str, Field], place: Place, *, what: str, also: tuple[str, ...] = ()
@@ -145,16 +152,26 @@ class Reader:
         hint = f"keys here: {listing(known, 40)}. {did_you_mean(key.text, known)}".rstrip()
         self.wrong(key, f"unknown key {shorten(key.text)} in {what}", hint)
 
+    def unknown(self, node: Node, what: str, name: str, known: Mapping[str, object]) -> Bad:
+        """A name of nothing."""
+        hint = f"{what}s: {listing(known, 30) or 'none'}. {did_you_mean(name, known)}"
+        if what == "identity":
+            hint = f"identities: {listing(known, 30) or 'none'}. {did_you_mean(name, known)}"
+        return self.wrong(node, f"unknown {what} {shorten(name)}", hint.rstrip(), 0, len(name) or None)
+
     def template(self, node: Scalar, place: Place) -> object:
         """Text with values and secrets in it."""
         text = self.text(node)
         if isinstance(text, Bad) or ("{{" not in text and "${secret:" not in text):
             return text
         try:
-            return Template.parse(text, place.values)
+            found = Template.parse(text, place.values)
         except TemplateError as error:
-            self._places(node, error.problems, place)
+            self._places(node, text, error.problems, place)
             return BAD
+        if place.literal and isinstance(found, Template):
+            return self.wrong(node, "a secret cannot stand here", "${NAME} puts an environment variable here")
+        return found
 
     def expression(self, node: Scalar, place: Place, *, condition: bool) -> Expression | Bad:
         """A condition or path over the place's scope."""
@@ -168,9 +185,29 @@ class Reader:
                 self._expressions[key] = compile_(text, place.scope)
                 self._scopes.append(place.scope)
             except ExpressionError as error:
-                self._places(node, error.problems, place)
+                self._places(node, text, error.problems, place)
                 return BAD
         return self._expressions[key]
+
+    def name(self, key: Scalar, what: str, taken: Mapping[str, str] | None = None) -> bool:
+        """Whether a key can name a value; `taken` are names that mean something else, and what."""
+        if re.fullmatch(NAME, key.text) is None or key.text in KEYWORDS:
+            self.wrong(key, f"{shorten(key.text)} cannot name {what}", "letters, digits, _ and -; for example tenant")
+            return False
+        if taken and key.text in taken:
+            self.wrong(key, f"{shorten(key.text)} is {taken[key.text]}", "give it another name")
+            return False
+        return True
+
+    def identifier(self, key: Scalar, what: str, reserved: tuple[str, ...] = ()) -> bool:
+        """Whether a key can be part of a finding's id."""
+        if _IDENTIFIER.fullmatch(key.text) is None:
+            self.wrong(key, f"{shorten(key.text)} cannot name {what}", "letters, digits, - _ .; for example no-loss")
+            return False
+        if key.text in reserved:
+            self.wrong(key, f"{shorten(key.text)} is a name of seatrial's own", "give it another name")
+            return False
+        return True
 
     def target(self, node: Node) -> Target | Bad:
         """An `at:`, checked against the stack."""
@@ -215,7 +252,13 @@ def _text(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
         return reader.wrong(node, f"text is wanted here, not {describe(node)}")
     if node.plain and node.value is None:
         return reader.wrong(node, "text is wanted here, not nothing", 'write "" for an empty text')
-    return reader.template(node, place)
+    found = reader.template(node, place)
+    if shape.refers and isinstance(found, str):
+        known = reader.known.of(shape.refers)
+        name = found.partition("#")[0]
+        if name not in known:
+            return reader.unknown(node, shape.refers, name, known)
+    return found
 
 
 def _integer(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
@@ -230,11 +273,15 @@ def _numeric(reader: Reader, node: Node, shape: Shape, what: str, types: Any) ->
     value = reader.value(node) if isinstance(node, Scalar) else None
     if value is BAD:
         return BAD
-    if not isinstance(node, Scalar) or isinstance(value, bool) or not isinstance(value, types):
+    if not isinstance(node, Scalar) or isinstance(value, bool) or not isinstance(value, types) or not _finite(value):
         return reader.wrong(node, f"{what} is wanted here, not {describe(node)}")
     if shape.least is not None and value < shape.least:  # type: ignore[operator]
         return reader.wrong(node, f"{value} is too small", f"at least {shape.least:g}")
     return value
+
+
+def _finite(value: object) -> bool:
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _boolean(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
@@ -300,10 +347,11 @@ def _reference(reader: Reader, node: Node, shape: Shape, place: Place) -> object
     known = reader.known.of(shape.refers)
     text = reader.text(node) if isinstance(node, Scalar) else None
     if text is BAD or (isinstance(text, str) and text in known):
+        reader.used.setdefault((shape.refers, str(text)), node)
         return text
-    shown = shorten(text) if isinstance(text, str) else describe(node)
-    hint = f"there are: {listing(known, 30) or 'none'}. {did_you_mean(str(text), known)}".rstrip()
-    return reader.wrong(node, f"unknown {shape.refers} {shown}", hint)
+    if isinstance(text, str) and not (isinstance(node, Scalar) and node.plain and resolve(text) is None):
+        return reader.unknown(node, shape.refers, text, known)
+    return reader.wrong(node, f"the name of a {shape.refers} is wanted here, not {describe(node)}")
 
 
 def _list(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
@@ -363,7 +411,7 @@ def _request(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
         return reader.wrong(
             node, f"a probe is wanted here, not {describe(node)}", "for example {http: GET /x, at: web}"
         )
-    return place.request(node, place)
+    return place.request(node)
 
 
 def _any(reader: Reader, node: Node, shape: Shape, place: Place) -> object:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.quantities import UNITS, example
-from ..core.shapes import Field, Shape, ShapeKind
-from ..core.vocabulary import Vocabulary
-from .compiling import DEFAULTS, IDENTITY, SECRET
-from .requirements import FILE
+from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
+from ..core.vocabulary import Verb, Vocabulary
+from .compiling import DEFAULTS
+from .identities import IDENTITY, SECRET
+from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
-from .stacks import REMOTE, SERVICE
-from .steps import CALL, CHECK, COMMON, FAULT
+from .stacks import ALLOW, REMOTE, SERVICE
+from .steps import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .variants import VARIANT
+from .workloads import call_arguments
 from .workloads import fields as workload_fields
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
+_VARIABLE: dict[str, Any] = {"type": "string", "pattern": r"\$\{"}
 _TEXT: dict[str, Any] = {"type": ["string", "number", "boolean"]}
 _SIMPLE: Mapping[ShapeKind, dict[str, Any]] = {
     ShapeKind.TEXT: _TEXT,
-    ShapeKind.INTEGER: {"type": ["integer", "string"]},
-    ShapeKind.NUMBER: {"type": ["number", "string"]},
-    ShapeKind.BOOLEAN: {"type": ["boolean", "string"]},
+    ShapeKind.BOOLEAN: {"anyOf": [{"type": "boolean"}, _VARIABLE]},
     ShapeKind.IDENTIFIER: _TEXT,
     ShapeKind.CONDITION: {"type": "string", "examples": ["status == 200"]},
     ShapeKind.PATH: {"type": "string", "examples": ["json.id"]},
@@ -37,9 +39,11 @@ def of_shape(shape: Shape) -> dict[str, Any]:
     """A shape as a schema."""
     match shape.kind:
         case ShapeKind.QUANTITY:
-            units = list(UNITS.get(shape.dimension, {})) if shape.dimension else []
-            shown = example(shape.dimension) if shape.dimension else ""
-            return {"type": ["string", "number"], "description": f"units: {' '.join(units)}", "examples": [shown]}
+            return _quantity(shape)
+        case ShapeKind.INTEGER | ShapeKind.NUMBER:
+            number: dict[str, Any] = {"type": "integer" if shape.kind is ShapeKind.INTEGER else "number"}
+            least = {"minimum": shape.least} if shape.least is not None else {}
+            return {"anyOf": [{**number, **least}, _VARIABLE]}
         case ShapeKind.CHOICE:
             return {"enum": list(shape.choices)}
         case ShapeKind.LIST:
@@ -56,125 +60,180 @@ def of_shape(shape: Shape) -> dict[str, Any]:
             return dict(_SIMPLE[kind])
 
 
+def _quantity(shape: Shape) -> dict[str, Any]:
+    if shape.dimension is None or shape.dimension not in UNITS:
+        return {"type": ["string", "number"]}
+    units = list(UNITS[shape.dimension])
+    pattern = rf"[0-9]\s*({'|'.join(re.escape(u) for u in units)})\s*$|\$\{{"
+    shown = example(shape.dimension)
+    return {"type": "string", "pattern": pattern, "description": f"Units: {' '.join(units)}.", "examples": [shown]}
+
+
 def of_fields(
-    fields: Mapping[str, Field], extra: Mapping[str, Any] | None = None, required: tuple[str, ...] = ()
+    fields: Mapping[str, Field], extra: Mapping[str, Any] | None = None, required: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Known keys as a closed object."""
-    properties: dict[str, Any] = {}
-    for name, f in fields.items():
-        schema = of_shape(f.shape)
-        if f.doc:
-            schema = {**schema, "description": f"{f.doc} {schema.get('description', '')}".strip()}
-        if f.example:
-            schema = {**schema, "examples": [f.example]}
-        properties[name] = schema
-    needed = [*required, *(n for n, f in fields.items() if f.required)]
-    closed: dict[str, Any] = {
-        "type": "object",
-        "properties": {**properties, **(extra or {})},
-        "additionalProperties": False,
-    }
+    properties = {**{name: of_field(f) for name, f in fields.items()}, **(extra or {})}
+    closed: dict[str, Any] = {"type": "object", "properties": properties, "additionalProperties": False}
+    needed = list(dict.fromkeys([*required, *(n for n, f in fields.items() if f.required)]))
     return {**closed, "required": needed} if needed else closed
+
+
+def of_field(f: Field) -> dict[str, Any]:
+    """A key's value, with what it is for."""
+    schema = of_shape(f.shape)
+    if f.doc:
+        schema = {**schema, "description": f"{f.doc} {schema.get('description', '')}".strip()}
+    if f.example:
+        schema = {**schema, "examples": [f.example]}
+    return schema
+
+
+def _of_verb(
+    verb: Verb, fields: Mapping[str, Field], arguments: Mapping[str, Field] | None = None, needed: Iterable[str] = ()
+) -> dict[str, Any]:
+    """An object with that verb, its arguments and these fields."""
+    what = {**of_shape(verb.what), "description": verb.doc}
+    if verb.example:
+        what["examples"] = [verb.example.partition(":")[2].strip().strip("\"'")]
+    taken = verb.arguments if arguments is None else arguments
+    return {"title": verb.name, **of_fields({**taken, **fields}, {verb.name: what}, (verb.name, *needed))}
 
 
 def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     verbs = vocabulary.verbs.values()
-    step = [
-        of_fields(
-            {**v.arguments, **CALL, **CHECK, **COMMON}, {v.name: {**of_shape(v.what), "description": v.doc}}, (v.name,)
-        )
-        for v in verbs
-    ]
-    step += [
-        of_fields({**k.arguments, **FAULT, **COMMON}, {"fault": {"const": k.name, "description": k.doc}}, ("fault",))
-        for k in vocabulary.faults.values()
-    ]
-    step.append(
-        of_fields(COMMON, {"heal": {"type": "string", "description": "The id of a fault step, or all."}}, ("heal",))
-    )
-    step.append(of_fields(COMMON, {"pause": {"type": "string"}, "reason": {"type": "string"}}, ("pause",)))
-    for schema in step:
-        schema["properties"]["expect"] = {**schema["properties"].get("expect", {"type": "string"})}
-    free = {"keys": {"type": "string"}, "value": {"type": "string"}}
-    probe = [of_fields({**v.arguments, **CALL, **CHECK}, {v.name: of_shape(v.what), **free}, (v.name,)) for v in verbs]
+    steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON}) for v in verbs}
+    for kind in vocabulary.faults.values():
+        what = {"const": kind.name, "description": kind.doc}
+        fault = of_fields({**kind.arguments, **FAULT, **COMMON}, {"fault": what}, ("fault",))
+        steps[f"fault-{kind.name}"] = {"title": f"fault: {kind.name}", **fault}
+    heal = {"type": "string", "description": "The id of a fault step, or all.", "examples": ["all"]}
+    steps["heal"] = {"title": "heal", **of_fields(UNJUDGED, {"heal": heal}, ("heal",))}
+    pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}
+    steps["pause"] = {"title": "pause", **of_fields({**UNJUDGED, "reason": REASON}, {"pause": pause}, ("pause",))}
+    path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
+    read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
-        "step": {"anyOf": step},
+        **steps,
+        "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in steps]},
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
-        "probe": {"anyOf": probe},
+        "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED}) for v in verbs]},
+        "probe": {"anyOf": [_of_verb(v, CALL) for v in verbs]},
+        "login": {"anyOf": [_of_verb(v, {"at": AT}) for v in verbs]},
+        "read": {"anyOf": read},
+        "instance-check": {"anyOf": [_of_verb(v, EXPECT) for v in verbs]},
     }
 
 
-def _expectations() -> dict[str, Any]:
-    return {"type": "object", "additionalProperties": {"anyOf": [{"type": "string"}, of_shape(EXPECTATION)]}}
+def _named(schema: Mapping[str, Any], description: str = "") -> dict[str, Any]:
+    """A mapping of names."""
+    found: dict[str, Any] = {"type": "object", "additionalProperties": dict(schema)}
+    return {**found, "description": description} if description else found
+
+
+def _expectations(description: str) -> dict[str, Any]:
+    condition = {"type": "string", "examples": ["sales.lost == 0"]}
+    return _named({"anyOf": [condition, of_shape(EXPECTATION)]}, description)
+
+
+def _scenario() -> dict[str, Any]:
+    steps = {"$ref": "#/$defs/steps"}
+    parts = {
+        "steps": {**steps, "description": "In order; the first that does not pass ends the scenario."},
+        "finally": {**steps, "description": "Steps for the end, whatever came before."},
+        "holds": _named({"$ref": "#/$defs/check"}, "Checks that must hold from beginning to end."),
+        "expect": _expectations("What the workloads must show, by name."),
+    }
+    return of_fields(SCENARIO, {name: parts[name] for name in PARTS}, ("steps",))
+
+
+def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
+    """Workloads speak http; a vocabulary without it has none."""
+    http = vocabulary.verbs.get("http")
+    if http is None:
+        return {"type": "object"}
+    found = _of_verb(http, {**CALL, **workload_fields(vocabulary)}, call_arguments(http))
+    for name in ("read-back", "initial"):
+        found["properties"][name] = {**found["properties"][name], "$ref": "#/$defs/read"}
+    return found
 
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The schema of seatrial.yaml (draft 2020-12)."""
-    steps = {"$ref": "#/$defs/steps"}
-    checks = {"type": "object", "additionalProperties": {"$ref": "#/$defs/step"}}
-    parts = dict(zip(PARTS, (steps, steps, checks, _expectations()), strict=True))
-    http = vocabulary.verbs["http"]
-    workload = of_fields(
-        {**http.arguments, **CALL, **workload_fields(vocabulary)}, {"http": of_shape(http.what)}, ("http",)
-    )
+    remote = of_fields({"name": Field(shape=TEXT)}, {"remote": of_fields(REMOTE)}, ("remote",))
     stack = {
-        "anyOf": [
-            {"type": "string"},
-            of_fields({}, {"remote": of_fields(REMOTE)}),
-            stack_schema(vocabulary, nested=True),
-        ]
+        "description": "A stack file, services here, or {remote: ...}.",
+        "anyOf": [{"type": "string", "examples": ["stack.yaml"]}, remote, _stack(vocabulary)],
     }
-    requirements = {"anyOf": [{"type": "string"}, of_fields(FILE), {"type": "object"}]}
+    requirement = {"anyOf": [_TEXT, of_fields(ENTRY)]}
+    named = {"type": "object", "not": {"required": ["file"]}, "additionalProperties": requirement}
+    identity = of_fields(IDENTITY)
+    identity["properties"]["login"] = {**identity["properties"]["login"], "$ref": "#/$defs/login"}
     return {
         "$schema": _DRAFT,
         "title": "seatrial spec",
         "type": "object",
         "additionalProperties": False,
         "required": ["seatrial", "stack"],
+        "anyOf": [{"required": ["scenarios"]}, {"required": ["python"]}],
         "properties": {
             "seatrial": {"const": 1, "description": "The version of the spec language."},
-            "name": {"type": "string"},
+            "name": {**_TEXT, "description": "Of the trial (the directory's, where it is left out)."},
             "stack": stack,
-            "requirements": requirements,
+            "requirements": {
+                "description": "What has to be shown: a Markdown file, or ids and texts.",
+                "anyOf": [{"type": "string", "examples": ["requirements.md"]}, of_fields(FILE), named],
+            },
             "values": {"type": "object", "description": "Values of the trial: {{ name }}, --var name=value."},
-            "secrets": {"type": "object", "additionalProperties": of_shape(SECRET)},
-            "identities": {"type": "object", "additionalProperties": of_fields(IDENTITY)},
-            "workloads": {"type": "object", "additionalProperties": workload},
-            "steady": checks,
-            "throughout": of_shape(SCENARIO["throughout"].shape),
-            "setup": steps,
-            "scenarios": {"type": "object", "additionalProperties": of_fields(SCENARIO, parts)},
-            "expect": _expectations(),
-            "python": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+            "secrets": _named(of_shape(SECRET), "Where ${secret:NAME} comes from (else the environment)."),
+            "identities": _named(identity, "What `as:` may name."),
+            "workloads": _named(_workload(vocabulary), "Clients whose every operation is recorded."),
+            "steady": _named({"$ref": "#/$defs/check"}, "Holds before the first disrupting scenario and after each."),
+            "throughout": {
+                **of_shape(SCENARIO["throughout"].shape),
+                "description": "Workloads that run through the whole trial.",
+            },
+            "setup": {
+                "$ref": "#/$defs/steps",
+                "description": "Before the scenarios; what it saves is known everywhere.",
+            },
+            "scenarios": {**_named(_scenario(), "Claims to prove, by id."), "minProperties": 1},
+            "expect": _expectations("What the workloads must show over the whole trial."),
+            "python": {
+                "description": "Files with scenarios in Python.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
             "defaults": of_fields(DEFAULTS),
         },
         "$defs": _definitions(vocabulary),
     }
 
 
-def stack_schema(vocabulary: Vocabulary, *, nested: bool = False) -> dict[str, Any]:
+def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
+    checks = {"ready": {"$ref": "#/$defs/instance-check"}, "roles": _named({"$ref": "#/$defs/instance-check"})}
+    kinds = []
+    for kind in vocabulary.kinds.values():
+        named = {**checks, "kind": {"const": kind.name, "description": kind.doc}}
+        needed = () if kind.name == "process" else ("kind",)
+        own = {**kind.arguments, "after": SERVICE["after"]}
+        kinds.append({"title": kind.name, **of_fields(own, named, needed)})
+    services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
+    return of_fields({"name": Field(shape=TEXT), **ALLOW}, {"services": services}, ("services",))
+
+
+def stack_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The schema of stack.yaml."""
-    kinds = [
-        of_fields(
-            {**k.arguments, **{n: f for n, f in SERVICE.items() if n != "kind"}},
-            {"kind": {"const": k.name, "description": k.doc}},
-        )
-        for k in vocabulary.kinds.values()
-    ]
-    services = {"type": "object", "additionalProperties": {"anyOf": kinds}}
-    schema: dict[str, Any] = {
-        "type": "object",
-        "properties": {"services": services, "name": {"type": "string"}},
-        "required": ["services"],
-        "additionalProperties": False,
+    return {
+        "$schema": _DRAFT,
+        "title": "seatrial stack",
+        **_stack(vocabulary),
+        "$defs": _definitions(vocabulary),
     }
-    return (
-        schema
-        if nested
-        else {"$schema": _DRAFT, "title": "seatrial stack", **schema, "$defs": _definitions(vocabulary)}
-    )
 
 
 def variant_schema(vocabulary: Vocabulary) -> dict[str, Any]:
-    """The schema of variants/*.yaml."""
-    return {"$schema": _DRAFT, "title": "seatrial variant", **of_fields(VARIANT), "$defs": _definitions(vocabulary)}
+    """The schema of variants/*.yaml; overlays are free: what they make is checked when they are laid over the rest."""
+    overlays = {n: {"type": "object", "description": VARIANT[n].doc} for n in ("stack", "spec")}
+    plain = {n: f for n, f in VARIANT.items() if n not in overlays}
+    either = {"anyOf": [{"required": [n]} for n in overlays]}
+    return {"$schema": _DRAFT, "title": "seatrial variant", **of_fields(plain, overlays), **either}

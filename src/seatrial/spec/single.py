@@ -16,7 +16,7 @@ from .nodes import Entry, Node, Scalar, read_file, read_text
 from .nodes import Mapping as MappingNode
 from .reading import Reader, ServiceInfo
 from .stacks import Stacks
-from .steps import Scene, Steps
+from .steps import CALL, EXPECT, Scene, Steps, hosts_in
 
 
 def compile_stack(path: Path, vocabulary: Vocabulary, *, environment: Mapping[str, str]) -> StackPlan:
@@ -67,7 +67,7 @@ def compile_check(
     steps = Steps(reader, vocabulary, allow=_hosts(node))
     key = steps.verb(node, tuple(vocabulary.verbs), "a check") if node is not None else None
     if key is not None and isinstance(node, MappingNode):
-        check, _ = steps.check(node, vocabulary.verbs[key.text], Scene(values={}))
+        check, _ = steps.check(node, vocabulary.verbs[key.text], Scene(values={}), {**CALL, **EXPECT})
         if check is not None and not reader.problems:
             return check
     raise UsageError(*ordered(reader.problems))
@@ -102,7 +102,5 @@ def _believe(reader: Reader, target: str) -> None:
 
 def _hosts(node: Node | None) -> tuple[str, ...]:
     """A person who types an address at the command line has allowed it by name."""
-    import re
-
     texts = [c.text for _, c in node if isinstance(c, Scalar)] if isinstance(node, MappingNode) else []
-    return tuple(h for t in texts for h in re.findall(r"://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:\s]+)", t))
+    return tuple(h for t in texts for h in hosts_in(t))

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from ..core.expressions import Type, did_you_mean
+from ..core.expressions import Scope, Type, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.plan import CheckPlan
 from ..core.shapes import REQUEST, TEXT, Field, list_of, mapping_of
 from ..core.stack import ServicePlan, StackPlan
-from ..core.templates import Template, template_names
+from ..core.templates import Template, TemplateError, template_names
 from ..core.vocabulary import ServiceKind, Vocabulary
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader, ServiceInfo
-from .steps import Scene, Steps
+from .saves import circle
+from .steps import OWN_NAMES, Scene, Steps, is_loopback
 
-INSTANCE = Type.record({"name": Type.TEXT, "ordinal": Type.NUMBER, "port": Type.map_of(Type.NUMBER)})
 STACK = Type.record({"directory": Type.TEXT, "name": Type.TEXT})
 SERVICE: Mapping[str, Field] = {
     "kind": Field(shape=TEXT, doc="What it is; `process` where a command is given.", example="postgres"),
@@ -30,6 +31,10 @@ SERVICE: Mapping[str, Field] = {
         shape=mapping_of(REQUEST), default={}, doc="Role to a check that holds at the instance that has it."
     ),
 }
+ALLOW: Mapping[str, Field] = {
+    "allow": Field(shape=list_of(TEXT), default=(), doc="Hosts beyond loopback that may be addressed."),
+    "allow-faults": Field(shape=list_of(TEXT), default=(), doc="And those that may be harmed."),
+}
 REMOTE: Mapping[str, Field] = {
     "services": Field(
         shape=mapping_of(list_of(TEXT)),
@@ -37,9 +42,9 @@ REMOTE: Mapping[str, Field] = {
         doc="Service to its address or addresses.",
         example="{api: https://shop.test}",
     ),
-    "allow": Field(shape=list_of(TEXT), default=(), doc="Hosts beyond loopback that may be addressed."),
-    "allow-faults": Field(shape=list_of(TEXT), default=(), doc="And those that may be harmed."),
+    **ALLOW,
 }
+RESERVED = (*OWN_NAMES, "port")
 
 
 class Stacks:
@@ -50,61 +55,94 @@ class Stacks:
         self._vocabulary = vocabulary
         self._steps = Steps(reader, vocabulary)
 
-    def remote(self, node: Node, name: str, directory: Path, values: Mapping[str, object]) -> StackPlan | None:
+    def remote(
+        self, content: MappingNode, name: str, directory: Path, values: Mapping[str, object]
+    ) -> StackPlan | None:
         """Endpoints only. Addresses may hold values of the spec: they are known when it is compiled."""
-        place = Place(values=_scope_of(values))
+        for key, _ in content:
+            if key.text not in ("remote", "name"):
+                self._reader.unknown_key(key, ("remote", "name"), "a remote stack")
+        node = content.entries["remote"].value
+        place = Place(values=Scope(names=dict.fromkeys(values, Type.ANY)), literal=False)
         found = self._reader.fields(node, REMOTE, place, what="a remote stack")
-        if isinstance(found, Bad) or found["services"] in (None, BAD):
+        if isinstance(found, Bad) or not found["services"] or isinstance(found["services"], Bad):
             return None
+        allow, allow_faults = self._allowed(found)
         services = {}
-        for service, urls in found["services"].items():
-            rendered = tuple(str(u.render(values)) if isinstance(u, Template) else str(u) for u in urls)
-            services[service] = ServicePlan(
-                name=service, kind="remote", arguments={"url": rendered}, position=node.position()
+        known = node.get("services") if isinstance(node, MappingNode) else None
+        for key, child in known if isinstance(known, MappingNode) else ():
+            if key.text not in found["services"] or not self._reader.identifier(key, "a service", RESERVED):
+                continue
+            urls = self._addresses(child, found["services"][key.text], values, allow)
+            info = ServiceInfo(name=key.text, kind="remote", count=len(urls))
+            self._reader.known.services[key.text] = info
+            services[key.text] = ServicePlan(
+                name=key.text, kind="remote", arguments={"url": urls}, position=key.position()
             )
-            self._reader.known.services[service] = ServiceInfo(name=service, kind="remote", count=len(rendered))
-            self._check_urls(node, service, rendered, tuple(found["allow"]))
         return StackPlan(
             name=name,
             platform="remote",
             services=services,
             directory=directory,
-            allow=tuple(found["allow"]),
-            allow_faults=tuple(found["allow-faults"]),
+            allow=allow,
+            allow_faults=allow_faults,
         )
 
-    def _check_urls(self, node: Node, service: str, urls: tuple[str, ...], allow: tuple[str, ...]) -> None:
-        from urllib.parse import urlsplit
-
-        from .steps import is_loopback
-
-        place = _child(node, "services", service)
-        for url in urls:
-            host = urlsplit(url).hostname if "://" in url else None
+    def _addresses(
+        self, node: Node, given: tuple[object, ...], values: Mapping[str, object], allow: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """The addresses of a service, filled in and allowed."""
+        urls = []
+        for text in given:
+            try:
+                url = str(text.render(values)) if isinstance(text, Template) else str(text)
+            except TemplateError as error:
+                self._reader.wrong(node, error.message)
+                continue
+            urls.append(url)
+            host, why = address_of(url)
             if host is None:
-                self._reader.wrong(
-                    place, f"{shorten(url)} is no address", "scheme://host[:port], for example https://shop.test"
-                )
+                hint = "scheme://host[:port], for example https://shop.test"
+                self._reader.wrong(node, f"{shorten(url)} is no address{why}", hint)
             elif not is_loopback(host) and host not in allow:
                 hint = f"production is never touched by accident: allow it by name, allow: [{host}]"
-                self._reader.wrong(place, f"{host} is not loopback, and not allowed", hint)
+                self._reader.wrong(node, f"{host} is not loopback, and not allowed", hint)
+        return tuple(urls)
+
+    def _allowed(self, found: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Hosts that may be addressed, and harmed."""
+        allow, faults = (
+            tuple(h for h in found[n] if isinstance(h, str)) if not isinstance(found[n], Bad) else ()
+            for n in ("allow", "allow-faults")
+        )
+        return allow, faults
 
     def local(self, node: Node, name: str, directory: Path) -> StackPlan | None:
         """Services as processes of this machine."""
-        if not isinstance(node, MappingNode):
-            self._reader.wrong(node, f"a stack is a mapping, not {describe(node)}", "services: {web: {command: ...}}")
+        fields = {**ALLOW, "name": Field(shape=TEXT)}
+        found = self._reader.fields(node, fields, Place(literal=True), what="a stack", also=("services",))
+        if isinstance(found, Bad) or not isinstance(node, MappingNode):
             return None
-        for key, _ in node:
-            if key.text not in ("services", "name"):
-                self._reader.unknown_key(key, ("services", "name"), "a stack")
         services = node.get("services")
         if not isinstance(services, MappingNode) or not services.entries:
             self._reader.wrong(services or node, "a stack needs services", "services: {web: {command: ...}}")
             return None
+        allow, allow_faults = self._allowed(found)
+        self._steps.allow = allow
         self._know(services)
         plans = {key.text: plan for key, child in services if (plan := self._service(key, child, services)) is not None}
-        self._cycles(plans, services)
-        return StackPlan(name=name, platform="local", services=plans, directory=directory)
+        waiting = circle({name: set(p.after) for name, p in plans.items()})
+        if waiting:
+            message = f"services wait for each other: {' -> '.join(waiting)}"
+            self._reader.wrong(services.entries[waiting[0]].key, message, "break the circle")
+        return StackPlan(
+            name=found["name"] if isinstance(found["name"], str) else name,
+            platform="local",
+            services=plans,
+            directory=directory,
+            allow=allow,
+            allow_faults=allow_faults,
+        )
 
     def _kind(self, node: Node) -> ServiceKind | None:
         name = node.get("kind") if isinstance(node, MappingNode) else None
@@ -114,6 +152,7 @@ class Stacks:
     def _know(self, services: MappingNode) -> None:
         """What `at:` may say, companions included, before any check is read."""
         for key, child in services:
+            self._reader.identifier(key, "a service", RESERVED)
             kind = self._kind(child)
             roles = child.get("roles") if isinstance(child, MappingNode) else None
             own = tuple(roles.entries) if isinstance(roles, MappingNode) else ()
@@ -142,14 +181,12 @@ class Stacks:
         kind = self._known_kind(node)
         if kind is None:
             return None
-        scene = Scene(values=self._values(key.text, services))
+        place = self._steps.place(Scene(values=self._values(key.text, node, services)))
         fields = {**kind.arguments, **{n: SERVICE[n] for n in ("kind", "after")}}
-        found = self._reader.fields(
-            node, fields, scene.place(), what=f"a service of kind {kind.name}", also=("ready", "roles")
-        )
+        found = self._reader.fields(node, fields, place, what=f"a service of kind {kind.name}", also=("ready", "roles"))
         if isinstance(found, Bad):
             return None
-        after = self._after(node, key.text, found, services)
+        after = self._after(node, key.text, found, services, kind)
         ready, roles = self._checks(node)
         arguments = {n: found[n] for n in kind.arguments if found[n] is not None and found[n] is not BAD}
         return ServicePlan(
@@ -179,9 +216,11 @@ class Stacks:
             )
         return kind
 
-    def _values(self, own: str, services: MappingNode) -> dict[str, Type]:
+    def _values(self, own: str, node: MappingNode, services: MappingNode) -> dict[str, Type]:
         """What a service's templates may use: exports of the others, its instance, the stack."""
-        values: dict[str, Type] = {"instance": INSTANCE, "port": Type.map_of(Type.NUMBER), "stack": STACK}
+        ports = Type.record(dict.fromkeys(_ports(node), Type.NUMBER))
+        instance = Type.record({"name": Type.TEXT, "ordinal": Type.NUMBER, "port": ports})
+        values: dict[str, Type] = {"instance": instance, "port": ports, "stack": STACK}
         for key, child in services:
             kind = self._kind(child)
             if kind is not None and key.text != own:
@@ -190,22 +229,21 @@ class Stacks:
                     values[f"{key.text}{suffix}"] = Type.map_of(Type.TEXT)
         return values
 
-    def _after(self, node: MappingNode, own: str, found: Mapping[str, Any], services: MappingNode) -> tuple[str, ...]:
+    def _after(
+        self, node: MappingNode, own: str, found: Mapping[str, Any], services: MappingNode, kind: ServiceKind
+    ) -> tuple[str, ...]:
+        """Services that are declared, that templates speak of, and that arguments name."""
         declared = node.get("after")
         items = declared.items if isinstance(declared, Sequence) else [declared] if declared is not None else []
         names = self._reader.known.services
         for item in items:
             if isinstance(item, Scalar) and item.text not in names:
-                hint = f"services: {listing(names, 30)}. {did_you_mean(item.text, names)}".rstrip()
-                self._reader.wrong(item, f"unknown service {shorten(item.text)}", hint)
+                self._reader.unknown(item, "service", item.text, names)
         texts = [i.text for i in items if isinstance(i, Scalar) and i.text in names]
-        used = [n for n in template_names(dict(found)) if n in services.entries]
-        referred = [
-            v
-            for n, v in found.items()
-            if isinstance(v, str) and v.split("#")[0] in services.entries and n not in ("kind", "after", "database")
-        ]
-        used += [r.split("#")[0] for r in referred]
+        used = [n for n in template_names(dict(found)) if n in names]
+        for name, argument in kind.arguments.items():
+            if argument.shape.refers == "service" and isinstance(found[name], str):
+                used.append(found[name].partition("#")[0])
         return tuple(n for n in dict.fromkeys([*texts, *used]) if n != own)
 
     def _checks(self, node: MappingNode) -> tuple[CheckPlan | None, dict[str, CheckPlan]]:
@@ -220,32 +258,18 @@ class Stacks:
                     roles[key.text] = check
         return ready, roles
 
-    def _cycles(self, plans: Mapping[str, ServicePlan], services: MappingNode) -> None:
-        left = {name: set(p.after) & set(plans) for name, p in plans.items()}
-        while free := [n for n, needs in left.items() if not needs]:
-            for name in free:
-                del left[name]
-            for needs in left.values():
-                needs.difference_update(free)
-        if left:
-            name = next(iter(left))
-            self._reader.wrong(
-                services.entries[name].key,
-                f"services wait for each other: {' -> '.join([*left, name])}",
-                "break the circle",
-            )
+
+def _ports(node: MappingNode) -> tuple[str, ...]:
+    """The names of a service's ports; one alone is called http."""
+    ports = node.get("ports")
+    return tuple(ports.entries) if isinstance(ports, MappingNode) else () if ports is None else ("http",)
 
 
-def _scope_of(values: Mapping[str, object]) -> Any:
-    from ..core.expressions import Scope
-
-    return Scope(names=dict.fromkeys(values, Type.ANY))
-
-
-def _child(node: Node, *path: str) -> Node:
-    for name in path:
-        inner = node.get(name) if isinstance(node, MappingNode) else None
-        if inner is None:
-            return node
-        node = inner
-    return node
+def address_of(url: str) -> tuple[str | None, str]:
+    """The host of a URL; None, and why, for what is none."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        return None, f": {error}"
+    return (parts.hostname if "://" in url else None), ""

@@ -40,11 +40,12 @@ AT = Field(
     example="postgres/primary",
 )
 AS = Field(shape=reference("identity"), doc="Whose credentials to use: a name under `identities`.")
+SOME_TIME = replace(DURATION, least=1)
 TIMES: Mapping[str, Field] = {
     "within": Field(shape=DURATION, doc="Tried again until it holds, at most this long.", example="30s"),
     "for": Field(shape=DURATION, doc="Must go on holding this long.", example="10s"),
-    "every": Field(shape=DURATION, doc="Time between attempts.", example="500ms"),
-    "timeout": Field(shape=DURATION, doc="Of a single attempt (5s).", example="2s"),
+    "every": Field(shape=SOME_TIME, doc="Time between attempts.", example="500ms"),
+    "timeout": Field(shape=SOME_TIME, doc="Of a single attempt (5s).", example="2s"),
 }
 COMMON: Mapping[str, Field] = {
     "id": Field(
@@ -52,14 +53,22 @@ COMMON: Mapping[str, Field] = {
     ),
     "title": Field(shape=TEXT, doc="For people."),
     "covers": COVERS,
-    "severity": Field(shape=SEVERITY, default=Severity.BLOCKING.value, doc="Only blocking findings decide the trial."),
+    "severity": Field(
+        shape=SEVERITY, doc="Only blocking findings decide the trial (default: the scenario's, which is blocking)."
+    ),
 }
+UNJUDGED: Mapping[str, Field] = {n: COMMON[n] for n in ("id", "title", "severity")}
 CALL: Mapping[str, Field] = {"at": AT, "as": AS}
-CHECK: Mapping[str, Field] = {
+EXPECT: Mapping[str, Field] = {
     "expect": Field(shape=CONDITION, doc="What must be true of what was seen.", example="status == 200"),
     **TIMES,
-    "save": Field(shape=mapping_of(PATH), default={}, doc="Values to keep, by path.", example="{tenant: json.id}"),
 }
+SAVE: Mapping[str, Field] = {
+    "save": Field(shape=mapping_of(PATH), default={}, doc="Values to keep, by path.", example="{tenant: json.id}")
+}
+CHECK: Mapping[str, Field] = {**EXPECT, **SAVE}
+NAMED: Mapping[str, Field] = {n: COMMON[n] for n in ("title", "covers")}
+REASON = Field(shape=TEXT, default="", doc="Why a condition cannot be waited for.")
 FAULT: Mapping[str, Field] = {
     "at": Field(shape=TARGET, required=True, doc="What is hit.", example="postgres/primary"),
     "hold": Field(shape=DURATION, doc="Keeps it from being restarted, at most this long.", example="30s"),
@@ -69,6 +78,24 @@ FAULT: Mapping[str, Field] = {
 ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
 FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
 SPECIAL = ("fault", "heal", "pause")
+OWN_NAMES = dict.fromkeys(
+    ("trial", "spec", "values", "fault", "instance", "error", "attempts", "took", "op", "stack"),
+    "a name of seatrial's own",
+)
+_ADDRESS = re.compile(r"\s*(?:[A-Za-z]+\s+)?[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>(?:\{\{.*?\}\}|[^/?#\s])*)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What holds where nothing else is said; ns."""
+
+    within_ns: int | None = None
+    timeout_ns: int | None = None
+    every_ns: int | None = None
+    severity: Severity = Severity.BLOCKING
+
+
+NO_DEFAULTS = Defaults()
 
 
 @dataclass(kw_only=True)
@@ -79,15 +106,7 @@ class Scene:
     later: dict[str, str] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
     ids: dict[str, Node] = field(default_factory=dict)
-    default_within: int | None = None
-
-    def place(self, observes: Mapping[str, Type] | None = None) -> Place:
-        """The place of a step's arguments and expectations."""
-        values = Scope(names={**self.values})
-        names = {**self.values, **(observes or {})}
-        if self.faults:
-            names["fault"] = FAULT_SEEN
-        return Place(scope=Scope(names=names), values=values, later=self.later)
+    defaults: Defaults = NO_DEFAULTS
 
 
 class Steps:
@@ -97,6 +116,22 @@ class Steps:
         self.reader = reader
         self.vocabulary = vocabulary
         self.allow = allow
+
+    def place(self, scene: Scene, observes: Mapping[str, Type] | None = None) -> Place:
+        """The place of a step's arguments and expectations."""
+        names = {**scene.values, **(observes or {})}
+        if scene.faults:
+            names["fault"] = FAULT_SEEN
+        return Place(
+            scope=Scope(names=names),
+            values=Scope(names=scene.values if not scene.faults else {**scene.values, "fault": FAULT_SEEN}),
+            later=scene.later,
+            request=lambda node: self._nested(node, scene),
+        )
+
+    def _nested(self, node: Node, scene: Scene) -> ProbeCall | Bad:
+        read = self.request(node, scene)
+        return BAD if read is None else read[0]
 
     def steps(self, node: Node | None, scene: Scene) -> tuple[Step, ...]:
         """A list of steps, in order."""
@@ -108,7 +143,19 @@ class Steps:
         return tuple(s for s in (self.step(item, scene) for item in node.items) if s is not None)
 
     def step(self, node: Node, scene: Scene) -> Step | None:
-        """One step; None after a problem."""
+        """One step; None after a problem. What it would have saved is then known all the same: one mistake, one problem."""
+        before = len(self.reader.problems)
+        found = self._step(node, scene)
+        if len(self.reader.problems) > before and isinstance(node, MappingNode):
+            save = node.get("save")
+            for key, _ in save if isinstance(save, MappingNode) else ():
+                scene.values.setdefault(key.text, Type.ANY)
+            id_ = node.get("id")
+            if "fault" in node.entries and isinstance(id_, Scalar) and id_.text not in scene.faults:
+                scene.faults.append(id_.text)
+        return found
+
+    def _step(self, node: Node, scene: Scene) -> Step | None:
         key = self.verb(node, (*self.vocabulary.verbs, *SPECIAL), "a step")
         if key is None or not isinstance(node, MappingNode):
             return None
@@ -143,7 +190,7 @@ class Steps:
     # -- probes
 
     def _probe(self, node: MappingNode, verb: Verb, scene: Scene) -> ProbeStep | None:
-        check, found = self.check(node, verb, scene, also=tuple(COMMON))
+        check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON})
         id_ = self._id(node, found, scene, verb.name)
         save = {n: p for n, p in dict(found["save"]).items() if p is not BAD}
         self._saved(node, save, scene, verb)
@@ -155,12 +202,15 @@ class Steps:
                 self.reader.wrong(node, f"this {verb.name} step looks, and nothing comes of it", hint)
                 return None
             check = replace(check, expect=self._default(verb))
+        if check.expect is None and found["covers"]:
+            hint = "expect: what shows it"
+            self.reader.wrong(node.entries["covers"].key, "covers without expect: nothing is judged here", hint)
         title = str(found["title"]) if found["title"] not in (None, BAD) else _title(verb.name, check.call)
         return ProbeStep(
             id=id_,
             title=title,
             covers=tuple(found["covers"] or ()),
-            severity=_severity(found),
+            severity=_severity(found, scene),
             position=node.position(),
             check=check,
             save=save,
@@ -172,44 +222,52 @@ class Steps:
     def _saved(self, node: MappingNode, save: Mapping[str, Expression], scene: Scene, verb: Verb) -> None:
         inner = node.get("save")
         for name, path in save.items():
-            if name in ("trial", "values", "fault", "instance", "error"):
-                key = inner.entries[name].key if isinstance(inner, MappingNode) else node
-                self.reader.wrong(key, f"{shorten(name)} is a name of seatrial's own", "save it under another name")
+            taken = {**dict.fromkeys(verb.observes, f"what {verb.name} itself sees"), **OWN_NAMES}
+            if isinstance(inner, MappingNode) and not self.reader.name(inner.entries[name].key, "a value", taken):
                 continue
             scene.values[name] = path.type
             scene.later.pop(name, None)
 
     def check(
-        self,
-        node: MappingNode,
-        verb: Verb,
-        scene: Scene,
-        *,
-        also: tuple[str, ...] = (),
-        extra: Mapping[str, Field] | None = None,
+        self, node: MappingNode, verb: Verb, scene: Scene, common: Mapping[str, Field]
     ) -> tuple[CheckPlan | None, dict[str, Any]]:
         """A probe with its expectation and times; beside it what was read of the other keys."""
-        place = scene.place({**verb.observes, **ALWAYS})
-        fields = {**verb.arguments, **CALL, **CHECK, **(extra or {})}
-        common = {n: COMMON[n] for n in also}
-        found = self.reader.fields(
-            node, {**fields, **common}, place, what=f"a step with {verb.name}", also=(verb.name,)
-        )
+        place = self.place(scene, {**verb.observes, **ALWAYS})
+        fields = {**verb.arguments, **common}
+        found = self.reader.fields(node, fields, place, what=f"a step with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
-            return None, {n: f.default for n, f in {**fields, **common}.items()}
+            return None, {n: f.default for n, f in fields.items()}
         call = self._call(node, verb, found, place)
         if call is None or any(found[n] is BAD for n in fields):
             return None, found
-        within = found["within"]
+        defaults = scene.defaults
         check = CheckPlan(
             call=call,
             expect=found["expect"],
-            within_ns=_ns(within) if within is not None else scene.default_within,
+            within_ns=_ns(found["within"], defaults.within_ns),
             for_ns=_ns(found["for"]),
-            every_ns=_ns(found["every"]),
-            timeout_ns=_ns(found["timeout"]),
+            every_ns=_ns(found["every"], defaults.every_ns),
+            timeout_ns=_ns(found["timeout"], defaults.timeout_ns),
         )
         return check, found
+
+    def named(self, node: Node, scene: Scene, what: str) -> tuple[CheckPlan, dict[str, Any]] | None:
+        """A check that has its name from its key (steady state, holds)."""
+        key = self.verb(node, tuple(self.vocabulary.verbs), what)
+        if key is None or not isinstance(node, MappingNode):
+            return None
+        check, found = self.check(node, self.vocabulary.verbs[key.text], scene, {**CALL, **EXPECT, **NAMED})
+        check = self._judging(node, self.vocabulary.verbs[key.text], check)
+        return (check, found) if check is not None else None
+
+    def _judging(self, node: Node, verb: Verb, check: CheckPlan | None) -> CheckPlan | None:
+        """The check with the verb's own expectation, where it has none."""
+        if check is None or check.expect is not None:
+            return check
+        if verb.default_expect is None:
+            self.reader.wrong(node, "this check expects nothing", f"names here: {listing(verb.observes)}")
+            return None
+        return replace(check, expect=self._default(verb))
 
     def _call(self, node: MappingNode, verb: Verb, found: Mapping[str, Any], place: Place) -> ProbeCall | None:
         what_node = node.get(verb.name)
@@ -218,11 +276,11 @@ class Steps:
         what = self.reader.read(what_node, verb.what, place)
         if what is BAD:
             return None
-        at = found["at"]
+        at = found.get("at")
         if not self._what_is_right(node, what_node, verb, what, at):
             return None
         arguments = {n: found[n] for n in verb.arguments if found[n] is not None}
-        identity = found["as"] if found["as"] is not BAD else None
+        identity = found.get("as") if found.get("as") is not BAD else None
         return ProbeCall(
             verb=verb.name,
             what=what,
@@ -240,40 +298,49 @@ class Steps:
                 message, _, hint = wrong.partition("; ")
                 self.reader.wrong(what_node, message, hint)
                 return False
-        whole = isinstance(text, str) and "://" in text
-        if whole and isinstance(what, str):
-            return self._allowed(what_node, what)
-        if verb.needs_target and at is None and not whole:
+        address = _ADDRESS.match(text) if isinstance(text, str) else None
+        if address is not None:
+            return self._allowed(what_node, address["authority"])
+        if verb.needs_target and at is None:
             hint = f"services: {listing(self.reader.known.services, 30) or 'none; give a whole address'}"
             self.reader.wrong(node, f'this {verb.name} step needs "at"', hint)
             return False
         return at is not BAD
 
-    def _allowed(self, node: Node, text: str) -> bool:
-        """A literal address is loopback or allowed by name."""
-        match = re.search(r"://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:\s]+)", text)
-        host = match[1].strip("[]") if match else ""
+    def _allowed(self, node: Node, authority: str) -> bool:
+        """An address that is written out is loopback, or allowed by name."""
+        if "{{" in authority or "${" in authority:
+            hint = 'write it out, or name a service at: stack: {remote: {services: {shop: "{{ url }}"}}}'
+            self.reader.wrong(node, "a host that is known only later cannot be allowed by name", hint)
+            return False
+        host = host_of(authority)
         if is_loopback(host) or host in self.allow:
             return True
         hint = f"production is never touched by accident: allow it by name in the stack, allow: [{host}]"
-        self.reader.wrong(node, f"{host} is not loopback, and not allowed", hint)
+        self.reader.wrong(node, f"{host or 'nothing'} is not loopback, and not allowed", hint)
         return False
 
     def request(
-        self, node: Node, scene: Scene, extra: Mapping[str, Field] | None = None
+        self,
+        node: Node,
+        scene: Scene,
+        extra: Mapping[str, Field] | None = None,
+        *,
+        call: Mapping[str, Field] = CALL,
+        what: str = "a probe",
     ) -> tuple[ProbeCall, dict[str, Any]] | None:
         """A nested probe without expectation: {http: GET /x, at: web, ...} with the extra keys of its place."""
-        key = self.verb(node, tuple(self.vocabulary.verbs), "a probe")
+        key = self.verb(node, tuple(self.vocabulary.verbs), what)
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = scene.place({**verb.observes, **ALWAYS})
-        fields = {**verb.arguments, **CALL, **(extra or {})}
-        found = self.reader.fields(node, fields, place, what=f"a probe with {verb.name}", also=(verb.name,))
+        place = self.place(scene, {**verb.observes, **ALWAYS})
+        fields = {**verb.arguments, **call, **(extra or {})}
+        found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
             return None
-        call = self._call(node, verb, found, place)
-        return (call, found) if call is not None and BAD not in found.values() else None
+        made = self._call(node, verb, found, place)
+        return (made, found) if made is not None and BAD not in found.values() else None
 
     def check_at_instance(self, node: Node, scene: Scene) -> CheckPlan | None:
         """A check of a stack file (ready, roles): its target is the instance itself."""
@@ -281,13 +348,8 @@ class Steps:
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = replace(self.vocabulary.verbs[key.text], needs_target=False)
-        check, found = self.check(node, verb, scene, extra={})
-        if check is not None and check.expect is None:
-            if verb.default_expect is None:
-                self.reader.wrong(node, "this check expects nothing", f"names here: {listing(verb.observes)}")
-                return None
-            check = replace(check, expect=self._default(verb))
-        return check if found.get("expect") is not BAD else None
+        check, _ = self.check(node, verb, scene, EXPECT)
+        return self._judging(node, verb, check)
 
     # -- faults
 
@@ -304,11 +366,11 @@ class Steps:
         found = self.reader.fields(
             node,
             {**kind.arguments, **FAULT, **COMMON},
-            scene.place(),
+            self.place(scene),
             what=f"a fault step with {name}",
             also=("fault",),
         )
-        if isinstance(found, Bad) or found["at"] is BAD:
+        if isinstance(found, Bad) or BAD in found.values():
             return None
         id_ = self._id(node, found, scene, name)
         scene.faults.append(id_)
@@ -318,7 +380,7 @@ class Steps:
             id=id_,
             title=str(found["title"] or f"{name} {target}"),
             covers=tuple(found["covers"] or ()),
-            severity=_severity(found),
+            severity=_severity(found, scene),
             position=node.position(),
             fault=name,
             at=target,
@@ -329,7 +391,7 @@ class Steps:
         )
 
     def _heal(self, node: MappingNode, scene: Scene) -> HealStep | None:
-        found = self.reader.fields(node, COMMON, scene.place(), what="a heal step", also=("heal",))
+        found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a heal step", also=("heal",))
         what = node.get("heal")
         name = self.reader.text(what) if isinstance(what, Scalar) else None
         if isinstance(found, Bad) or what is None or not isinstance(name, str):
@@ -343,23 +405,23 @@ class Steps:
             self.reader.wrong(what, f"no fault {shorten(name)} before this step: it can never be reached", hint)
             return None
         id_ = self._id(node, found, scene, f"heal-{name}")
-        return HealStep(id=id_, title=f"heal {name}", position=node.position(), fault=None if name == "all" else name)
+        title = str(found["title"] or f"heal {name}")
+        fault = None if name == "all" else name
+        return HealStep(id=id_, title=title, severity=_severity(found, scene), position=node.position(), fault=fault)
 
     def _pause(self, node: MappingNode, scene: Scene) -> PauseStep | None:
-        reason = Field(shape=TEXT, default="", doc="Why a condition cannot be waited for.")
-        found = self.reader.fields(
-            node, {**COMMON, "reason": reason}, scene.place(), what="a pause step", also=("pause",)
-        )
+        fields = {**UNJUDGED, "reason": REASON}
+        found = self.reader.fields(node, fields, self.place(scene), what="a pause step", also=("pause",))
         what = node.get("pause")
         if isinstance(found, Bad) or what is None:
             return None
-        duration = self.reader.read(what, DURATION, scene.place())
+        duration = self.reader.read(what, SOME_TIME, self.place(scene))
         if not isinstance(duration, Quantity):
             return None
         id_ = self._id(node, found, scene, "pause")
         return PauseStep(
             id=id_,
-            title=f"pause {duration}",
+            title=str(found["title"] or f"pause {duration}"),
             position=node.position(),
             duration_ns=_ns(duration) or 0,
             reason=str(found["reason"]),
@@ -396,13 +458,25 @@ def is_loopback(host: str) -> bool:
     )
 
 
-def _ns(quantity: object) -> int | None:
-    return int(quantity.value) if isinstance(quantity, Quantity) else None
+def host_of(authority: str) -> str:
+    """The host of user:password@host:port."""
+    place = authority.rpartition("@")[2]
+    return place[1:].partition("]")[0] if place.startswith("[") else place.partition(":")[0]
 
 
-def _severity(found: Mapping[str, Any]) -> Severity:
+def hosts_in(text: str) -> tuple[str, ...]:
+    """The host of an address at the beginning of a main argument."""
+    address = _ADDRESS.match(text)
+    return (host_of(address["authority"]),) if address else ()
+
+
+def _ns(quantity: object, default: int | None = None) -> int | None:
+    return int(quantity.value) if isinstance(quantity, Quantity) else default
+
+
+def _severity(found: Mapping[str, Any], scene: Scene) -> Severity:
     value = found.get("severity")
-    return Severity(value) if isinstance(value, str) else Severity.BLOCKING
+    return Severity(value) if isinstance(value, str) else scene.defaults.severity
 
 
 def _title(verb: str, call: ProbeCall) -> str:
@@ -412,4 +486,4 @@ def _title(verb: str, call: ProbeCall) -> str:
     return f"{verb} {what[:80]}{at}{who}"
 
 
-__all__ = ["Scene", "Steps", "is_loopback"]
+__all__ = ["Defaults", "Scene", "Steps", "hosts_in", "is_loopback"]

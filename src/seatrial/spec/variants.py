@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..core.plan import RedEvidence, Variant
+from ..core.expressions import did_you_mean
+from ..core.expressions.problems import listing
+from ..core.plan import Plan, RedEvidence, Variant
 from ..core.shapes import ANY, IDENTIFIER, TEXT, Field, choice, list_of, mapping_of, record, union
 from ..core.verdicts import Verdict
+from .coverage import finding_ids, with_needs
 from .nodes import Mapping as MappingNode
-from .nodes import Node, read_file
+from .nodes import Node, Scalar, Sequence, read_file, shorten
 from .reading import BAD, Bad, Place, Reader
 
 RED = union(
@@ -43,7 +47,10 @@ def load_variant(path: Path) -> Variant:
     reader = Reader({})
     node = read_file(path, str(path), reader.problems)
     plain = {n: f for n, f in VARIANT.items() if n not in ("stack", "spec")}
-    found = reader.fields(node, plain, Place(), what="a variant", also=("stack", "spec")) if node is not None else BAD
+    place = Place(literal=True)
+    found = reader.fields(node, plain, place, what="a variant", also=("stack", "spec")) if node is not None else BAD
+    if isinstance(found, dict) and isinstance(node, MappingNode):
+        _says_something(reader, node)
     if reader.problems or isinstance(found, Bad):
         raise UsageError(*reader.problems)
     red = {i: _red(e) for i, e in found["red"].items()}
@@ -58,9 +65,55 @@ def _red(given: object) -> RedEvidence:
     return RedEvidence(evidence=str(given))
 
 
-def overlay_of(path: Path, reader: Reader) -> tuple[Node | None, Node | None]:
-    """The overlays on the stack and on the spec."""
+def _says_something(reader: Reader, node: MappingNode) -> None:
+    """A variant changes something, and something must notice."""
+    if not {"stack", "spec"} & set(node.entries):
+        reader.wrong(node, "a variant that changes nothing", "stack: {...} or spec: {...}, laid over the original")
+    red = node.get("red")
+    if isinstance(red, MappingNode) and not red.entries:
+        reader.wrong(red, "nothing has to turn red", "red: {scenario/step: what its evidence must say}")
+
+
+@dataclass(kw_only=True)
+class Overlay:
+    """A variant's file, as nodes: its overlays on the stack and on the spec, and what it says of findings."""
+
+    stack: Node | None = None
+    spec: Node | None = None
+    red: Node | None = None
+    only: Node | None = None
+
+
+def overlay_of(path: Path, reader: Reader) -> Overlay:
+    """Read a variant's overlays."""
     node = read_file(path, str(path), reader.problems)
     if not isinstance(node, MappingNode):
-        return None, None
-    return node.get("stack"), node.get("spec")
+        return Overlay()
+    found = Overlay(stack=node.get("stack"), spec=node.get("spec"), red=node.get("red"), only=node.get("only"))
+    for name in ("stack", "spec"):
+        part = node.get(name)
+        if part is not None and not isinstance(part, MappingNode):
+            reader.wrong(part, f"{name} is laid over a mapping, and is one itself", f"{name}: {{...}}")
+            setattr(found, name, None)
+    return found
+
+
+def check_overlay(reader: Reader, overlay: Overlay, plan: Plan) -> None:
+    """The scenarios that have to run, and the findings that must turn red, exist, and the former bring the latter."""
+    scenarios = {s.id: s for s in plan.scenarios}
+    items = overlay.only.items if isinstance(overlay.only, Sequence) else [overlay.only]
+    names = [i for i in items if isinstance(i, Scalar)]
+    for name in names:
+        if name.text not in scenarios:
+            reader.unknown(name, "scenario", name.text, scenarios)
+    findings = finding_ids(plan)
+    runs = {"steady", "setup", "trial"} | (with_needs(scenarios, tuple(n.text for n in names)) or set(scenarios))
+    for key, _ in overlay.red if isinstance(overlay.red, MappingNode) else ():
+        if key.text not in findings:
+            near = did_you_mean(key.text, findings)
+            own = [f for f in findings if f.partition("/")[0] == key.text.partition("/")[0]]
+            hint = f"findings: {listing(own or findings, 12)}. {near}".rstrip()
+            reader.wrong(key, f"unknown finding {shorten(key.text)}", hint)
+        elif findings[key.text] not in runs:
+            hint = f"only: [..., {findings[key.text]}]"
+            reader.wrong(key, f"{shorten(key.text)} can never turn red: its scenario does not run", hint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Expression, Type
@@ -10,7 +11,6 @@ from ..core.plan import ReadBack, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import (
     COUNT,
-    DURATION,
     INTEGER,
     PATH,
     RATE,
@@ -22,34 +22,38 @@ from ..core.shapes import (
     choice,
     list_of,
     record,
-    union,
 )
-from ..core.vocabulary import Vocabulary
+from ..core.vocabulary import Verb, Vocabulary
 from .nodes import Mapping as MappingNode
 from .nodes import Node, describe
 from .reading import BAD, Bad
-from .steps import Scene, Steps
+from .steps import CALL, SOME_TIME, Scene, Steps
 
+SOME_RATE = replace(RATE, least=1e-6)
 _RAMP = record(
     {
         "from": Field(shape=RATE, required=True, example="0/s"),
         "to": Field(shape=RATE, required=True, example="100/s"),
-        "over": Field(shape=DURATION, required=True, example="10s"),
+        "over": Field(shape=SOME_TIME, required=True, example="10s"),
     },
     doc="a ramp",
 )
 _STEP = record(
     {
         "rate": Field(shape=RATE, required=True, example="50/s"),
-        "for": Field(shape=DURATION, required=True, example="10s"),
+        "for": Field(shape=SOME_TIME, required=True, example="10s"),
     },
     doc="a step",
 )
-ARRIVALS = union(
-    record({"ramp": Field(shape=_RAMP, required=True)}, doc="arrivals"),
-    record({"steps": Field(shape=list_of(_STEP), required=True)}, doc="arrivals"),
-    record({"poisson": Field(shape=RATE, required=True, example="100/s")}, doc="arrivals"),
+ARRIVALS = record(
+    {
+        "ramp": Field(shape=_RAMP, doc="From one rate to another.", example="{from: 0/s, to: 100/s, over: 10s}"),
+        "steps": Field(shape=list_of(_STEP), doc="One rate after another.", example="[{rate: 50/s, for: 10s}]"),
+        "poisson": Field(shape=SOME_RATE, doc="At random, with this rate.", example="100/s"),
+    },
+    doc="arrivals",
 )
+SENT = ("json", "body", "headers", "verify")
 OPERATION = Type.record({"id": Type.TEXT, "n": Type.NUMBER, "key": Type.TEXT})
 
 
@@ -59,9 +63,9 @@ def fields(vocabulary: Vocabulary) -> dict[str, Field]:
     arguments = {name: f for model in vocabulary.models.values() for name, f in model.arguments.items()}
     return {
         "title": Field(shape=TEXT, doc="For people."),
-        "rate": Field(shape=RATE, doc="Operations at a constant rate.", example="100/s"),
+        "rate": Field(shape=SOME_RATE, doc="Operations at a constant rate.", example="100/s"),
         "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, poisson.", example="{poisson: 100/s}"),
-        "timeout": Field(shape=DURATION, doc="Of an operation; then its outcome is unknown (5s).", example="2s"),
+        "timeout": Field(shape=SOME_TIME, doc="Of an operation; then its outcome is unknown (5s).", example="2s"),
         "in-flight": Field(
             shape=COUNT, default=64, doc="At most so many at once; what cannot be sent counts as failed."
         ),
@@ -77,6 +81,11 @@ def fields(vocabulary: Vocabulary) -> dict[str, Field]:
         "initial": Field(shape=REQUEST, doc="How the value before is read: a probe with `value:`, a path."),
         **arguments,
     }
+
+
+def call_arguments(http: Verb) -> dict[str, Field]:
+    """What a workload's request may have: it is sent over and over, so it is one plain request."""
+    return {n: f for n, f in http.arguments.items() if n in SENT}
 
 
 class Workloads:
@@ -103,17 +112,13 @@ class Workloads:
         scene = Scene(values={**values, "op": OPERATION}, later=dict(later))
         own = fields(self._vocabulary)
         plain = {n: f for n, f in own.items() if n not in ("read-back", "initial")}
-        verb = self._vocabulary.verbs["http"]
-        call_fields = {n: f for n, f in verb.arguments.items() if n not in ("times", "concurrency", "group-by")}
-        for taken in ("times", "concurrency", "group-by"):
-            if taken in node.entries:
-                self._reader.unknown_key(node.entries[taken].key, tuple({**call_fields, **own}), "a workload")
-                return None
+        arguments = call_arguments(self._vocabulary.verbs["http"])
+        self._surplus(node, (key.text, *arguments, *CALL, *own))
         rest = MappingNode(
             source=node.source, line=node.line, column=node.column,
-            entries={n: e for n, e in node.entries.items() if n not in ("read-back", "initial")},
+            entries={n: e for n, e in node.entries.items() if n in plain or n in (key.text, *arguments, *CALL)},
         )  # fmt: skip
-        read = self._steps.request(rest, scene, plain)
+        read = self._steps.request(rest, scene, plain, what="a workload")
         initial = self._read_back(node, "initial", Scene(values=dict(values), later=dict(later)))
         back = self._read_back(node, "read-back", Scene(values=dict(values), later=dict(later)))
         if read is None or isinstance(initial, Bad) or isinstance(back, Bad):
@@ -123,7 +128,7 @@ class Workloads:
         model = found["model"]
         if arrivals is None or not self._model_has_what_it_needs(node, model):
             return None
-        arguments = self._vocabulary.models[model].arguments if model else {}
+        of_model = self._vocabulary.models[model].arguments if model else {}
         return WorkloadPlan(
             name=name,
             call=call,
@@ -134,19 +139,30 @@ class Workloads:
             resend=found["resend"].value if isinstance(found["resend"], Quantity) else 0.0,
             accept=tuple(found["accept"]),
             model=model,
-            model_arguments={n: found[n] for n in arguments if found.get(n) is not None},
+            model_arguments={n: found[n] for n in of_model if n in node.entries or found.get(n) is not None},
             read_back=back,
             initial=initial,
             position=node.position(),
         )
 
+    def _surplus(self, node: MappingNode, known: tuple[str, ...]) -> None:
+        for key, _ in node:
+            if key.text not in known:
+                self._reader.unknown_key(key, known, "a workload")
+
     def _arrivals(self, node: MappingNode, found: Mapping[str, Any]) -> Mapping[str, object] | None:
         rate, arrivals = found["rate"], found["arrivals"]
         if (rate is None) == (arrivals is None):
-            hint = "for example rate: 100/s"
-            self._reader.wrong(node, "a workload has either a rate or arrivals" + (", not both" if rate else ""), hint)
+            message = "a workload has a rate or arrivals, not both" if rate else "a workload needs a rate"
+            self._reader.wrong(node, message, "for example rate: 100/s, or arrivals: {poisson: 100/s}")
             return None
-        return {"constant": rate} if rate is not None else dict(arrivals)
+        if rate is not None:
+            return {"constant": rate}
+        given = {n: v for n, v in arrivals.items() if v is not None}
+        if len(given) != 1:
+            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", "ramp, steps or poisson")
+            return None
+        return given
 
     def _model_has_what_it_needs(self, node: MappingNode, model: str | None) -> bool:
         if model is None:
@@ -159,6 +175,12 @@ class Workloads:
                     )
                     return False
             return True
+        for other in self._vocabulary.models.values():
+            for name in other.arguments:
+                if name in node.entries and name not in self._vocabulary.models[model].arguments:
+                    key = node.entries[name].key
+                    self._reader.wrong(key, f"the model {model} has no {name}", f"it belongs to the model {other.name}")
+                    return False
         missing = [n for n in self._vocabulary.models[model].needs if n not in node.entries]
         if missing:
             self._reader.wrong(

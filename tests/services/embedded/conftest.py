@@ -96,8 +96,10 @@ class Harbour:
 
     async def close(self) -> None:
         for platform, keeper in self.made:
-            residue = await platform.down()
-            await keeper.close()
+            try:
+                residue = await platform.down()
+            finally:
+                await keeper.close()
             assert not residue
 
 
@@ -108,5 +110,3 @@ async def harbour(tmp_path: Path) -> AsyncIterator[Harbour]:
         yield harbour
     finally:
         await harbour.close()
-
-

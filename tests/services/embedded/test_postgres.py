@@ -23,7 +23,9 @@ def outside(exports: Mapping[str, str]) -> str:
 
 
 async def test_one_server_has_the_application_s_database(harbour: Harbour) -> None:
-    stack = await harbour.stack(service("postgres", database="shop", user="clerk", password="it's a \\ secret", parameters={"work_mem": "5MB"}))
+    stack = await harbour.stack(
+        service("postgres", database="shop", user="clerk", password="it's a \\ secret", parameters={"work_mem": "5MB"})
+    )
     dsn = outside(await stack.exports("postgres"))
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:
         await connection.execute("create table sale (id int primary key)")

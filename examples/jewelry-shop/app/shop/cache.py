@@ -54,11 +54,15 @@ def stock_key(item_id) -> str:
 
 
 def note_stock(item_id, quantity: int) -> None:
-    """What is left after a sale. A cache that is gone holds up no sale: it is left alone for a second."""
-    if time.monotonic() < _known.get("paused", 0.0):
-        return
+    """What is left after a sale. A cache that is gone holds up no sale: one of them tries again each second."""
+    paused = _known.get("paused")
+    if paused is not None:
+        if time.monotonic() < paused:
+            return
+        _known["paused"] = time.monotonic() + _PAUSE_SECONDS
     try:
         ask(lambda r: r.eval(_LOWER, 1, stock_key(item_id), quantity, _KEEP_SECONDS))
+        _known.pop("paused", None)
     except CacheGone:
         _known["paused"] = time.monotonic() + _PAUSE_SECONDS
 

@@ -10,7 +10,8 @@ from django.http import Http404, JsonResponse
 from shop.cache import CacheGone
 from shop.watchdog import limited
 
-_database = threading.BoundedSemaphore(20)  # of 32 threads: the others stay free for liveness and readiness
+# Of 32 threads 20 use the database, 7 wait a moment for their turn, the others are free for liveness and readiness.
+_database, _waiting = threading.BoundedSemaphore(20), threading.BoundedSemaphore(7)
 _FREE = ("/livez", "/readyz")
 _log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ class Answers:
         """Answer."""
         if request.path in _FREE:
             response = self.get_response(request)
-        elif _database.acquire(blocking=False):
+        elif _turn():
             try:
                 with limited():
                     response = self.get_response(request)
@@ -49,6 +50,17 @@ class Answers:
             return JsonResponse({"error": f"cache: {_first_line(error)}"}, status=503)
         _log.error("%s %s", request.method, request.path, exc_info=error)
         return JsonResponse({"error": type(error).__name__}, status=500)
+
+
+def _turn() -> bool:
+    if _database.acquire(blocking=False):
+        return True
+    if not _waiting.acquire(blocking=False):
+        return False
+    try:
+        return _database.acquire(timeout=0.5)
+    finally:
+        _waiting.release()
 
 
 def _first_line(error) -> str:

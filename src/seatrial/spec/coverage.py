@@ -1,0 +1,91 @@
+"""What holds of a whole plan: every requirement is covered or said to be open, every scenario judges something."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ..core.errors import Problem
+from ..core.plan import FaultStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.templates import secret_names
+from .reading import Reader
+
+
+def check_requirements(reader: Reader, plan: Plan) -> None:
+    """Each requirement in scope is covered, or declared as not covered and why; never both."""
+    python = {r: s for s in plan.scenarios if s.python is not None for r in s.covers}
+    for requirement in plan.requirements.values():
+        place = reader.used.get(("requirement", requirement.id))
+        covered = place is not None or requirement.id in python
+        in_scope = not requirement.applies or plan.stack.platform in requirement.applies
+        if covered and requirement.open_reason:
+            node = place or reader.known.requirements[requirement.id]
+            reader.wrong(node, f"{requirement.id} is declared as not covered", "take it out of not-covered")
+        elif in_scope and not covered and not requirement.open_reason:
+            node = reader.known.requirements[requirement.id]
+            hint = f"covers: [{requirement.id}] where it is shown, or not-covered: {{{requirement.id}: why}}"
+            reader.wrong(node, f"nothing covers the requirement {requirement.id}", hint)
+
+
+def check_scenarios(reader: Reader, plan: Plan) -> None:
+    """A scenario that judges nothing could only ever be green."""
+    for scenario in plan.scenarios:
+        if scenario.steps and not any(True for _ in findings_of(scenario)):
+            reader.problems.append(
+                Problem(
+                    message=f"nothing in scenario {scenario.id} is judged: it could never fail",
+                    position=scenario.position,
+                    hint="expect: in a step, or for the whole scenario",
+                )
+            )
+
+
+def findings_of(scenario: ScenarioPlan) -> Iterator[str]:
+    """The ids of a scenario's findings, without the scenario's own."""
+    if scenario.python is not None:
+        yield "body"
+    yield from _of_steps((*scenario.steps, *scenario.finally_))
+    yield from (h.id for h in scenario.holds)
+    yield from (e.name for e in scenario.expect)
+
+
+def finding_ids(plan: Plan) -> dict[str, str]:
+    """The id of every finding that the plan can have, and its scenario (steady, setup and trial among them)."""
+    found = {"steady/stack": "steady", "trial/nothing-remains": "trial"}
+    found |= {f"steady/{c.id}": "steady" for c in plan.steady}
+    found |= {f"setup/{name}": "setup" for name in _of_steps(plan.setup)}
+    found |= {f"{s.id}/{name}": s.id for s in plan.scenarios for name in findings_of(s)}
+    return found | {f"trial/{e.name}": "trial" for e in plan.expect}
+
+
+def _of_steps(steps: tuple[Step, ...]) -> Iterator[str]:
+    for step in steps:
+        if isinstance(step, FaultStep) or (isinstance(step, ProbeStep) and step.check.expect is not None):
+            yield step.id
+
+
+def with_needs(scenarios: Mapping[str, ScenarioPlan], names: tuple[str, ...]) -> set[str]:
+    """These scenarios and all that they need."""
+    found: set[str] = set()
+    left = list(names)
+    while left:
+        name = left.pop()
+        if name in scenarios and name not in found:
+            found.add(name)
+            left += scenarios[name].needs
+    return found
+
+
+def secrets_used(plan: Plan) -> tuple[str, ...]:
+    """Names of all secrets that the plan's templates use."""
+    trees: list[object] = [s.arguments for s in plan.stack.services.values()]
+    trees += [(i.headers, i.login.what, i.login.arguments) if i.login else i.headers for i in plan.identities.values()]
+    for workload in plan.workloads.values():
+        reads = [r.call for r in (workload.initial, workload.read_back) if r is not None]
+        trees += [(c.what, c.arguments) for c in (workload.call, *reads)]
+    checks = [c.check for c in plan.steady]
+    checks += [h.check for s in plan.scenarios for h in s.holds]
+    steps = [*plan.setup, *(x for s in plan.scenarios for x in (*s.steps, *s.finally_))]
+    checks += [s.check for s in steps if isinstance(s, ProbeStep)]
+    trees += [(c.call.what, c.call.arguments) for c in checks]
+    trees += [s.arguments for s in steps if isinstance(s, FaultStep)]
+    return secret_names(trees)

@@ -1,0 +1,100 @@
+"""Identities (what `as:` names) and secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..core.expressions import Scope, Type
+from ..core.plan import IdentityPlan, SecretSource
+from ..core.shapes import COUNT, PATH, REQUEST, TEXT, Field, mapping_of, record
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar, describe, shorten
+from .reading import BAD, Bad, Place, Reader
+from .steps import AT, Scene, Steps
+
+SECRET = record(
+    {
+        "env": Field(shape=TEXT, doc="An environment variable."),
+        "file": Field(shape=TEXT, doc="A file, from the spec's directory."),
+        "generate": Field(shape=COUNT, doc="Characters of one that is made for each trial.", example="24"),
+    },
+    doc="a secret",
+)
+IDENTITY: Mapping[str, Field] = {
+    "login": Field(
+        shape=REQUEST, doc="A probe whose answer has the token.", example="{http: POST /login, at: web, json: {...}}"
+    ),
+    "bearer": Field(shape=PATH, doc="Where the token is in the answer, or none.", example="json.token"),
+    "headers": Field(
+        shape=mapping_of(TEXT), default={}, doc="Headers to send.", example='{X-Api-Key: "${secret:KEY}"}'
+    ),
+}
+
+
+def read_secrets(reader: Reader, node: Node | None, directory: Path) -> dict[str, SecretSource]:
+    """The secrets that say where they come from."""
+    found: dict[str, SecretSource] = {}
+    if node is not None and not isinstance(node, MappingNode):
+        reader.wrong(node, f"secrets is a mapping of names, not {describe(node)}", "secrets: {TOKEN: {env: API_TOKEN}}")
+    for key, child in node if isinstance(node, MappingNode) else ():
+        source = reader.read(child, SECRET, Place(literal=True))
+        if isinstance(source, Bad) or BAD in source.values():
+            continue
+        if sum(v is not None for v in source.values()) != 1:
+            message = f"secret {shorten(key.text)} comes from one place"
+            reader.wrong(child, message, "{env: NAME}, {file: path} or {generate: 24}")
+            continue
+        file = directory / source["file"] if source["file"] is not None else None
+        found[key.text] = SecretSource(name=key.text, environment=source["env"], file=file, generate=source["generate"])
+    return found
+
+
+def read_identities(
+    reader: Reader, node: Node | None, steps: Steps, types: Mapping[str, Type]
+) -> dict[str, IdentityPlan]:
+    """All identities by name."""
+    found = {}
+    for key, child in node if isinstance(node, MappingNode) else ():
+        plan = _identity(reader, key, child, steps, types)
+        if plan is not None:
+            found[key.text] = plan
+    return found
+
+
+def _identity(reader: Reader, key: Scalar, node: Node, steps: Steps, types: Mapping[str, Type]) -> IdentityPlan | None:
+    scene = Scene(values=dict(types))
+    shown = {"headers": IDENTITY["headers"]}
+    found = reader.fields(node, shown, steps.place(scene), what="an identity", also=("login", "bearer"))
+    if isinstance(found, Bad) or not isinstance(node, MappingNode):
+        return None
+    login, bearer = node.get("login"), node.get("bearer")
+    headers = {} if found["headers"] is BAD else found["headers"]
+    if login is not None:
+        return _login(reader, key, login, bearer, steps, scene, headers)
+    if bearer is not None and not (isinstance(bearer, Scalar) and bearer.text == "none"):
+        hint = "login: {http: POST /login, at: web}, or bearer: none"
+        reader.wrong(bearer, "a bearer token comes from a login", hint)
+    elif bearer is None and "headers" not in node.entries:
+        reader.wrong(node, f"identity {shorten(key.text)} says nothing", "login, headers, or bearer: none")
+    return IdentityPlan(name=key.text, headers=headers)
+
+
+def _login(
+    reader: Reader,
+    key: Scalar,
+    login: Node,
+    bearer: Node | None,
+    steps: Steps,
+    scene: Scene,
+    headers: Mapping[str, object],
+) -> IdentityPlan | None:
+    read = steps.request(login, scene, call={"at": AT}, what="a login")
+    if read is None:
+        return None
+    if bearer is None:
+        reader.wrong(login, "a login needs bearer: where the token is", "bearer: json.token")
+        return None
+    observes = steps.vocabulary.verbs[read[0].verb].observes
+    path = reader.read(bearer, PATH, Place(scope=Scope(names=observes)))
+    return None if isinstance(path, Bad) else IdentityPlan(name=key.text, headers=headers, login=read[0], bearer=path)

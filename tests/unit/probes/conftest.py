@@ -1,0 +1,160 @@
+"""Requests for probes, and real servers for them to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from seatrial import probes
+from seatrial.core.errors import NotExercised
+from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
+from seatrial.core.processes import CommandResult
+from seatrial.core.stack import Endpoint, Instance, Usage
+from seatrial.core.vocabulary import load
+
+
+@dataclass
+class Around:
+    """This machine as the place where the target runs."""
+
+    files: Mapping[str, Path] = field(default_factory=dict)
+    marks: Mapping[str, int] = field(default_factory=dict)
+    executes: bool = True
+
+    async def execute(self, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
+        if not self.executes:
+            raise NotExercised("this platform cannot run commands")
+        process = await asyncio.create_subprocess_exec(*argv, stdin=-1, stdout=-1, stderr=-1)
+        out, err = await process.communicate(stdin.encode())
+        return CommandResult(exit_status=process.returncode or 0, stdout=out.decode(), stderr=err.decode(), took_ns=0)
+
+    async def usage(self) -> Usage:
+        return Usage(cpu_seconds=1.5, memory_bytes=4096, descriptors=7, threads=2, processes=1)
+
+    def log_files(self) -> Mapping[str, Path]:
+        return self.files
+
+    def log_mark(self) -> Mapping[str, int]:
+        return self.marks
+
+
+async def observe(
+    verb: str,
+    what: object,
+    *ports: int,
+    scheme: str = "http",
+    target: str = "web#1",
+    headers: Mapping[str, str] | None = None,
+    timeout_s: float = 5,
+    around: Around | None = None,
+    instances: Sequence[Instance] = (),
+    **arguments: object,
+) -> Observation:
+    """One attempt of a probe, with endpoints at these ports of this machine; argument names with _ for -."""
+    probe: Probe = load(probes.VERBS[verb].run)
+    endpoints = {
+        "http" if n == 0 else f"http#{n + 1}": Endpoint(name="http", scheme=scheme, host="127.0.0.1", port=port)
+        for n, port in enumerate(ports)
+    }
+    return await probe(
+        ProbeRequest(
+            what=what,
+            arguments={name.replace("_", "-"): argument for name, argument in arguments.items()},
+            reach=Reach(name=target, service=target.split("#")[0], kind="process", endpoints=endpoints),
+            headers=headers or {},
+            timeout_ns=round(timeout_s * 1e9),
+            around=around or Around(),
+            instances=instances,
+        )
+    )
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Callable[..., object]]:
+    """Starts TCP servers with a handler of streams; gives the port. Pooled clients are closed at the end."""
+    servers: list[asyncio.Server] = []
+    talks: list[tuple[asyncio.Task[object], asyncio.StreamWriter]] = []
+
+    async def start(handler: Callable[..., object]) -> int:
+        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            talks.append((asyncio.current_task(), writer))
+            with contextlib.suppress(OSError, asyncio.CancelledError):
+                await handler(reader, writer)
+
+        servers.append(await asyncio.start_server(talk, "127.0.0.1", 0))
+        return servers[-1].sockets[0].getsockname()[1]
+
+    yield start
+    await probes.close()
+    for server in servers:
+        server.close()
+    for task, writer in talks:
+        task.cancel()
+        writer.transport.abort()
+    await asyncio.gather(*(task for task, _ in talks), return_exceptions=True)
+    for _, writer in talks:
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
+
+
+@dataclass
+class Web:
+    """A small HTTP server that remembers its requests; answers in turn as the instances that it stands for."""
+
+    names: Sequence[str] = ("a", "b")
+    requests: list[tuple[str, dict[str, str], str]] = field(default_factory=list)
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            while line := await reader.readline():
+                headers = {}
+                while (head := (await reader.readline()).decode().strip()) != "":
+                    name, _, given = head.partition(":")
+                    headers[name.lower()] = given.strip()
+                body = (await reader.readexactly(int(headers.get("content-length", "0")))).decode()
+                start = line.decode().rsplit(" ", 1)[0]
+                self.requests.append((start, headers, body))
+                writer.write(self._answer(start, headers, body))
+                await writer.drain()
+        writer.close()
+
+    def _answer(self, start: str, headers: Mapping[str, str], body: str) -> bytes:
+        path = start.split()[1].partition("?")[0]
+        more = ""
+        if path == "/moved":
+            more = "Location: /ok\r\n"
+        content = json.dumps({"start": start, "body": body}) if path != "/plain" else "plain words"
+        status = {"/moved": "302 Found", "/broken": "503 Unavailable"}.get(path, "200 OK")
+        name = self.names[len(self.requests) % len(self.names)]
+        return (
+            f"HTTP/1.1 {status}\r\n{more}Set-Cookie: session=of-{len(self.requests)}\r\nX-Instance: {name}\r\n"
+            f"Content-Length: {len(content)}\r\n\r\n{content}"
+        ).encode()
+
+
+@pytest.fixture
+def closed_port() -> int:
+    """A port that refuses connections."""
+    import socket
+
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return one.getsockname()[1]
+
+
+@dataclass
+class Kit:
+    observe: Callable[..., object] = observe
+    Around: type = Around
+    Web: type = Web
+
+
+@pytest.fixture
+def kit() -> Kit:
+    return Kit()
