@@ -1,0 +1,40 @@
+"""The table of wrong specs: `wrong/NAME.yaml` is refused with exactly the text of `wrong/NAME.txt`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from seatrial.core.errors import UsageError
+from seatrial.core.vocabulary import Vocabulary
+from seatrial.spec import compile_spec, compile_stack, load_variant
+
+WRONG = Path(__file__).parent / "wrong"
+NAMES = sorted(p.stem for p in WRONG.glob("*.yaml") if p.stem != "base")
+
+
+def refused(name: str, vocabulary: Vocabulary) -> str:
+    """What a person reads."""
+    path = Path(f"{name}.yaml")
+    with pytest.raises(UsageError) as caught:
+        if name.startswith("stack-"):
+            compile_stack(path, vocabulary, environment={})
+        elif name.startswith("variant-"):
+            load_variant(path)
+            compile_spec(Path("base.yaml"), vocabulary, environment={}, overlays=[path])
+        else:
+            compile_spec(path, vocabulary, environment={})
+    return f"{caught.value}\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_wrong_spec_is_refused_in_these_words(
+    name: str, vocabulary: Vocabulary, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(WRONG)
+    assert refused(name, vocabulary) == (WRONG / f"{name}.txt").read_text(encoding="utf-8")
+
+
+def test_there_are_at_least_forty() -> None:
+    assert len(NAMES) >= 40

@@ -1,0 +1,138 @@
+"""A workload against real servers that are well, slow, broken and gone."""
+
+from __future__ import annotations
+
+import asyncio
+import http.server
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seatrial.arrivals.records import ERRORS, FAIL, OK, RESENT, UNKNOWN, read
+from seatrial.workloads.process import WorkloadProcess
+from seatrial.workloads.requests import Pattern
+
+
+class Server(http.server.ThreadingHTTPServer):
+    """Does what its path says; counts the keys it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.keys: Counter[str] = Counter()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def do_POST(self) -> None:
+        key = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.keys[key] += 1
+        if self.path == "/hang":
+            time.sleep(3)
+        if self.path == "/drop":
+            self.close_connection = True
+            self.connection.shutdown(2)
+            return
+        status = {"/ok": 201, "/hang": 201, "/busy": 503, "/bad": 422}[self.path]
+        self.send_response(status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    threading.Thread(target=made.serve_forever, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def config(server: Server, file: Path, path: str, **more: object) -> dict[str, object]:
+    url = f"http://127.0.0.1:{server.server_address[1]}"
+    return {
+        "name": "w", "file": str(file), "urls": [url], "method": "POST", "path": path, "headers": {}, "json": None, "body": "{{ op.key }}",
+        "verify": True, "schedule": {"steps": [[50, 500_000_000]]}, "seed": 1, "timeout_ns": 500_000_000, "in_flight": 64, "retries": 0,
+        "resend": 0.0, "accept": [], "prefix": "p-", **more,
+    }  # fmt: skip
+
+
+async def run(settings: dict[str, object], seconds: float = 0.8):
+    worker = await WorkloadProcess.start(settings)
+    await asyncio.sleep(seconds)  # the schedule's own length: what is due then was sent
+    sealed = await worker.stop()
+    assert sealed.valid
+    return read(sealed.file)
+
+
+async def test_every_operation_is_recorded_and_arrives_once(server: Server, tmp_path: Path) -> None:
+    records = await run(config(server, tmp_path / "x.ops", "/ok"))
+    assert (records["status"] == OK).all()
+    assert server.keys == Counter({f"p-{n}": 1 for n in range(25)})
+    assert len(records) == 25
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "error"),
+    [
+        ("/busy", UNKNOWN, "status-5xx"),
+        ("/bad", FAIL, "status-4xx"),
+        ("/drop", UNKNOWN, "closed"),
+        ("/hang", UNKNOWN, "timeout"),
+    ],
+)
+async def test_what_may_have_happened_is_unknown(
+    server: Server, tmp_path: Path, path: str, status: int, error: str
+) -> None:
+    records = await run(config(server, tmp_path / "x.ops", path))
+    assert set(records["status"].tolist()) == {status}
+    assert {ERRORS[e] for e in records["error"]} <= {error, "reset"}
+
+
+async def test_what_was_refused_has_not_happened(server: Server, tmp_path: Path) -> None:
+    settings = config(server, tmp_path / "x.ops", "/ok")
+    server.shutdown()
+    server.server_close()
+    records = await run(settings)
+    assert set(records["status"].tolist()) == {FAIL}
+    assert {ERRORS[e] for e in records["error"]} == {"refused"}
+
+
+async def test_more_than_the_cap_is_not_sent(server: Server, tmp_path: Path) -> None:
+    records = await run(config(server, tmp_path / "x.ops", "/hang", in_flight=3))
+    assert (records["status"] == 3).sum() == 22
+    assert sum(server.keys.values()) == 3
+
+
+async def test_a_retry_has_the_same_key(server: Server, tmp_path: Path) -> None:
+    records = await run(config(server, tmp_path / "x.ops", "/busy", retries=1))
+    assert set(server.keys.values()) == {2}
+    assert set(records["attempts"].tolist()) == {2}
+
+
+async def test_an_acknowledged_operation_is_sent_again_when_asked(server: Server, tmp_path: Path) -> None:
+    records = await run(config(server, tmp_path / "x.ops", "/ok", resend=1.0))
+    assert set(server.keys.values()) == {2}
+    assert (records["flags"] & RESENT).all()
+
+
+async def test_a_worker_whose_owner_is_gone_ends(server: Server, tmp_path: Path) -> None:
+    worker = await WorkloadProcess.start(config(server, tmp_path / "x.ops", "/ok", schedule={"constant": 20}))
+    stdin = worker._process.stdin
+    assert stdin is not None
+    stdin.close()
+    async with asyncio.timeout(10):
+        await worker._process.wait()
+
+
+def test_places_are_filled_in() -> None:
+    assert Pattern('{"k": "{{ op.key }}", "n": {{op.n}}}').fill("a-7", 7) == '{"k": "a-7", "n": 7}'
