@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ..core.platforms import ServiceView
 
 _HOST = re.compile(r"\bhost=(\S+)")
+_ADDRESSES = ("url", "addresses", "hosts", "endpoints", "sentinels")
 
 
 def outside(view: ServiceView) -> dict[str, str]:
@@ -16,11 +17,11 @@ def outside(view: ServiceView) -> dict[str, str]:
     if not firsts:
         return dict(view.exports)
     hosts = ",".join(e.host for e in firsts)
+    named = re.compile(rf"(?<![\w.-]){re.escape(view.name)}(-[\w.-]+)?(?=:\d)")  # its own name, or a companion's
     mine: Mapping[str, str] = {
         "host": firsts[0].host,
         "hosts": hosts,
-        "url": firsts[0].url + ("/0" if firsts[0].scheme == "redis" else ""),
-        "addresses": ",".join(f"{e.host}:{e.port}" for e in firsts),
         "dsn": _HOST.sub(f"host={hosts}", view.exports.get("dsn", "")),
+        **{n: named.sub(firsts[0].host, v) for n, v in view.exports.items() if n in _ADDRESSES and ":" in v},
     }
     return {name: mine.get(name, value) for name, value in view.exports.items()}

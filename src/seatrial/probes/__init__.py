@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+import importlib
+from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
 from . import celery, command, dns, http, log, process, redis, services, sql, tcp
@@ -12,9 +15,33 @@ VERBS: Mapping[str, Verb] = {
 }
 
 
+_CLIENTS = {
+    "http": ("seatrial.probes.requesting",),
+    "sql": ("seatrial.probes.postgres",),
+    "redis": ("redis.asyncio",),
+    "celery": ("celery.app.control", "kombu.transport.redis"),
+    "dns": ("dns.asyncresolver",),
+}
+
+
+async def prepare(verbs: Iterable[str]) -> None:
+    """Import the client libraries of these verbs, beside the event loop: a first attempt does it otherwise, and is late.
+
+    What is not installed is left to the probe, which says so.
+    """
+    modules = [module for verb in verbs for module in _CLIENTS.get(verb, ())]
+
+    def load() -> None:
+        for module in modules:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
+
+    await asyncio.to_thread(load)
+
+
 async def close() -> None:
     """Close the connections that are kept alive between attempts."""
     await http.close()
 
 
-__all__ = ["VERBS", "close"]
+__all__ = ["VERBS", "close", "prepare"]

@@ -43,6 +43,8 @@ async def run(request: ProbeRequest) -> Observation:
     given: Mapping[str, Any] = options if isinstance(options, Mapping) else {}
     record: dict[str, object] = {"command": f"inspect {request.what}", "broker": broker}
     try:
+        # Outside the time-out: how long we take to import says nothing about the target.
+        await _in_thread(lambda: _import(broker))
         async with asyncio.timeout(seconds):
             reply = await _in_thread(lambda: _ask(broker, given, str(request.what), seconds))
     except TimeoutError:
@@ -83,20 +85,29 @@ async def _in_thread(function: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     return await result
 
 
+def _import(broker: str) -> dict[str, Any]:
+    """The client and the broker's transport. Raises ImportError, and KeyError for a scheme that no transport has."""
+    import celery.app.control  # noqa: F401
+    from kombu.transport import get_transport_cls
+
+    get_transport_cls(broker.partition("://")[0])
+    return {}
+
+
 def _ask(broker: str, options: Mapping[str, Any], what: str, seconds: float) -> dict[str, Any]:
     from celery import Celery
 
-    limits = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
     app = Celery("seatrial", broker=broker, set_as_current=False)
     app.conf.broker_connection_retry = False
     app.conf.broker_connection_timeout = seconds
     # Without a limit kombu tries for ever. Each of several brokers gets its chance.
     app.conf.broker_transport_options = {
-        **limits,
+        "socket_timeout": seconds,
+        "socket_connect_timeout": seconds,
         "max_retries": broker.count(";") + 1,
         "interval_start": 0,
         "interval_max": 0.1,
-        "sentinel_kwargs": dict.fromkeys(limits, seconds / 4),
+        **_of_sentinels(broker, seconds / 4),
         **options,
     }
     try:
@@ -105,6 +116,22 @@ def _ask(broker: str, options: Mapping[str, Any], what: str, seconds: float) -> 
         return answer or {}
     finally:
         app.close()
+
+
+def _of_sentinels(broker: str, seconds: float) -> dict[str, Any]:
+    """Each sentinel is asked once: the client's own tries, one after the other, would take all the time there is."""
+    if not broker.startswith("sentinel:"):
+        return {}
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return {
+        "sentinel_kwargs": {
+            "socket_timeout": seconds,
+            "socket_connect_timeout": seconds,
+            "retry": Retry(NoBackoff(), 0),
+        }
+    }
 
 
 def _failed(error: Exception, record: dict[str, object]) -> Observation:

@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 from ..core.observations import ProbeRequest
 from .httpclient import Answer, Client, Origin
 
-_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
+_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})  # a second DELETE finds nothing any more
 _CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MOST = 10

@@ -167,7 +167,7 @@ def targets(model: TrialModel, width: int = 120) -> Table:
     table.add_column("finding", overflow="fold", ratio=3 if width >= 120 else None, style="dim")
     table.add_column("target", overflow="fold", ratio=3)
     table.add_column("actual", overflow="fold", ratio=3)
-    table.add_column("verdict", no_wrap=True)
+    table.add_column("verdict", no_wrap=True, width=14)
     rows = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS or f.interval or f.scenario == "trial"]
     for finding in rows:
         word = finding.verdict.value
@@ -183,8 +183,9 @@ def requirements(model: TrialModel, width: int = 120) -> Table:
     table = Table(
         title="requirements", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
     )
-    table.add_column("id", no_wrap=True, min_width=6)
-    table.add_column("verdict", no_wrap=True, min_width=14)
+    longest = max((len(r.id) for r in model.requirements()), default=2)
+    table.add_column("id", no_wrap=True, width=longest)
+    table.add_column("verdict", no_wrap=True, width=14)
     table.add_column("requirement", overflow="ellipsis", no_wrap=True, ratio=3)
     if width >= 110:
         table.add_column("evidence", overflow="ellipsis", no_wrap=True, ratio=2, style="dim")

@@ -17,7 +17,7 @@ from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
-from .coverage import check_requirements, check_scenarios, secrets_used
+from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
 from .linting import lint
 from .nodes import Mapping as MappingNode
@@ -141,8 +141,10 @@ class _Compiler:
         requirements = read_requirements(
             self.reader, root.get("requirements"), self.directory, self.path.parent, self.files
         )
-        if stack is None:
-            return None
+        if stack is None:  # what can be known without it is still read: every mistake at once
+            self.reader.known.open = True
+            stack = StackPlan(name=name, platform="local", services={}, directory=self.directory)
+            self.reader.problems += [] if self.reader.problems else [Problem(message="the stack cannot be read")]
         return self._body(root, _Parts(name=name, values=values, stack=stack, requirements=requirements), over)
 
     def _body(self, root: MappingNode, parts: _Parts, over: Sequence[Overlay]) -> Plan | None:
@@ -186,7 +188,6 @@ class _Compiler:
             expect=expect,
         )
         check_requirements(reader, plan)
-        check_scenarios(reader, plan)
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
         secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
@@ -203,7 +204,7 @@ class _Compiler:
             self.reader.wrong(root, "a spec says which language it is in", "begin with seatrial: 1")
         elif not isinstance(version, Scalar) or version.value != 1:
             self.reader.wrong(
-                version, f"unknown version {describe(version)} of the spec language", "this seatrial reads seatrial: 1"
+                version, f"{describe(version)} is no version of the spec language", "this seatrial reads seatrial: 1"
             )
         for part in ("stack", "scenarios"):
             if part not in root.entries and not (part == "scenarios" and "python" in root.entries):
@@ -301,18 +302,18 @@ class _Compiler:
         """The names that templates and expressions may use everywhere."""
         node = root.get("values")
         for key, _ in node if isinstance(node, MappingNode) else ():
-            if key.text in parts.stack.services:
+            if key.text in self.reader.known.services:
                 self.reader.wrong(key, f"{shorten(key.text)} is the name of a service", "give the value another one")
-        exports = self._exports(parts.stack)
+        exports = self._exports()
         return {"trial": TRIAL, "spec": SPEC, **dict.fromkeys(parts.values, Type.ANY), **exports}
 
-    def _exports(self, stack: StackPlan) -> dict[str, Type]:
+    def _exports(self) -> dict[str, Type]:
         """Services by name: their exports, as values (`{{ proxy.url }}`)."""
         kinds = self.vocabulary.kinds
         return {
             name: Type.record(dict.fromkeys(kinds[s.kind].exports, Type.TEXT))
-            for name, s in stack.services.items()
-            if s.kind in kinds
+            for name, s in self.reader.known.services.items()
+            if s.kind in kinds and not s.companion
         }
 
     def _defaults(self, root: MappingNode) -> tuple[Defaults, int | None]:

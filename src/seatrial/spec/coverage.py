@@ -1,10 +1,9 @@
-"""What holds of a whole plan: every requirement is covered or said to be open, every scenario judges something."""
+"""What a whole plan covers, judges and uses."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..core.errors import Problem
 from ..core.plan import FaultStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.templates import secret_names
 from .reading import Reader
@@ -24,19 +23,6 @@ def check_requirements(reader: Reader, plan: Plan) -> None:
             node = reader.known.requirements[requirement.id]
             hint = f"covers: [{requirement.id}] where it is shown, or not-covered: {{{requirement.id}: why}}"
             reader.wrong(node, f"nothing covers the requirement {requirement.id}", hint)
-
-
-def check_scenarios(reader: Reader, plan: Plan) -> None:
-    """A scenario that judges nothing could only ever be green."""
-    for scenario in plan.scenarios:
-        if scenario.steps and not any(True for _ in findings_of(scenario)):
-            reader.problems.append(
-                Problem(
-                    message=f"nothing in scenario {scenario.id} is judged: it could never fail",
-                    position=scenario.position,
-                    hint="expect: in a step, or for the whole scenario",
-                )
-            )
 
 
 def findings_of(scenario: ScenarioPlan) -> Iterator[str]:

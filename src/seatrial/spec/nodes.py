@@ -195,20 +195,22 @@ def _unreadable(error: yaml.reader.ReaderError, text: str, source: Source) -> Pr
 def _syntax(error: yaml.YAMLError, source: Source) -> Problem:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     said = str(getattr(error, "problem", None) or error).strip()
+    if "quoted scalar" in str(getattr(error, "context", None)) and "end of stream" in said:
+        mark = getattr(error, "context_mark", None) or mark
     if mark is None:
         return Problem(message=f"{source.name}: {said}")
     line = min(mark.line, max(0, len(source.lines) - 1))
     text = source.line(line + 1)
     column = min(mark.column, len(text)) if line == mark.line else len(text)
-    message, hint = _explained(said, error, text[column : column + 1])
+    message, hint = _explained(said, error, text[column : column + 1], text[max(0, column - 1) : column])
     position = Position(file=source.name, line=line + 1, column=column + 1)
     return Problem(message=f"not YAML: {message}", position=position, line_text=text.replace("\t", " "), hint=hint)
 
 
-def _explained(said: str, error: yaml.YAMLError, character: str) -> tuple[str, str]:
+def _explained(said: str, error: yaml.YAMLError, character: str, before: str) -> tuple[str, str]:
     """A parser's complaint as a message and a hint for people."""
     began = getattr(error, "context_mark", None)
-    since = f"the one that begins in line {began.line + 1}" if began is not None else ""
+    line = began.line + 1 if began is not None else 0
     context = str(getattr(error, "context", None) or "")
     if "cannot start any token" in said:
         if character == "\t":
@@ -222,11 +224,14 @@ def _explained(said: str, error: yaml.YAMLError, character: str) -> tuple[str, s
         return "an alias of nothing: no anchor of that name before it", "define it above: name: &anchor value"
     if "flow sequence" in context or "flow mapping" in context:
         kind, end = ("list", "]") if "sequence" in context else ("mapping", "}")
-        return f"a {kind} without its {end}", since
+        if character and before and character in "{[" and before not in " ,":
+            return f"a {character} inside a text inside a {kind}", 'quote the text: "..."'
+        return f"a {kind} without its {end}", f"it begins in line {line}"
     if "block mapping" in context or "block collection" in context:
-        return "the indentation does not fit", f"{since} goes on with another indentation" if since else ""
+        kind = "mapping" if "mapping" in context else "list"
+        return "the indentation does not fit", f"the {kind} that begins in line {line} has another one"
     if "quoted scalar" in context and "end of stream" in said:
-        return "a text without its closing quote", since
+        return "a text without its closing quote", ""
     return said, context
 
 
@@ -239,6 +244,7 @@ class _Converter:
         self._open: set[int] = set()
         self._seen: set[int] = set()
         self._copies = 0
+        self._exploded = False
 
     def convert(self, node: yaml.Node, depth: int) -> Node:
         mark = node.start_mark
@@ -265,8 +271,8 @@ class _Converter:
         self._seen.add(id(node))
         if self._copies <= MAX_COPIES:
             return None
-        first, self._copies = self._copies == MAX_COPIES + 1, MAX_COPIES + 1
-        return f"aliases make more than {MAX_COPIES:,} nodes of this file" if first else ""
+        said, self._exploded = self._exploded, True
+        return "" if said else f"aliases make more than {MAX_COPIES:,} nodes of this file"
 
     def _convert(self, node: yaml.Node, place: dict[str, Any], depth: int) -> Node:
         if node.tag not in _STANDARD_TAGS:
@@ -277,6 +283,7 @@ class _Converter:
         if isinstance(node, yaml.SequenceNode):
             return Sequence(items=[self.convert(item, depth + 1) for item in node.value], **place)
         mapping = Mapping(**place)
+        merged: list[tuple[Scalar, Node]] = []
         for key_node, value_node in node.value:
             key = self.convert(key_node, depth + 1)
             if not isinstance(key, Scalar):
@@ -284,13 +291,15 @@ class _Converter:
                 continue
             value = self.convert(value_node, depth + 1)
             if key.text == "<<" and key.plain:
-                self._merge(mapping, key, value)
+                merged.append((key, value))
                 continue
             if key.text in mapping.entries:
                 first = mapping.entries[key.text].key
                 self._problems.append(key.problem(f"{shorten(key.text)} is here twice", f"first in line {first.line}"))
                 continue
             mapping.entries[key.text] = Entry(key=key, value=value)
+        for key, value in merged:  # own keys come first, wherever they stand
+            self._merge(mapping, key, value)
         first_key = next(iter(mapping.entries.values())).key if mapping.entries else None
         if first_key is not None and (first_key.line, first_key.column) == (mapping.line, mapping.column):
             mapping.length = first_key.length

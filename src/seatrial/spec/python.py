@@ -56,7 +56,9 @@ class PythonScenarios:
         known = self._reader.known.scenarios
         text = source.line(declaration.line)
         column = len(text) - len(text.lstrip()) + 1
-        place = Node(source=source, line=declaration.line, column=column, length=len(text.strip()) or 1)
+        place = Node(
+            source=source, line=declaration.line, column=column, length=len(text.partition("(")[0].strip()) or 1
+        )
         if declaration.id in known:
             first = known[declaration.id]
             where = f"first in {first.source.name}, line {first.line}"

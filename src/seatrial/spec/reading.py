@@ -41,6 +41,7 @@ class ServiceInfo:
     kind: str
     roles: tuple[str, ...] = ()
     count: int | None = None
+    companion: bool = False  # brought along by another
 
 
 @dataclass(kw_only=True)
@@ -48,6 +49,7 @@ class Known:
     """Everything that a spec may refer to by name."""
 
     services: dict[str, ServiceInfo] = field(default_factory=dict)
+    open: bool = False  # the stack could not be read: there may be any service
     workloads: dict[str, Node] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
@@ -229,6 +231,8 @@ class Reader:
     def _check_target(self, node: Scalar, target: Target) -> Target | Bad:
         services = self.known.services
         info = services.get(target.service)
+        if info is None and self.known.open:
+            return target
         if info is None:
             hint = f"services: {listing(services, 30) or 'none'}. {did_you_mean(target.service, services)}".rstrip()
             return self.wrong(node, f"unknown service {shorten(target.service)}", hint, 0, len(target.service))
@@ -256,7 +260,7 @@ def _text(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     if shape.refers and isinstance(found, str):
         known = reader.known.of(shape.refers)
         name = found.partition("#")[0]
-        if name not in known:
+        if name not in known and not reader.known.open:
             return reader.unknown(node, shape.refers, name, known)
     return found
 
@@ -329,7 +333,8 @@ def _identifier(reader: Reader, node: Node, shape: Shape, place: Place) -> objec
 
 def _condition(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     if not isinstance(node, Scalar):
-        return reader.wrong(node, f"a condition is wanted here, not {describe(node)}", "for example status == 200")
+        hint = "one condition, its parts joined by and: status == 200 and json.id != null"
+        return reader.wrong(node, f"a condition is wanted here, not {describe(node)}", hint)
     return reader.expression(node, place, condition=True)
 
 

@@ -129,8 +129,11 @@ def _key(node: MappingNode, *path: str) -> Node:
 def _known(reader: Reader, place: Node, id_: str, found: dict[str, Requirement], besides: tuple[str, ...] = ()) -> bool:
     if id_ in found or not found:  # none at all: that was said already
         return id_ in found
-    near = did_you_mean(id_, [*found, *besides])
-    hint = f"there are: {listing(found, 8)}. {near}".rstrip()
+    if besides:
+        hint = f"platforms: {', '.join(besides)}. {did_you_mean(id_, [*besides, *found])}".rstrip()
+        reader.wrong(place, f"{shorten(id_)} is neither a platform nor a requirement", hint)
+        return False
+    hint = f"there are: {listing(found, 8)}. {did_you_mean(id_, found)}".rstrip()
     reader.wrong(place, f"unknown requirement {shorten(id_)}", hint)
     return False
 

@@ -11,6 +11,7 @@ from ..core.plan import Expectation, FaultStep, NamedCheck, ScenarioPlan
 from ..core.quantities import Quantity
 from ..core.shapes import CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity
+from .coverage import findings_of
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
@@ -63,6 +64,7 @@ class Scenarios:
             return None
         if isinstance(found["severity"], str):
             scene.defaults = replace(scene.defaults, severity=Severity(found["severity"]))
+        before = len(self._reader.problems)
         listed = node.get("steps")
         if listed is None or (isinstance(listed, Sequence) and not listed.items):
             self._reader.wrong(key, f"scenario {shorten(key.text)} has no steps", "steps: [{http: GET /, at: web}]")
@@ -73,7 +75,7 @@ class Scenarios:
         last = self._steps.steps(node.get("finally"), scene)
         names = (*found["throughout"], *self._throughout)
         expect = self.expectations(node.get("expect"), scene, names, self._metrics)
-        return ScenarioPlan(
+        plan = ScenarioPlan(
             id=key.text,
             title=str(found["title"]) if found["title"] not in (None, BAD) else key.text.replace("-", " "),
             covers=tuple(found["covers"]),
@@ -89,6 +91,10 @@ class Scenarios:
             disrupting=any(isinstance(s, FaultStep) for s in (*steps, *last)),
             position=key.position(),
         )
+        if len(self._reader.problems) == before and next(findings_of(plan), None) is None:
+            message = f"nothing in scenario {key.text} is judged: it could never fail"
+            self._reader.wrong(key, message, "expect: in a step, or for the whole scenario")
+        return plan
 
     def _claim(self, key: Scalar, scene: Scene, what: str) -> None:
         """A name that becomes part of a finding's id, once."""

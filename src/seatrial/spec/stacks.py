@@ -93,20 +93,21 @@ class Stacks:
     ) -> tuple[str, ...]:
         """The addresses of a service, filled in and allowed."""
         urls = []
-        for text in given:
+        items = node.items if isinstance(node, Sequence) else []
+        for place, text in zip(items if len(items) == len(given) else [node] * len(given), given, strict=True):
             try:
                 url = str(text.render(values)) if isinstance(text, Template) else str(text)
             except TemplateError as error:
-                self._reader.wrong(node, error.message)
+                self._reader.wrong(place, error.message)
                 continue
             urls.append(url)
             host, why = address_of(url)
             if host is None:
                 hint = "scheme://host[:port], for example https://shop.test"
-                self._reader.wrong(node, f"{shorten(url)} is no address{why}", hint)
+                self._reader.wrong(place, f"{shorten(url)} is no address{why}", hint)
             elif not is_loopback(host) and host not in allow:
                 hint = f"production is never touched by accident: allow it by name, allow: [{host}]"
-                self._reader.wrong(node, f"{host} is not loopback, and not allowed", hint)
+                self._reader.wrong(place, f"{host} is not loopback, and not allowed", hint)
         return tuple(urls)
 
     def _allowed(self, found: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -169,7 +170,8 @@ class Stacks:
             )
             for suffix in kind.companions if kind else ():
                 self._reader.known.services.setdefault(
-                    f"{name}{suffix}", ServiceInfo(name=f"{name}{suffix}", kind=kind.name if kind else "")
+                    f"{name}{suffix}",
+                    ServiceInfo(name=f"{name}{suffix}", kind=kind.name if kind else "", companion=True),
                 )
 
     def _service(self, key: Scalar, node: Node, services: MappingNode) -> ServicePlan | None:

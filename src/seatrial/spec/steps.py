@@ -120,12 +120,15 @@ class Steps:
     def place(self, scene: Scene, observes: Mapping[str, Type] | None = None) -> Place:
         """The place of a step's arguments and expectations."""
         names = {**scene.values, **(observes or {})}
+        values = scene.values
         if scene.faults:
             names["fault"] = FAULT_SEEN
+            values = {**values, "fault": FAULT_SEEN}
+        unsure = self.reader.known.open
         return Place(
-            scope=Scope(names=names),
-            values=Scope(names=scene.values if not scene.faults else {**scene.values, "fault": FAULT_SEEN}),
-            later=scene.later,
+            scope=Scope(names=names, open=unsure),
+            values=Scope(names=values, open=unsure),
+            later={**scene.later, "fault": "no fault was made before this step"},
             request=lambda node: self._nested(node, scene),
         )
 
@@ -199,7 +202,8 @@ class Steps:
         if check.expect is None and not save:
             if verb.default_expect is None:
                 hint = f"for example expect: {next(iter(verb.observes), 'error')} == ..., or save: {{name: path}}"
-                self.reader.wrong(node, f"this {verb.name} step looks, and nothing comes of it", hint)
+                key = node.entries[verb.name].key
+                self.reader.wrong(key, f"this {verb.name} step looks, and nothing comes of it", hint)
                 return None
             check = replace(check, expect=self._default(verb))
         if check.expect is None and found["covers"]:
@@ -265,7 +269,8 @@ class Steps:
         if check is None or check.expect is not None:
             return check
         if verb.default_expect is None:
-            self.reader.wrong(node, "this check expects nothing", f"names here: {listing(verb.observes)}")
+            hint = f"for example expect: {next(iter(verb.observes), 'error')} == ..."
+            self.reader.wrong(node, f"this {verb.name} check expects nothing", hint)
             return None
         return replace(check, expect=self._default(verb))
 
@@ -301,9 +306,9 @@ class Steps:
         address = _ADDRESS.match(text) if isinstance(text, str) else None
         if address is not None:
             return self._allowed(what_node, address["authority"])
-        if verb.needs_target and at is None:
+        if verb.needs_target and at is None and not self.reader.known.open:
             hint = f"services: {listing(self.reader.known.services, 30) or 'none; give a whole address'}"
-            self.reader.wrong(node, f'this {verb.name} step needs "at"', hint)
+            self.reader.wrong(node.entries[verb.name].key, f'this {verb.name} step needs "at"', hint)
             return False
         return at is not BAD
 
@@ -314,7 +319,7 @@ class Steps:
             self.reader.wrong(node, "a host that is known only later cannot be allowed by name", hint)
             return False
         host = host_of(authority)
-        if is_loopback(host) or host in self.allow:
+        if is_loopback(host) or host in self.allow or self.reader.known.open:
             return True
         hint = f"production is never touched by accident: allow it by name in the stack, allow: [{host}]"
         self.reader.wrong(node, f"{host or 'nothing'} is not loopback, and not allowed", hint)
@@ -422,6 +427,7 @@ class Steps:
         return PauseStep(
             id=id_,
             title=str(found["title"] or f"pause {duration}"),
+            severity=_severity(found, scene),
             position=node.position(),
             duration_ns=_ns(duration) or 0,
             reason=str(found["reason"]),
