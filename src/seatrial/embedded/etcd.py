@@ -46,6 +46,7 @@ def cluster(name: str, nodes: int, ground: Ground) -> Blueprint:
                 directory=ground.directory,
                 environment=environment(),
                 endpoints={"client": endpoint("client", "http", client), "peer": endpoint("peer", "http", peer)},
+                stop_timeout_ns=3_000_000_000,  # when all end at once, the last waits 7 s for somebody to lead after it
             )
         )
     host = ground.host(name)

@@ -267,8 +267,10 @@ class _Converter:
             return "an alias of what it is in"
         if depth > MAX_DEPTH:
             return "nested too deeply"
-        self._copies += id(node) in self._seen
-        self._seen.add(id(node))
+        if id(node) not in self._seen:
+            self._seen.add(id(node))
+            return None
+        self._copies += 1
         if self._copies <= MAX_COPIES:
             return None
         said, self._exploded = self._exploded, True

@@ -21,65 +21,7 @@ from seatrial.spec import compile_spec
 PlanOf = Callable[..., Plan]
 ProblemsOf = Callable[..., list[str]]
 
-SHOP = """\
-seatrial: 1
-name: shop
-stack: {services: {web: {command: serve, replicas: 2, ports: auto}, db: {kind: postgres, nodes: 2}}}
-requirements: {R-1: it sells, R-2: {text: it fails over, severity: non-blocking}, R-3: {text: pods, applies: kubernetes}}
-values: {item: ring, amount: 3}
-secrets: {KEY: {generate: 24}, TOKEN: {file: token.txt}}
-identities:
-  owner: {login: {http: POST /login, at: web, json: {password: "${secret:OWNER}"}}, bearer: json.token}
-  guest: {bearer: none}
-  robot: {headers: {X-Key: "${secret:KEY}"}}
-workloads:
-  sales:
-    http: POST /sales
-    at: web
-    as: owner
-    json: {item: "{{ item }}", key: "{{ op.key }}", tenant: "{{ tenant }}"}
-    rate: 60/min
-    timeout: 2s
-    retries: 1
-    resend: 3%
-    accept: [409]
-    model: counter
-    amount: 2
-    initial: {http: GET /stock, at: web, value: json.n}
-    read-back: {http: GET /stock, at: web, value: json.n}
-steady: {alive: {http: GET /livez, at: web}}
-throughout: [sales]
-setup:
-  - {http: POST /tenants, at: web, as: owner, expect: status == 201, save: {tenant: json.id}}
-expect:
-  sold: {that: sales.availability > 99%, covers: R-1}
-  whole: stack.restarts == 0
-scenarios:
-  failover:
-    title: it fails over
-    covers: [R-2]
-    severity: non-blocking
-    labels: [slow]
-    deadline: 3m
-    holds: {open: {http: GET /, at: web, every: 1s}}
-    steps:
-      - {fault: kill, at: db/primary, hold: 30s, within: 3s, for: 10s}
-      - {sql: select 1, at: db/primary, expect: instance != fault.instance, within: 20s, for: 2s, every: 100ms, timeout: 1s}
-      - {heal: kill-db-primary}
-      - {pause: 1m 30s, reason: the lease}
-    finally:
-      - {heal: all}
-    expect:
-      back: sales.recovery < 30s
-  read:
-    covers: [R-2]
-    needs: [failover]
-    steps:
-      - {http: "GET /tenants/{{ tenant }}", at: web#2, as: guest, severity: informational}
-      - {http: GET /, at: web 50%}
-      - {http: GET /, at: web *}
-      - {command: "make {{ web.url }}"}
-"""
+SHOP = (Path(__file__).parent / "right" / "shop.yaml").read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -220,7 +162,10 @@ def test_workloads(shop: Plan) -> None:
     "arrivals", ["{ramp: {from: 0/s, to: 10/s, over: 1m}}", "{steps: [{rate: 1/s, for: 2s}]}", "{poisson: 3/s}"]
 )
 def test_arrivals_of_one_kind(plan_of: PlanOf, header: str, arrivals: str) -> None:
-    text = f"workloads: {{w: {{http: GET /, at: web, arrivals: {arrivals}}}}}\nthroughout: w\nscenarios: {{up: {{steps: [{{http: GET /, at: web}}]}}}}"
+    text = (
+        f"workloads: {{w: {{http: GET /, at: web, arrivals: {arrivals}}}}}\nthroughout: w\n"
+        "scenarios: {up: {steps: [{http: GET /, at: web}]}}"
+    )
     assert list(plan_of(header + text).workloads["w"].arrivals) == [arrivals[1:].partition(":")[0]]
 
 
@@ -338,7 +283,8 @@ def test_the_stack_can_be_another_file(write: Callable[..., Path], vocabulary: V
 def test_a_remote_stack_has_endpoints_whose_addresses_may_hold_values(plan_of: PlanOf) -> None:
     text = (
         "seatrial: 1\nvalues: {port: 8000}\n"
-        'stack: {remote: {services: {api: ["http://127.0.0.1:{{ port }}", https://shop.test]}, allow: [shop.test], allow-faults: [shop.test]}}\n'
+        'stack: {remote: {services: {api: ["http://127.0.0.1:{{ port }}", https://shop.test]},'
+        " allow: [shop.test], allow-faults: [shop.test]}}\n"
         "scenarios: {up: {steps: [{http: GET /, at: api#2}, {http: GET https://shop.test/x}]}}\n"
     )
     plan = plan_of(text, variables={"port": "9000"})

@@ -1,0 +1,39 @@
+"""Warnings: what is not wrong and deserves a second look."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from seatrial.core.plan import Plan
+
+SCENARIOS = "scenarios:\n  one:\n    covers: [R-1]\n    steps:\n"
+TOP = "requirements: {R-1: it answers}\n"
+PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "warning"),
+    [
+        (SCENARIOS + "      - {pause: 2s}\n" + PROBE, "11:9: warning: a fixed pause"),
+        (SCENARIOS + PROBE + "      - {fault: kill, at: web, id: last}\n", "12:9: warning: nothing is looked at after the fault last"),
+        (
+            SCENARIOS + "      - {fault: kill, at: web, hold: 5s, id: short}\n" + PROBE,
+            "11:9: warning: the hold of short (5s) ends before look gives up",
+        ),
+        (SCENARIOS + PROBE + "  two: {steps: [{http: GET /, at: web}]}\n", "12:3: warning: scenario two covers no requirement"),
+        (SCENARIOS + PROBE + "workloads: {idle: {http: GET /, at: web, rate: 1/s}}\n", "12:19: warning: the workload idle never runs"),
+    ],
+)  # fmt: skip
+def test_a_warning_has_its_place_and_line(plan_of: Callable[..., Plan], header: str, text: str, warning: str) -> None:
+    (found,) = plan_of(header + TOP + text).warnings
+    first, line, mark = found.splitlines()
+    assert first == f"seatrial.yaml:{warning}"
+    assert line.split(" | ")[1].strip()
+    assert "^" in mark
+
+
+def test_a_sound_spec_has_no_warnings(plan_of: Callable[..., Plan], header: str) -> None:
+    steps = "      - {fault: pause, at: web, hold: 60s, id: stall}\n" + PROBE + "      - {heal: stall}\n"
+    assert plan_of(header + TOP + SCENARIOS + steps).warnings == ()
