@@ -37,7 +37,7 @@ from .secrets import Secrets
 from .vocabulary import vocabulary
 
 
-class CheckFailed(AssertionError):
+class CheckFailed(AssertionError):  # noqa: N818 - a failed check, as AssertionError has it
     """A check did not hold; the message says what was wanted and seen."""
 
 
@@ -110,7 +110,7 @@ class Stack:
         await fault.inject(self._here.platform, victims)
         async with asyncio.timeout(WITNESS_WITHIN_NS / 1e9):
             for victim in victims:
-                while not (await fault.witness(self._here.platform, victim)).acted:
+                while not (await fault.witness(self._here.platform, victim)).acted:  # noqa: ASYNC110 - nothing announces it
                     await asyncio.sleep(0.02)
         return victims
 

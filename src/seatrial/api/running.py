@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import Problem, UsageError
-from ..core.plan import Plan
+from ..core.plan import Plan, ProbeStep
 from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.verdicts import Outcome
@@ -24,6 +24,7 @@ from ..engine.probing import Prober
 from ..engine.schedule import select
 from ..engine.trial import Options, Result, Trial
 from ..probes import close as close_probes
+from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
 from .secrets import Secrets
@@ -108,6 +109,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 end=here.end,
                 machine=machine(),
             )
+            await prepare_probes(verbs_of(plan))
             try:
                 result: Result = await trial.run()
             finally:
@@ -125,6 +127,19 @@ def _check_secrets(plan: Plan, secrets: Secrets) -> None:
             problems += error.problems
     if problems:
         raise UsageError(*problems)
+
+
+def verbs_of(plan: Plan) -> set[str]:
+    """Every verb that a plan will use: their clients are imported before a clock runs."""
+    steps = [*plan.setup, *(s for x in plan.scenarios for s in (*x.steps, *x.finally_))]
+    checks = [s.check for s in steps if isinstance(s, ProbeStep)]
+    checks += [n.check for n in (*plan.steady, *(h for x in plan.scenarios for h in x.holds))]
+    kinds = {s.kind for s in plan.stack.services.values()}
+    return (
+        {c.call.verb for c in checks}
+        | {"http"}
+        | {v for k, v in (("postgres", "sql"), ("redis", "redis")) if k in kinds}
+    )
 
 
 def machine() -> dict[str, Any]:

@@ -23,7 +23,9 @@ def figures(history: History, faults: Sequence[FaultSpan]) -> tuple[dict[str, An
     """(metrics as nested mappings, detail for the report). Without operations every figure is Missing."""
     found = outages(history)
     inside = [f for f in faults if history.window.from_ns <= f.began_ns < history.window.to_ns]
-    recoveries = [after_fault(history, found, f) for f in inside]
+    inside.sort(key=lambda f: f.began_ns)
+    limits: list[int | None] = [*(f.began_ns for f in inside[1:]), None]
+    recoveries = [after_fault(history, found, f, until) for f, until in zip(inside, limits, strict=False)]
     if not len(history.records):
         return _nothing("no operation was due in this window"), {}
     longest, total = totals(history, found)

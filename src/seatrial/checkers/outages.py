@@ -73,8 +73,11 @@ def outages(history: History) -> list[Outage]:
         start = int(done[gap - 1]) if gap > 0 else history.window.from_ns
         if gap == len(done):
             unended = float(history.window.to_ns - start)
-            found.append(Outage(last_ok_ns=start, hit_ns=first, back_ns=None, low_ns=max(0.0, history.window.to_ns - first - history.normal_ns),
-                                high_ns=unended, returned_low_ns=float(history.window.to_ns)))  # fmt: skip
+            low = max(0.0, history.window.to_ns - first - history.normal_ns)
+            ends = float(history.window.to_ns)
+            found.append(
+                Outage(last_ok_ns=start, hit_ns=first, back_ns=None, low_ns=low, high_ns=unended, returned_low_ns=ends)
+            )
             continue
         back, sent = int(done[gap]), int(ok["sent"][order][gap])
         waiting = back - sent > history.normal_ns
@@ -104,20 +107,21 @@ def totals(history: History, found: Sequence[Outage]) -> tuple[Interval, Interva
     return Interval(longest.low_ns, longest.high_ns, Dimension.DURATION), total
 
 
-def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan) -> Recovery:
-    """What the clients saw of one fault."""
+def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, until_ns: int | None = None) -> Recovery:
+    """What the clients saw of one fault; what begins after `until_ns` is another fault's doing."""
+    limit = history.window.to_ns if until_ns is None else until_ns
     began, seen = fault.began_ns, max(fault.began_ns, fault.witnessed_ns)
     resolution = history.pace_ns + history.normal_ns
     bad = np.sort(history.bad["intended"])
-    bad = bad[bad >= began - history.slow_ns]
+    bad = bad[(bad >= began - history.slow_ns) & (bad < limit)]
     last = _since(int(bad[-1]), began, seen, history.pace_ns) if len(bad) else Interval(0.0, 0.0, Dimension.DURATION)
-    mine = [o for o in found if o.back_ns is None or o.back_ns > began]
+    mine = [o for o in found if (o.back_ns is None or o.back_ns > began) and o.hit_ns < limit]
     mine = [
         o
         for o in mine
         if o.hit_ns >= began - resolution or (o.last_ok_ns <= seen and (o.back_ns is None or o.back_ns > seen))
     ]
-    stable, stable_at, why = _stable(history, bad, began, seen)
+    stable, stable_at, why = _stable(history, bad, began, seen, limit)
     if not mine:
         nothing = Interval(0.0, resolution, Dimension.DURATION)
         return Recovery(
@@ -157,12 +161,15 @@ def _since(moment: int, began: int, seen: int, pace: float) -> Interval:
     return Interval(min(low, high), high, Dimension.DURATION)
 
 
-def _stable(history: History, bad: Times, began: int, seen: int) -> tuple[Interval | None, int, str]:
+def _stable(history: History, bad: Times, began: int, seen: int, limit: int) -> tuple[Interval | None, int, str]:
     """The begin of the first quiet second after the fault; where it is in time; and why there is none."""
     if not len(bad):
         return Interval(0.0, history.pace_ns + history.normal_ns, Dimension.DURATION), seen, ""
-    ends = np.append(bad[1:], history.window.to_ns)
+    ends = np.append(bad[1:], limit)
     quiet = np.flatnonzero(ends - bad >= QUIET_NS)
+    if not len(quiet) and limit < history.window.to_ns:
+        high = float(limit - began)  # the next fault came before a quiet second could
+        return Interval(max(0.0, float(bad[-1] - seen)), high, Dimension.DURATION), limit, ""
     if not len(quiet):
         return None, history.window.to_ns, "no second without a failure before the window ended"
     at = int(bad[quiet[0]])

@@ -24,7 +24,11 @@ def select(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -> 
 
 
 def next_batch(left: Sequence[ScenarioPlan], done: Mapping[str, Verdict]) -> list[ScenarioPlan]:
-    """What runs next: every observing scenario that can, else the first disrupting one that can; empty when none can."""
-    able = [s for s in left if all(n in done for n in s.needs)]
-    observing = [s for s in able if not s.disrupting]
-    return observing or able[:1]
+    """What runs next: every observing scenario that needs nothing but what is done or runs with it, else the first disrupting one.
+
+    The scenarios of a batch wait for each other by their needs; empty when none can ever run.
+    """
+    batch = [s for s in left if not s.disrupting]
+    while stuck := [s for s in batch if not all(n in done or n in {b.id for b in batch} for n in s.needs)]:
+        batch = [s for s in batch if s not in stuck]
+    return batch or [s for s in left if s.disrupting and all(n in done for n in s.needs)][:1]

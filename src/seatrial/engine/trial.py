@@ -215,10 +215,7 @@ class Trial:
                 gate = await self._steady.gate(f"after {batch[0].id}")
                 whole, reason = gate.holds, gate.reason if not gate.holds else reason
             else:
-                limit = asyncio.Semaphore(TOGETHER)
-                async with asyncio.TaskGroup() as group:
-                    tasks = {s.id: group.create_task(self._limited(limit, s, done)) for s in batch}
-                done |= {i: t.result() for i, t in tasks.items()}
+                await self._together(batch, done)
             if self.options.fail_fast and Verdict.FAIL in done.values():
                 return "stopped at the first failure, as asked"
         return ""
@@ -228,9 +225,21 @@ class Trial:
             self.ledger.close_scenario(scenario.id, reason)
             done[scenario.id] = Verdict.INCONCLUSIVE
 
-    async def _limited(self, limit: asyncio.Semaphore, scenario: ScenarioPlan, done: dict[str, Verdict]) -> Verdict:
-        async with limit:
-            return await self._one(scenario, done)
+    async def _together(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict]) -> None:
+        """Observing scenarios at once, each as soon as those that it needs are through."""
+        limit, ended = asyncio.Semaphore(TOGETHER), {s.id: asyncio.Event() for s in batch}
+
+        async def one(scenario: ScenarioPlan) -> None:
+            for need in scenario.needs:
+                if need in ended:
+                    await ended[need].wait()
+            async with limit:
+                done[scenario.id] = await self._one(scenario, done)
+            ended[scenario.id].set()
+
+        async with asyncio.TaskGroup() as group:
+            for scenario in batch:
+                group.create_task(one(scenario))
 
     async def _one(self, scenario: ScenarioPlan, done: dict[str, Verdict]) -> Verdict:
         unmet = [n for n in scenario.needs if done.get(n) is not Verdict.PASS]

@@ -83,7 +83,7 @@ class Worker:
 
     async def _drain(self) -> None:
         """What is in flight may end; its time-outs see to it that it does."""
-        while self._in_flight > 0:
+        while self._in_flight > 0:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(_SWEEP_S)
 
     def _more(self) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from seatrial.core.stack import Target
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no directory of helpers
 from conftest import Harbour, Stack, service
 
 HOLD_NS = 60_000_000_000
+pytestmark = pytest.mark.stack
 PROXY = Target(service="proxy")
 SERVER = """
 import http.server, os, pathlib, sys

@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no directo
 from conftest import Harbour, service
 
 HOLD_NS = 60_000_000_000
+pytestmark = pytest.mark.stack
 
 
 async def test_three_nodes_of_etcd_go_on_without_one(harbour: Harbour) -> None:

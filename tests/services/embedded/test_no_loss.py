@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import psycopg
+import pytest
 
 from seatrial.core.stack import Target
 
@@ -15,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no directo
 from conftest import Harbour, service
 
 HOLD_NS = 60_000_000_000
+pytestmark = pytest.mark.stack
 WRITERS = 4
 
 

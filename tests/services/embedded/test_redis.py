@@ -5,12 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from seatrial.core.stack import Target
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no directory of helpers
 from conftest import Harbour, service
 
 HOLD_NS = 60_000_000_000
+pytestmark = pytest.mark.stack
 
 
 async def test_one_server_keeps_what_it_acknowledged(harbour: Harbour) -> None:

@@ -28,6 +28,7 @@ def test_disrupting_scenarios_run_alone_and_in_order() -> None:
 def test_a_scenario_waits_for_what_it_needs() -> None:
     later = replace(B, needs=("kill",))
     assert next_batch([later, KILL], {}) == [KILL]
+    assert next_batch([A, replace(B, needs=("a",))], {}) == [A, replace(B, needs=("a",))]
     assert next_batch([later, CUT], {"kill": Verdict.PASS}) == [later]
 
 

@@ -173,7 +173,7 @@ VOCABULARY = Vocabulary(
 )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def vocabulary() -> Vocabulary:
     return VOCABULARY
 

@@ -16,7 +16,7 @@ WRONG, RIGHT = Path(__file__).parent / "wrong", Path(__file__).parent / "right"
 # What a schema of forms cannot know: names, types of expressions, order; or YAML itself.
 SEEN_BY_A_SCHEMA = {
     "unknown-key", "unknown-key-of-a-step", "unknown-verb", "duration-without-unit", "unknown-unit", "wrong-unit", "too-small",
-    "wrong-type", "not-one-of-the-words", "yes-is-text", "named-conditions-in-a-step", "defaults", "unknown-version",
+    "wrong-type", "not-one-of-the-words", "named-conditions-in-a-step", "defaults", "unknown-version",
     "nothing-there", "not-a-mapping", "steps-as-a-mapping", "two-verbs", "unknown-fault", "stack-unknown-kind", "stack-unknown-key",
     "stack-ready", "variant-of-nothing", "steady-with-what-has-no-place", "all-at-once", "identities", "secrets", "workload-model",
     "workload-without-rate", "requirement-refined-wrongly",

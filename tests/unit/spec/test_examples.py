@@ -1,0 +1,127 @@
+"""The documentation and the examples compile, with the real vocabulary."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+
+from seatrial.api.vocabulary import vocabulary
+from seatrial.core.errors import UsageError
+from seatrial.engine.ledger import planned_findings
+from seatrial.spec import compile_spec, compile_stack, json_schema, load_variant, stack_schema, variant_schema
+from seatrial.spec.coverage import finding_ids
+
+ROOT = Path(__file__).parents[3]
+DOC = ROOT / "docs" / "spec.md"
+EXAMPLES = sorted((ROOT / "examples").glob("*/seatrial.yaml"))
+VARIANTS = sorted((ROOT / "examples").glob("*/variants/*.yaml"))
+DRILLS = sorted((ROOT / "examples").glob("*/drills/*.yaml"))
+FENCE = re.compile(r"^```yaml (?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+AROUND = """\
+seatrial: 1
+stack: stack.yaml
+values: {item: ring}
+"""
+
+
+def fences() -> Iterator[tuple[str, str]]:
+    for match in FENCE.finditer(DOC.read_text(encoding="utf-8")):
+        yield match["kind"], match["text"]
+
+
+def indented(text: str) -> str:
+    return "".join(f"    {line}" for line in text.splitlines(keepends=True))
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with every example of the documentation as a file that can be compiled."""
+    monkeypatch.chdir(tmp_path)
+    parts = dict(fences())
+    probe = "scenarios: {up: {covers: [JS-33], steps: [{http: GET /, at: web}]}}\n"
+    texts = {
+        "stack.yaml": parts["stack"],
+        "variant.yaml": parts["variant"],
+        "spec.yaml": parts["spec"],
+        "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
+        "workloads.yaml": f"{AROUND}workloads:\n{indented(parts['workloads'])}throughout: [visits, stock]\n"
+        "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
+        "requirements.yaml": f"{AROUND}requirements:\n{indented(parts['requirements'])}{probe}",
+        "requirements.md": "- JS-14 ingress\n- JS-15 metrics\n- JS-33 isolation\n- JS-41 a thousand users\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_the_documentation_has_an_example_of_each_part() -> None:
+    assert [kind for kind, _ in fences()] == ["spec", "steps", "workloads", "stack", "requirements", "variant"]
+
+
+@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "requirements"])
+def test_the_documentation_compiles(written: Path, name: str) -> None:
+    assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
+    text = (written / f"{name}.yaml").read_text(encoding="utf-8")
+    jsonschema.Draft202012Validator(json_schema(vocabulary())).validate(yaml.safe_load(text))
+
+
+def test_the_documented_stack_and_variant_compile(written: Path) -> None:
+    assert compile_stack(Path("stack.yaml"), vocabulary(), environment={}).services
+    over = Path("variant.yaml")
+    assert load_variant(over).red
+    plan = compile_spec(Path("spec.yaml"), vocabulary(), environment={}, overlays=[over])
+    assert plan.stack.services["postgres"].arguments["nodes"] == 1
+
+
+def test_every_key_of_the_top_level_and_of_a_scenario_is_documented() -> None:
+    text = DOC.read_text(encoding="utf-8")
+    schema = json_schema(vocabulary())
+    scenario = schema["properties"]["scenarios"]["additionalProperties"]["properties"]
+    for key in [*schema["properties"], *scenario, *schema["$defs"]["fault-kill"]["properties"]]:
+        assert f"`{key}`" in text or f"`{key}:" in text, key
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.parent.name)
+def test_examples_compile_without_a_warning(path: Path) -> None:
+    plan = compile_spec(path, vocabulary(), environment=os.environ)
+    assert plan.warnings == ()
+    jsonschema.Draft202012Validator(json_schema(vocabulary())).validate(
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    )
+    stack = path.with_name("stack.yaml")
+    jsonschema.Draft202012Validator(stack_schema(vocabulary())).validate(
+        yaml.safe_load(stack.read_text(encoding="utf-8"))
+    )
+
+
+@pytest.mark.parametrize("path", VARIANTS, ids=lambda p: p.stem)
+def test_variants_of_the_examples_name_findings_that_there_are(path: Path) -> None:
+    variant = load_variant(path)
+    plan = compile_spec(path.parents[1] / "seatrial.yaml", vocabulary(), environment=os.environ, overlays=[path])
+    assert set(variant.red) <= set(finding_ids(plan))
+    jsonschema.Draft202012Validator(variant_schema(vocabulary())).validate(
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    )
+
+
+@pytest.mark.parametrize("path", [d for d in DRILLS if d.stem != "production"], ids=lambda p: p.stem)
+def test_drills_compile(path: Path) -> None:
+    assert compile_spec(path, vocabulary(), environment=os.environ).scenarios
+
+
+def test_the_drill_against_production_is_refused() -> None:
+    (path,) = (d for d in DRILLS if d.stem == "production")
+    with pytest.raises(UsageError, match="not allowed"):
+        compile_spec(path, vocabulary(), environment=os.environ)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.parent.name)
+def test_findings_have_the_ids_that_the_engine_gives_them(path: Path) -> None:
+    plan = compile_spec(path, vocabulary(), environment=os.environ)
+    assert {f.id for f in planned_findings(plan, plan.scenarios)} == set(finding_ids(plan))
