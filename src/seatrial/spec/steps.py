@@ -195,7 +195,7 @@ class Steps:
     def _probe(self, node: MappingNode, verb: Verb, scene: Scene) -> ProbeStep | None:
         check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON})
         id_ = self._id(node, found, scene, verb.name)
-        save = {n: p for n, p in dict(found["save"]).items() if p is not BAD}
+        save = {} if isinstance(found["save"], Bad) else dict(found["save"])
         self._saved(node, save, scene, verb)
         if check is None:
             return None
