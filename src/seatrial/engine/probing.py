@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from ..core.vocabulary import Vocabulary, load
 from .values import missing
 
 DEFAULT_TIMEOUT_NS = 5 * NS_PER_S
+_ADDRESS = re.compile(r"\s*(?:[A-Z]+\s+)?https?://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:?#\s]+)")
 _NOWHERE = Reach(name="", service="", kind="", endpoints={})
 
 
@@ -76,6 +78,7 @@ class Prober:
         self._tokens: dict[str, Mapping[str, str]] = {}
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
+        self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan]) -> None:
         """The identities that calls may name."""
@@ -192,6 +195,16 @@ class Prober:
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
+    def _check_host(self, what: object) -> None:
+        """An address that came out of a value is held to the same rule as a literal one: loopback, or allowed by name."""
+        match = _ADDRESS.match(what) if self.allow is not None and isinstance(what, str) else None
+        if match is None or self.allow is None:
+            return
+        host = match[1].strip("[]")
+        loopback = host in ("localhost", "::1") or host.startswith("127.") or host.endswith(".localhost")
+        if not loopback and host not in self.allow:
+            raise NotExercised(f"{host} is not loopback, and not allowed: allow: [{host}] in the stack")
+
     async def _aim(self, target: Target | None) -> tuple[Reach, Sequence[Instance]]:
         if target is None:
             views = await self.platform.survey() if self.platform else {}
@@ -221,8 +234,10 @@ class Prober:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={})
         else:
             around = Around(platform=self.platform, instances=instances, marks=marks)
+        what = render(call.what, values, self.secret)
+        self._check_host(what)
         request = ProbeRequest(
-            what=render(call.what, values, self.secret),
+            what=what,
             arguments=_mapping(render(call.arguments, values, self.secret)),
             reach=reach,
             headers=await self.credentials(call.identity),

@@ -94,6 +94,7 @@ class Trial:
         self.platform, self.journal = platform, journal
         prober.platform = platform
         prober.know(plan.identities)
+        prober.allow = plan.stack.allow
         self.ledger = Ledger(planned_findings(plan, selected), journal)
         self.values = Values(
             {

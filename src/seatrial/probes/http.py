@@ -95,7 +95,7 @@ async def run(request: ProbeRequest) -> Observation:
 
     method, path = split(str(request.what))
     endpoint: Endpoint | None = None
-    if "://" not in path:
+    if not path.startswith(("http://", "https://")):
         found = endpoints(request, ("http", "https"), request.arguments.get("endpoint"))
         if isinstance(found, Observation):
             return found

@@ -363,12 +363,18 @@ class _Compiler:
         entries = list(node) if isinstance(node, MappingNode) else []
         saved: dict[str, dict[str, Type]] = {}
         plans: dict[str, ScenarioPlan] = {}
+        unsure = set(self.reader.known.scenarios) - {
+            key.text for key, _ in entries
+        }  # in Python: they may save anything
         for key, child in in_order_of_needs(entries):
             values = dict(known)
-            for need in needs_of(child):
+            needs = needs_of(child)
+            for need in needs:
                 values |= saved.get(need, {})
+            if unsure.intersection(needs):
+                unsure.add(key.text)
             later = {n: w for n, w in saves.for_scenario(key.text).items() if n not in values}
-            scene = Scene(values=values, later=later, defaults=defaults)
+            scene = Scene(values=values, later=later, defaults=defaults, open=key.text in unsure)
             plan = reader.read(key, child, scene)
             saved[key.text] = new_values(scene.values, known)
             if plan is not None:

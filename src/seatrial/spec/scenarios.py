@@ -69,7 +69,7 @@ class Scenarios:
         if listed is None or (isinstance(listed, Sequence) and not listed.items):
             self._reader.wrong(key, f"scenario {shorten(key.text)} has no steps", "steps: [{http: GET /, at: web}]")
         # What holds throughout holds from the beginning, when no step has saved anything yet.
-        first = Scene(values=dict(scene.values), later=scene.later, ids=scene.ids, defaults=scene.defaults)
+        first = replace(scene, values=dict(scene.values), faults=[])
         holds = self.named_checks(node.get("holds"), first, "holds")
         steps = self._steps.steps(listed, scene)
         last = self._steps.steps(node.get("finally"), scene)
@@ -139,7 +139,8 @@ class Scenarios:
                 node, f"expect is a mapping of names to conditions, not {describe(node)}", "no-loss: sales.lost == 0"
             )
             return ()
-        scope = Scope(names={**scene.values, **{w: metrics[w] for w in workloads if w in metrics}, **(extra or {})})
+        names = {**scene.values, **{w: metrics[w] for w in workloads if w in metrics}, **(extra or {})}
+        scope = Scope(names=names, open=scene.open)
         place = Place(scope=scope, values=Scope(names=scene.values), later=scene.later)
         found = []
         for key, child in node:

@@ -188,6 +188,8 @@ class Stacks:
         found = self._reader.fields(node, fields, place, what=f"a service of kind {kind.name}", also=("ready", "roles"))
         if isinstance(found, Bad):
             return None
+        if kind.name == "remote":
+            self._elsewhere(node.get("url"), found.get("url"))
         after = self._after(node, key.text, found, services, kind)
         ready, roles = self._checks(node)
         arguments = {n: found[n] for n in kind.arguments if found[n] is not None and found[n] is not BAD}
@@ -200,6 +202,11 @@ class Stacks:
             roles=roles,
             position=key.position(),
         )
+
+    def _elsewhere(self, node: Node | None, urls: object) -> None:
+        """A service that runs elsewhere, in a stack that runs here, must be allowed like any other address."""
+        if node is not None and isinstance(urls, tuple) and not any(isinstance(u, Template) for u in urls):
+            self._addresses(node, urls, {}, self._steps.allow)
 
     def _known_kind(self, node: MappingNode) -> ServiceKind | None:
         given = node.get("kind")

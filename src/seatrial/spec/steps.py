@@ -107,6 +107,7 @@ class Scene:
     faults: list[str] = field(default_factory=list)
     ids: dict[str, Node] = field(default_factory=dict)
     defaults: Defaults = NO_DEFAULTS
+    open: bool = False  # there may be values that nobody declared
 
 
 class Steps:
@@ -124,7 +125,7 @@ class Steps:
         if scene.faults:
             names["fault"] = FAULT_SEEN
             values = {**values, "fault": FAULT_SEEN}
-        unsure = self.reader.known.open
+        unsure = scene.open or self.reader.known.open
         return Place(
             scope=Scope(names=names, open=unsure),
             values=Scope(names=values, open=unsure),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import pytest
+import yaml
 
 from seatrial.core.errors import Problem
 from seatrial.spec.nodes import Mapping, Node, Scalar, Sequence, merge, read_text, resolve
@@ -157,6 +159,36 @@ def test_what_is_no_yaml_is_placed(text: str, place: tuple[int, int]) -> None:
     position = refused(text)[0].position
     assert position is not None
     assert (position.line, position.column) == place
+
+
+def flattened(node: Node) -> list[tuple[object, ...]]:
+    match node:
+        case Mapping():
+            inner = [x for key, value in node for x in (*flattened(key), *flattened(value))]
+        case Sequence():
+            inner = [x for item in node.items for x in flattened(item)]
+        case Scalar():
+            return [(node.line, node.column, node.length, node.text, node.plain, node.exact)]
+        case _:
+            inner = []
+    return [(type(node).__name__, node.line, node.column, node.length), *inner]
+
+
+@pytest.mark.parametrize("file", sorted((Path(__file__).parent / "right").glob("*.yaml")), ids=lambda p: p.stem)
+def test_without_libyaml_it_is_the_same(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = file.read_text(encoding="utf-8") + "\nlast: {a: &x 'é', b: *x, c: !!str 1, d: \"x\\ty\"}\n"
+    with_libyaml = flattened(read(text))
+    monkeypatch.setattr("seatrial.spec.nodes._Composer", yaml.BaseLoader)
+    assert flattened(read(text)) == with_libyaml
+
+
+@pytest.mark.parametrize(
+    "text", ["a: b: c", "a: [1", "a: *x", "a: @b", "a: 1\n---\nb: 2", "a:\n\t- b", "a: 'b", "a: x\x07"]
+)
+def test_without_libyaml_mistakes_read_the_same(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_libyaml = [p.message for p in refused(text)]
+    monkeypatch.setattr("seatrial.spec.nodes._Composer", yaml.BaseLoader)
+    assert [p.message for p in refused(text)] == with_libyaml
 
 
 def test_an_empty_document_is_an_empty_mapping() -> None:

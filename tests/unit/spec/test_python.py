@@ -112,6 +112,15 @@ def test_scenarios_of_both_kinds_can_need_each_other_in_a_circle(write: Write, v
     assert found == ["seatrial.yaml:7:3: scenarios need each other, none can be reached: up -> warm-cache -> up"]
 
 
+def test_who_needs_a_scenario_in_python_may_use_what_it_saves(write: Write, vocabulary: Vocabulary) -> None:
+    for needs, problems in (("[warm-cache]", 0), ("[between]", 0), ("[]", 1)):
+        spec = SPEC + (
+            "  between: {needs: [warm-cache], steps: [{http: GET /, at: web}]}\n"
+            f"  last: {{needs: {needs}, steps: [{{http: 'GET /{{{{ token }}}}', at: web}}]}}\n"
+        )
+        assert len(compile_with(write, vocabulary, GOOD, spec)) == problems
+
+
 def test_a_file_that_is_no_text_or_not_there_is_refused(write: Write, vocabulary: Vocabulary, tmp_path: Path) -> None:
     spec = SPEC.replace("python: scenarios.py", "python: [none.py, bytes.py, {a: b}]")
     (tmp_path / "bytes.py").write_bytes(b"\xff")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from seatrial.core.errors import UsageError
+from seatrial.core.shapes import TEXT, Field, list_of
 from seatrial.core.stack import StackPlan
 from seatrial.core.templates import Template
-from seatrial.core.vocabulary import Vocabulary
+from seatrial.core.vocabulary import ServiceKind, Vocabulary
 from seatrial.spec import compile_stack, compile_stack_text
 
 STACK = (Path(__file__).parent / "right" / "stack.yaml").read_text(encoding="utf-8")
@@ -63,3 +65,20 @@ def test_a_stack_from_python(vocabulary: Vocabulary, tmp_path: Path) -> None:
 def test_a_stack_without_services_is_refused(write: Callable[..., Path], vocabulary: Vocabulary, text: str) -> None:
     with pytest.raises(UsageError):
         compile_stack(write(text, name="stack.yaml"), vocabulary, environment={})
+
+
+@pytest.mark.parametrize(("allow", "problems"), [("[shop.example]", 0), ("[]", 1)])
+def test_a_service_that_runs_elsewhere_must_be_allowed(
+    write: Callable[..., Path], vocabulary: Vocabulary, allow: str, problems: int
+) -> None:
+    remote = ServiceKind(
+        name="remote", doc="", arguments={"url": Field(shape=list_of(TEXT), required=True)}, expand="tests:none"
+    )
+    known = replace(vocabulary, kinds={**vocabulary.kinds, "remote": remote})
+    path = write(f"services: {{api: {{kind: remote, url: https://shop.example}}}}\nallow: {allow}", name="stack.yaml")
+    try:
+        compile_stack(path, known, environment={})
+        found = 0
+    except UsageError as error:
+        found = len(error.problems)
+    assert found == problems
