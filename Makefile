@@ -29,8 +29,9 @@ check: $(STAMP)  ## lint, types, layers
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/module_sizes.py
 
-test: demo check  ## the demo, then all checks and tests
+test: demo check  ## the demo, then all checks and tests, and three variants
 	@$(BIN)/python -m pytest -q
+	@$(BIN)/seatrial variants $(SHOP) --no-control --only tenant-leak --only proxy-with-one-upstream --only stock-not-decremented
 
 bars: $(STAMP)  ## each figure that is promised, beside its bound (long)
 	@$(BIN)/python benchmarks/bars.py
