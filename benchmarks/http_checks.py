@@ -29,6 +29,7 @@ class Quiet(http.server.BaseHTTPRequestHandler):
     """Answers every GET alike, on a connection that is kept."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm, wbufsize = True, -1  # one segment an answer: nobody waits for an acknowledgement
 
     def do_GET(self) -> None:
         """The answer."""

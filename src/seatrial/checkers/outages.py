@@ -3,13 +3,13 @@
 An outage is the time between two consecutive acknowledgements (by completion, d0 and d1) in which an operation was sent that
 failed or had to wait. The service stopped at S and was back at R; the truth is R - S.
 
-- S >= d0 - lag: it had answered by d0, and the answer lay at most the generator's lag unread.
+- S >= d0 - lag - normal: it had answered by d0; the answer was under way for a normal one's time, and lay unread for the lag.
 - S <= s1 + normal: the first operation that was hit, sent at s1, would have been answered by then.
 - R <= d1, and R >= d1 - normal when the operation that ended the outage was already waiting; when it was sent after the return,
   the return lies up to one pace further back.
 
-So the interval is [(d1 - normal - x) - (s1 + normal), d1 - d0 + lag], with x = 0 or one pace. As s1 - d0 <= pace, its half-width is
-at most pace + normal + lag/2: at 100 operations a second and millisecond answers well within 10 ms + 10 ms.
+- S >= d0 - lag - normal: it had answered by d0; the answer was under way for a normal time, and lay unread for the lag.
+at most pace + 1.5 normal + lag/2: at 100 operations a second and millisecond answers well within 10 ms + 10 ms.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def outages(history: History) -> list[Outage]:
         waiting = back - sent > history.normal_ns
         returned = back - history.normal_ns - (0.0 if waiting else history.pace_ns)
         low = max(0.0, returned - (first + history.normal_ns))
-        high = back - start + history.lag_ns
+        high = back - start + history.lag_ns + history.normal_ns
         found.append(
             Outage(
                 last_ok_ns=start,
