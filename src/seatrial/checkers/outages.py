@@ -8,8 +8,8 @@ failed or had to wait. The service stopped at S and was back at R; the truth is 
 - R <= d1, and R >= d1 - normal when the operation that ended the outage was already waiting; when it was sent after the return,
   the return lies up to one pace further back.
 
-- S >= d0 - lag - normal: it had answered by d0; the answer was under way for a normal time, and lay unread for the lag.
-at most pace + 1.5 normal + lag/2: at 100 operations a second and millisecond answers well within 10 ms + 10 ms.
+So the interval is [(d1 - normal - x) - (s1 + normal), d1 - d0 + lag + normal], with x = 0 or one pace. As s1 - d0 <= pace, it is
+at most 2 (pace + 1.5 normal + lag/2) wide: at 100 operations a second and millisecond answers well within 10 ms + 10 ms.
 """
 
 from __future__ import annotations
