@@ -27,6 +27,7 @@ from .tail import Tail
 from .words import mark, moment, style, took
 
 EVERY_S = 0.1
+_VERDICT = 14  # "? INCONCLUSIVE"
 
 
 class Follower:
@@ -159,15 +160,26 @@ def _decisive(finding: Finding, console: Console) -> None:
             console.print(Text(f"     {evidence.summary}", style="dim"), soft_wrap=True)
 
 
+def _table(title: str) -> Table:
+    """As wide as the terminal: only then do the columns that flex leave those of fixed width alone."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 1),
+        expand=True,
+    )
+
+
 def targets(model: TrialModel, width: int = 120) -> Table:
     """Target / actual / verdict: what was measured, and whatever did not pass."""
-    table = Table(
-        title="targets", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
-    )
-    table.add_column("finding", overflow="fold", ratio=3 if width >= 120 else None, style="dim")
+    table = _table("targets")
+    table.add_column("finding", overflow="fold", ratio=3 if width >= 120 else 2, style="dim")
     table.add_column("target", overflow="fold", ratio=3)
     table.add_column("actual", overflow="fold", ratio=3)
-    table.add_column("verdict", no_wrap=True, width=14)
+    table.add_column("verdict", no_wrap=True, width=_VERDICT)
     rows = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS or f.interval or f.scenario == "trial"]
     for finding in rows:
         word = finding.verdict.value
@@ -180,12 +192,10 @@ def targets(model: TrialModel, width: int = 120) -> Table:
 
 def requirements(model: TrialModel, width: int = 120) -> Table:
     """Requirement / evidence."""
-    table = Table(
-        title="requirements", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
-    )
+    table = _table("requirements")
     longest = max((len(r.id) for r in model.requirements()), default=2)
     table.add_column("id", no_wrap=True, width=longest)
-    table.add_column("verdict", no_wrap=True, width=14)
+    table.add_column("verdict", no_wrap=True, width=_VERDICT)
     table.add_column("requirement", overflow="ellipsis", no_wrap=True, ratio=3)
     if width >= 110:
         table.add_column("evidence", overflow="ellipsis", no_wrap=True, ratio=2, style="dim")
