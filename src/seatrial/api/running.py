@@ -14,10 +14,11 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import Problem, UsageError
-from ..core.plan import Plan, ProbeStep
+from ..core.plan import Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.verdicts import Outcome
+from ..core.workloads import RenderedRequest, Workload
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -29,7 +30,6 @@ from .directories import new_trial
 from .places import place
 from .secrets import Secrets
 from .vocabulary import vocabulary
-from .workloads import Maker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 platform=here.platform,
                 vocabulary=words,
                 prober=prober,
-                maker=Maker(),
+                maker=_LateMaker(),
                 journal=journal,
                 redactor=redactor,
                 adopt=here.adopt,
@@ -115,6 +115,15 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
             finally:
                 await close_probes()
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+
+
+class _LateMaker:
+    """core.workloads.WorkloadMaker: what judges histories is imported when there is one."""
+
+    async def start(self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str) -> Workload:
+        from .workloads import Maker
+
+        return await Maker().start(plan, request, directory, prefix)
 
 
 def _check_secrets(plan: Plan, secrets: Secrets) -> None:

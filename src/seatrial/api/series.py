@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..arrivals.records import read
-from ..checkers.series import series
 from ..reports.model import TrialModel
 
 
 def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
     """Workload to curves; one whose records cannot be read has none."""
+    if not model.workloads:
+        return {}
+    from ..arrivals.records import read
+    from ..checkers.series import series
+
     found = {}
     for view in model.workloads.values():
         try:
