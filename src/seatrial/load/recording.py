@@ -1,0 +1,143 @@
+"""Records what a generator did: lists on the hot path, folded into histograms and samples each 100 ms."""
+
+from __future__ import annotations
+
+import resource
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from ..arrivals import samples
+from ..arrivals.histogram import Histogram, bucket
+from ..arrivals.samples import SLOT_NS, SampleWriter, row, rows_of
+
+_GAP_LEAST_NS = 10_000_000
+_SECOND = 1_000_000_000
+_TAG, _SLOT = 24, 40  # where tag and slot stand beside a bucket in one integer
+
+
+class Recorder:
+    """One generator's figures. `due_at`, `sent_at`, `done_at` of each acknowledged request are appended to the public lists, in the
+    order of completion, and its tag where there is more than one; nothing else is done for a request.
+    """
+
+    def __init__(
+        self, path: Path, start_ns: int, *, warm_up_ns: int = 0, pace_ns: float = 0.0, tagged: bool = False
+    ) -> None:
+        self.due_at: list[int] = []
+        self.sent_at: list[int] = []
+        self.done_at: list[int] = []
+        self.tags: list[int] = []
+        self.lags: list[int] = []
+        self.size = 0  # bytes received since the last fold
+        self.ok = self.failed = self.due = 0
+        self.lag_max = 0
+        self.response: dict[int, Histogram] = {}
+        self.service: dict[int, Histogram] = {}
+        self.lag = Histogram()
+        self._errors: Counter[tuple[int, int, int]] = Counter()
+        self._start = start_ns
+        self._warm = start_ns + warm_up_ns
+        self.tagged = tagged
+        self._gap_least = max(_GAP_LEAST_NS, 5 * pace_ns)
+        self._gaps = 0
+        self._last_done = start_ns
+        self._cpu_at, self._cpu = start_ns, _cpu_ns()
+        self.cpu_share = 0.0  # of the last second
+        self._writer = SampleWriter(path, start_ns)
+        self.path = path
+
+    def expected(self, due: np.ndarray) -> None:
+        """These arrivals were due (ns)."""
+        if len(due):
+            self.due += len(due)
+            slots, counts = np.unique((due - self._start) // SLOT_NS, return_counts=True)
+            self._write(samples.DUE, slots, np.zeros_like(slots), counts, np.zeros_like(slots))
+
+    def error(self, code: int, intended: int, tag: int = 0) -> None:
+        """A request failed."""
+        self.failed += 1
+        self._errors[max(0, intended - self._start) // SLOT_NS, code, tag] += 1
+
+    def fold(self, now: int, in_flight: int) -> None:
+        """Turn the lists into rows and counts."""
+        slot = max(0, now - self._start) // SLOT_NS
+        if self.done_at:
+            self._answers()
+        if self.lags:
+            lags = np.array(self.lags, np.int64)
+            self.lags.clear()
+            self.lag.add(lags)
+            self.lag_max = max(self.lag_max, int(lags.max()))
+        for (at, code, tag), count in self._errors.items():
+            self._writer.write(row(samples.FAILED, at, count, code=code, tag=tag))
+        self._errors.clear()
+        if self.size:
+            self._writer.write(row(samples.BYTES, slot, self.size))
+            self.size = 0
+        self._writer.write(row(samples.IN_FLIGHT, slot, in_flight))
+        if now - self._cpu_at >= _SECOND:
+            cpu = _cpu_ns()
+            self.cpu_share = (cpu - self._cpu) / (now - self._cpu_at)
+            self._writer.write(row(samples.CPU, slot, int(self.cpu_share * _SECOND)))
+            self._cpu_at, self._cpu = now, cpu
+
+    def _answers(self) -> None:
+        due = np.array(self.due_at, np.int64)
+        sent = np.array(self.sent_at, np.int64)
+        done = np.array(self.done_at, np.int64)
+        tags = np.array(self.tags, np.int64) if self.tagged else np.zeros(len(due), np.int64)
+        self.due_at.clear()
+        self.sent_at.clear()
+        self.done_at.clear()
+        self.tags.clear()
+        self.ok += len(done)
+        self._silences(done)
+        slots = np.maximum(0, due - self._start) // SLOT_NS
+        buckets, served = bucket(done - due), bucket(done - sent)
+        keys, counts = np.unique((slots << _SLOT) | (tags << _TAG) | buckets, return_counts=True)
+        self._write(samples.RESPONSE, keys >> _SLOT, keys & (1 << _TAG) - 1, counts, (keys >> _TAG) & 0xFFFF)
+        keys, counts = np.unique((np.maximum(0, done - self._start) // SLOT_NS << 16) | tags, return_counts=True)
+        self._write(samples.OK, keys >> 16, np.zeros_like(keys), counts, keys & 0xFFFF)
+        warm = due >= self._warm
+        for tag in np.unique(tags).tolist():
+            mine = warm & (tags == tag) if self.tagged else warm
+            self.response.setdefault(tag, Histogram()).put(buckets[mine])
+            self.service.setdefault(tag, Histogram()).put(served[mine])
+
+    def _silences(self, done: np.ndarray) -> None:
+        gaps = np.diff(done, prepend=self._last_done)
+        for at in np.flatnonzero(gaps >= self._gap_least).tolist():
+            self._gap(int(done[at] - gaps[at]), int(done[at]))
+        self._last_done = int(done[-1])
+
+    def _gap(self, begin: int, end: int) -> None:
+        self._gaps += 1
+        for kind, at in ((samples.GAP_FROM, begin), (samples.GAP_TO, end)):
+            slot = max(0, begin - self._start) // SLOT_NS
+            self._writer.write(row(kind, slot, at - self._start, code=self._gaps))
+
+    def _write(self, kind: int, slots: np.ndarray, buckets: np.ndarray, counts: np.ndarray, tags: np.ndarray) -> None:
+        self._writer.write(rows_of(kind, slots, buckets, counts, tags))
+
+    def close(self, now: int, *, silent: bool) -> None:
+        """Fold what is left, write what was counted over the whole run. `silent`: what came last was not answered."""
+        self.fold(now, 0)
+        if silent and now - self._last_done >= self._gap_least:
+            self._gap(self._last_done, now)
+        for kind, found in (
+            (samples.RESPONSE, self.response),
+            (samples.SERVICE, self.service),
+            (samples.LAG, {0: self.lag}),
+        ):
+            for tag, histogram in found.items():
+                buckets, counts = histogram.sparse()
+                whole = np.full(len(buckets), samples.WHOLE, np.int64)
+                self._write(kind, whole, buckets, counts, np.full(len(buckets), tag, np.int64))
+        self._writer.close()
+
+
+def _cpu_ns() -> int:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return int((used.ru_utime + used.ru_stime) * 1e9)
