@@ -19,6 +19,7 @@ from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
+from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, merge, read_file, read_text, shorten
@@ -29,7 +30,7 @@ from .requirements import read_requirements
 from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
-from .steps import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene, Steps
+from .steps import Steps
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 

@@ -12,10 +12,11 @@ from ..core.quantities import Quantity
 from ..core.shapes import CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity
 from .coverage import findings_of
+from .keys import COVERS, SEVERITY, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
-from .steps import COVERS, SEVERITY, SOME_TIME, Scene, Steps
+from .steps import Steps
 
 SCENARIO: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="The claim, for people."),

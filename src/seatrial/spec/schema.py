@@ -11,10 +11,10 @@ from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
+from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
-from .steps import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .variants import VARIANT
 from .workloads import call_arguments
 from .workloads import fields as workload_fields
