@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import Problem, UsageError
-from ..core.plan import Plan, ProbeStep, WorkloadPlan
+from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.verdicts import Outcome
@@ -124,6 +124,11 @@ class _LateMaker:
         from .workloads import Maker
 
         return await Maker().start(plan, request, directory, prefix)
+
+    async def start_load(self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path) -> Workload:
+        from .workloads import Maker
+
+        return await Maker().start_load(plan, requests, directory)
 
 
 def _check_secrets(plan: Plan, secrets: Secrets) -> None:

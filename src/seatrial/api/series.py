@@ -13,11 +13,18 @@ def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
     if not model.workloads:
         return {}
     from ..arrivals.records import read
+    from ..arrivals.samples import read as read_samples
+    from ..checkers.loads import LoadSamples, load_series
     from ..checkers.series import series
 
     found = {}
     for view in model.workloads.values():
         try:
+            if view.kind == "load":
+                start, rows = read_samples(directory / view.file)
+                load = LoadSamples(start_ns=start, rows=rows, tags=())
+                found[view.name] = load_series(load, model.began_ns, model.last_ns)
+                continue
             found[view.name] = series(read(directory / view.file), model.began_ns, model.last_ns)
         except (OSError, ValueError):
             continue

@@ -28,6 +28,8 @@ DUE, OK, FAILED, BYTES = 4, 5, 6, 7  # FAILED: bucket is the error's code
 GAP_FROM, GAP_TO = 8, 9  # a silence between two answers: ns since the start, numbered in `bucket`
 CPU = 10  # of the generator in the second before, ns
 IN_FLIGHT = 11  # at the slot's end
+LAG_MAX = 12  # the largest scheduling lag in the slot, ns
+LATE = 13  # arrivals that were sent later than is tolerable
 WHOLE: Final = 0xFFFFFFFF  # the slot of what is counted over the whole run
 
 
@@ -67,15 +69,22 @@ def row(kind: int, slot: int, count: int, *, code: int = 0, tag: int = 0) -> Row
     return rows
 
 
-def read(path: Path) -> tuple[int, Rows]:
-    """(start in ns, all whole rows so far) of a file, also of one that is being written. Raises ValueError for a file that is none."""
+def read(path: Path, last: int | None = None) -> tuple[int, Rows]:
+    """(start in ns, all whole rows so far, or the last ones) of a file, also of one that is being written.
+
+    Raises ValueError for a file that is none.
+    """
     with path.open("rb") as file:
         head = file.read(HEADER)
     if len(head) < HEADER or head[: len(MAGIC)] != MAGIC:
         raise ValueError(f"{path} holds no samples of a load")
     count = (path.stat().st_size - HEADER) // ROW.itemsize
     start = int.from_bytes(head[16:24], "little")
-    return start, np.memmap(path, ROW, mode="r", offset=HEADER, shape=(count,)) if count else np.empty(0, ROW)
+    skipped = max(0, count - last) if last is not None else 0
+    if count == skipped:
+        return start, np.empty(0, ROW)
+    offset = HEADER + skipped * ROW.itemsize
+    return start, np.memmap(path, ROW, mode="r", offset=offset, shape=(count - skipped,))
 
 
 def together(parts: Sequence[Path]) -> tuple[int, Rows]:

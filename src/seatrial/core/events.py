@@ -188,6 +188,19 @@ class WorkloadStarted(Event):
     file: str  # its records, relative to the trial's directory
     at_ns: int
     rate: str
+    kind: str = "workload"  # or load: then the file holds samples
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadProgressed(Event):
+    """Where a running load stands, each second; `p95_ns` of the last seconds."""
+
+    load: str
+    ok: int
+    failed: int
+    in_flight: int
+    rate: float
+    p95_ns: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

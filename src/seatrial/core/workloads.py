@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .plan import WorkloadPlan
+from .plan import LoadPlan, WorkloadPlan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +69,8 @@ class LiveFigures:
     failed: int
     unknown: int
     rate: float  # ok a second, over the last second
+    in_flight: int = 0
+    p95_ns: float | None = None  # of the last seconds; None where it is not known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,10 +85,10 @@ class Sealed:
 
 
 class Workload(Protocol):
-    """A running workload."""
+    """A running workload or load. `pids` of the processes that send; `ended` returns when it has sent all that it had to."""
 
     @property
-    def pid(self) -> int: ...
+    def pids(self) -> Sequence[int]: ...
 
     @property
     def file(self) -> Path: ...
@@ -99,10 +101,14 @@ class Workload(Protocol):
         """Judge the operations whose intended time is in the window (and, for models, all up to its end)."""
         ...
 
+    async def ended(self) -> None: ...
+
     async def stop(self) -> Sealed: ...
 
 
 class WorkloadMaker(Protocol):
-    """Starts workloads."""
+    """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom)."""
 
     async def start(self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str) -> Workload: ...
+
+    async def start_load(self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path) -> Workload: ...

@@ -262,7 +262,7 @@ class Trial:
             return
         self.journal.write(PhaseChanged(phase="judging"))
         spans = self.crew.faults.spans()
-        names = [n for n in self.plan.workloads if n in self.crew.workloads.running]
+        names = [n for n in (*self.plan.workloads, *self.plan.loads) if n in self.crew.workloads.running]
         figures = await self.crew.workloads.figures(names, "trial", began, spans, self.values.all())
         figures |= {"stack": await self._stack_figures()}
         for expectation in self.plan.expect:

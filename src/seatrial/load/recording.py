@@ -13,6 +13,7 @@ from ..arrivals.histogram import Histogram, bucket
 from ..arrivals.samples import SLOT_NS, SampleWriter, row, rows_of
 
 _GAP_LEAST_NS = 10_000_000
+_LATE_NS = 100_000_000
 _SECOND = 1_000_000_000
 _TAG, _SLOT = 24, 40  # where tag and slot stand beside a bucket in one integer
 
@@ -40,6 +41,7 @@ class Recorder:
         self._start = start_ns
         self._warm = start_ns + warm_up_ns
         self.tagged = tagged
+        self._late = max(_LATE_NS, 5 * pace_ns)
         self._gap_least = max(_GAP_LEAST_NS, 5 * pace_ns)
         self._gaps = 0
         self._last_done = start_ns
@@ -69,7 +71,11 @@ class Recorder:
             lags = np.array(self.lags, np.int64)
             self.lags.clear()
             self.lag.add(lags)
-            self.lag_max = max(self.lag_max, int(lags.max()))
+            worst, late = int(lags.max()), int((lags > self._late).sum())
+            self.lag_max = max(self.lag_max, worst)
+            self._writer.write(row(samples.LAG_MAX, slot, worst))
+            if late:
+                self._writer.write(row(samples.LATE, slot, late))
         for (at, code, tag), count in self._errors.items():
             self._writer.write(row(samples.FAILED, at, count, code=code, tag=tag))
         self._errors.clear()

@@ -17,6 +17,7 @@ from ..core.events import (
     FaultWitnessed,
     FindingJudged,
     InstanceChanged,
+    LoadProgressed,
     Noted,
     PhaseChanged,
     RoleChanged,
@@ -97,6 +98,8 @@ class WorkloadView:
     file: str
     began_ns: int
     rate: str
+    kind: str = "workload"
+    live: LoadProgressed | None = None
     rows: int | None = None
     sha256: str = ""
     valid: bool | None = None
@@ -285,9 +288,15 @@ def _healed(model: TrialModel, _ns: int, event: FaultHealed) -> None:
     fault.healed_ns, fault.healed = event.at_ns, event.ok
 
 
+def _load_progressed(model: TrialModel, _ns: int, event: LoadProgressed) -> None:
+    view = model.workloads.get(event.load)
+    if view is not None:
+        view.live = event
+
+
 def _workload_started(model: TrialModel, _ns: int, event: WorkloadStarted) -> None:
     model.workloads[event.workload] = WorkloadView(
-        name=event.workload, file=event.file, began_ns=event.at_ns, rate=event.rate
+        name=event.workload, file=event.file, began_ns=event.at_ns, rate=event.rate, kind=event.kind
     )
 
 
@@ -336,6 +345,7 @@ _TAKERS: Mapping[type, Any] = {
     FaultWitnessed: _witnessed,
     FaultHealed: _healed,
     WorkloadStarted: _workload_started,
+    LoadProgressed: _load_progressed,
     WorkloadMeasured: _measured,
     ColumnSealed: _sealed,
     FindingJudged: _judged,

@@ -20,9 +20,10 @@ from ..core.events import (
     StackProgress,
     StepEnded,
 )
+from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
-from .model import ScenarioView, TrialModel
+from .model import ScenarioView, TrialModel, WorkloadView
 from .tail import Tail
 from .words import mark, moment, style, took
 
@@ -99,6 +100,7 @@ def now(model: TrialModel) -> RenderableType:
         lines.append(Text(f"  starting: {', '.join(waiting[-6:])}", style="cyan", no_wrap=True, overflow="ellipsis"))
     running = [s for s in model.scenarios.values() if s.began_ns and not s.ended_ns]
     lines += [_running(scenario, ns) for scenario in running[:8]]
+    lines += [_load(view) for view in model.workloads.values() if view.live is not None and view.rows is None]
     done = sum(s.ended_ns is not None for s in model.scenarios.values())
     counts = {v: sum(f.verdict is v for f in model.findings.values()) for v in Verdict}
     planned = len(model.started.findings) if model.started else 0
@@ -107,6 +109,18 @@ def now(model: TrialModel) -> RenderableType:
     foot += "  ".join(f"{mark(v)} {n}" for v, n in counts.items())
     lines.append(Text(foot, style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
+
+
+def _load(view: WorkloadView) -> Text:
+    live = view.live
+    text = Text("  ~ ", style="blue", no_wrap=True, overflow="ellipsis").append(view.name)
+    if live is not None:
+        share = live.failed / max(1, live.ok + live.failed)
+        p95 = f"p95 {format_duration(live.p95_ns)}" if live.p95_ns is not None else "no answer yet"
+        text.append(
+            f"  {live.rate:,.0f}/s of {view.rate}  {p95}  errors {share:.2%}  {live.in_flight:,} in flight", style="dim"
+        )
+    return text
 
 
 def _running(scenario: ScenarioView, ns: int) -> Text:

@@ -11,8 +11,8 @@ from typing import Any
 from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
-from ..core.quantities import Quantity
+from ..core.plan import STACK_METRICS, LoadPlan, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
+from ..core.quantities import Dimension, Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
@@ -21,6 +21,7 @@ from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
 from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
+from .loads import Loads
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, merge, read_file, read_text, shorten
 from .nodes import Sequence as SequenceNode
@@ -35,7 +36,7 @@ from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
 TOP = (
-    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "steady", "throughout", "setup",
+    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
     "scenarios", "expect", "python", "defaults",
 )  # fmt: skip
 DEFAULTS = {
@@ -137,7 +138,9 @@ class _Compiler:
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         self.reader.known.identities = self._names(root, "identities")
-        self.reader.known.workloads = self._names(root, "workloads")
+        self.reader.known.loads = self._names(root, "loads")
+        self.reader.known.workloads = self._names(root, "workloads") | self.reader.known.loads
+        self._apart(root)
         self.reader.known.scenarios = self._names(root, "scenarios")
         requirements = read_requirements(
             self.reader, root.get("requirements"), self.directory, self.path.parent, self.files
@@ -162,6 +165,7 @@ class _Compiler:
         setup = steps.steps(root.get("setup"), setup_scene)
         known = dict(setup_scene.values)
         workloads = self._workloads(root, steps, known, saves.for_standing())
+        loads = self._loads(root, steps, known, saves.for_standing())
         throughout = self._throughout(root)
         scenarios = Scenarios(steps, self.metrics, throughout, deadline)
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans())
@@ -182,6 +186,7 @@ class _Compiler:
             secrets=secrets,
             values=parts.values,
             workloads=workloads,
+            loads=loads,
             steady=steady,
             throughout=throughout,
             setup=setup,
@@ -229,12 +234,19 @@ class _Compiler:
             self.reader.wrong(node, f"{part} is a mapping of names, not {found}", f"{part}: {{name: ...}}")
             return {}
         for key, _ in node:
-            if part == "workloads":
-                self.reader.name(key, "a workload", OWN_NAMES)
+            if part in ("workloads", "loads"):
+                self.reader.name(key, f"a {part[:-1]}", OWN_NAMES)
             else:
                 reserved = SCENARIOS_OF_SEATRIAL if part == "scenarios" else ()
                 self.reader.identifier(key, "a scenario" if part == "scenarios" else "an identity", reserved)
         return {key.text: key for key, _ in node}
+
+    def _apart(self, root: MappingNode) -> None:
+        """A workload and a load cannot share a name: both stand in expectations."""
+        workloads = root.get("workloads")
+        for key, _ in workloads if isinstance(workloads, MappingNode) else ():
+            if key.text in self.reader.known.loads:
+                self.reader.wrong(key, f"{shorten(key.text)} is the name of a load, too", "give one of them another")
 
     def _values(self, root: MappingNode) -> dict[str, object]:
         node = root.get("values")
@@ -352,6 +364,19 @@ class _Compiler:
                 found[key.text] = plan
         return found
 
+    def _loads(
+        self, root: MappingNode, steps: Steps, values: Mapping[str, Type], later: Mapping[str, str]
+    ) -> dict[str, LoadPlan]:
+        reader = Loads(steps, self.vocabulary, self.directory)
+        node = root.get("loads")
+        found = {}
+        for key, child in node if isinstance(node, MappingNode) else ():
+            plan = reader.read(key.text, child, values, later)
+            self.metrics[key.text] = load_metrics_type(self.vocabulary, plan.tags if plan is not None else ())
+            if plan is not None:
+                found[key.text] = plan
+        return found
+
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:
         node = root.get("throughout")
         found = self.reader.read(node, SCENARIO["throughout"].shape, Place()) if node is not None else ()
@@ -400,6 +425,17 @@ def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
     table = dict(vocabulary.workload_metrics)
     if model is not None and model in vocabulary.models:
         table |= vocabulary.models[model].metrics
+    return _tree_of(table)
+
+
+def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str]) -> Type:
+    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, ..."""
+    table = dict(vocabulary.load_metrics)
+    table |= {f"tag.{tag}.{n}": m for tag in tags if tag for n, m in vocabulary.tag_metrics.items()}
+    return _tree_of(table)
+
+
+def _tree_of(table: Mapping[str, tuple[Dimension, str]]) -> Type:
     tree: dict[str, Any] = {}
     for name, (dimension, _) in table.items():
         *path, last = name.split(".")

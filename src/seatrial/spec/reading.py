@@ -50,7 +50,8 @@ class Known:
 
     services: dict[str, ServiceInfo] = field(default_factory=dict)
     open: bool = False  # the stack could not be read: there may be any service
-    workloads: dict[str, Node] = field(default_factory=dict)
+    workloads: dict[str, Node] = field(default_factory=dict)  # and loads: both run throughout
+    loads: dict[str, Node] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
     requirements: dict[str, Node] = field(default_factory=dict)

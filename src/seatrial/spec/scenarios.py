@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Scope, Type
-from ..core.plan import Expectation, FaultStep, NamedCheck, ScenarioPlan
+from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan
 from ..core.quantities import Quantity
 from ..core.shapes import CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity
@@ -30,7 +30,9 @@ SCENARIO: Mapping[str, Field] = {
     ),
     "deadline": Field(shape=SOME_TIME, doc="For all of it (2m).", example="3m"),
     "throughout": Field(
-        shape=list_of(reference("workload")), default=(), doc="Workloads that run from its beginning to its end."
+        shape=list_of(reference("workload")),
+        default=(),
+        doc="Workloads and loads that run from its beginning to its end.",
     ),
 }
 PARTS = ("steps", "finally", "holds", "expect")
@@ -74,7 +76,8 @@ class Scenarios:
         holds = self.named_checks(node.get("holds"), first, "holds")
         steps = self._steps.steps(listed, scene)
         last = self._steps.steps(node.get("finally"), scene)
-        names = (*found["throughout"], *self._throughout)
+        loads = [s.load for s in (*steps, *last) if isinstance(s, LoadStep)]
+        names = (*found["throughout"], *self._throughout, *loads)
         expect = self.expectations(node.get("expect"), scene, names, self._metrics)
         plan = ScenarioPlan(
             id=key.text,

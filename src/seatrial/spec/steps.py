@@ -9,11 +9,9 @@ from typing import Any
 
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import CheckPlan, FaultStep, HealStep, PauseStep, ProbeCall, ProbeStep, Step
+from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
 from ..core.quantities import Quantity
-from ..core.shapes import (
-    Field,
-)
+from ..core.shapes import Field, reference
 from ..core.stack import Target
 from ..core.templates import Template
 from ..core.verdicts import Severity
@@ -38,7 +36,7 @@ from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
 
-SPECIAL = ("fault", "heal", "pause")
+SPECIAL = ("fault", "heal", "pause", "load")
 _ADDRESS = re.compile(r"\s*(?:[A-Za-z]+\s+)?[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>(?:\{\{.*?\}\}|[^/?#\s])*)")
 
 
@@ -102,6 +100,8 @@ class Steps:
                 return self._heal(node, scene)
             case "pause":
                 return self._pause(node, scene)
+            case "load":
+                return self._load(node, scene)
             case name:
                 return self._probe(node, self.vocabulary.verbs[name], scene)
 
@@ -365,6 +365,18 @@ class Steps:
             duration_ns=_ns(duration) or 0,
             reason=str(found["reason"]),
         )
+
+    def _load(self, node: MappingNode, scene: Scene) -> LoadStep | None:
+        found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a load step", also=("load",))
+        what = node.get("load")
+        if isinstance(found, Bad) or what is None:
+            return None
+        name = self.reader.read(what, reference("load"), self.place(scene))
+        if not isinstance(name, str):
+            return None
+        id_ = self._id(node, found, scene, f"load-{name}")
+        title = str(found["title"] or f"load {name}")
+        return LoadStep(id=id_, title=title, severity=_severity(found, scene), position=node.position(), load=name)
 
     def _id(self, node: MappingNode, found: Mapping[str, Any], scene: Scene, verb: str) -> str:
         given = found.get("id")

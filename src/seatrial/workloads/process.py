@@ -67,6 +67,10 @@ class WorkloadProcess:
         """Of the worker."""
         return self._process.pid
 
+    async def ended(self) -> None:
+        """Returns when the worker is no more."""
+        await self._process.wait()
+
     async def stop(self) -> Sealed:
         """Let what is in flight end, seal. A worker that died before leaves what it had, and that is said."""
         answer = b""
