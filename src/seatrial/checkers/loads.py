@@ -51,6 +51,16 @@ class LoadSamples:
         chosen: Rows = self.rows[(self.rows["kind"] == kind) & (slots >= first) & (slots < last)]
         return chosen
 
+    @property
+    def end(self) -> int:
+        """The slot after the last one in which a request was due."""
+        kinds = self.rows["kind"]
+        due = self.of(samples.DUE) if (kinds == samples.DUE).any() else self.rows[self._asked(kinds)]
+        return int(due["slot"].max()) + 1 if len(due) else 0
+
+    def _asked(self, kinds: Any) -> Any:
+        return ((kinds == samples.RESPONSE) | (kinds == samples.FAILED)) & (self.rows["slot"] != samples.WHOLE)
+
     def slot(self, ns: int) -> int:
         """The slot that begins at or after a moment."""
         return max(0, -(-(ns - self.start_ns) // SLOT_NS))
@@ -61,7 +71,7 @@ def load_figures(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """(metrics as nested mappings, detail for the report)."""
     first = load.slot(max(window.from_ns, load.start_ns + load.warm_up_ns))
-    last = max(first, load.slot(window.to_ns))
+    last = max(first, min(load.slot(window.to_ns), load.end))
     whole = _Part(load, first, last)
     inside = [f for f in faults if window.from_ns <= f.began_ns < window.to_ns]
     metrics: dict[str, Any] = {
