@@ -343,8 +343,12 @@ class ClosedModel(Generator):
         """Let all begin."""
         self._running = True
         standing, self._standing = self._standing, []
-        for connection in standing:
-            self._act(connection)
+        loop, think = asyncio.get_running_loop(), self._orders.think_ns / 1e9
+        for number, connection in enumerate(standing):
+            if think:  # users who think do not all begin at once
+                loop.call_later(think * number / len(standing), self._act, connection)
+            else:
+                self._act(connection)
 
     def halt(self) -> None:
         """Nobody sends anything new."""
