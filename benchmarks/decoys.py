@@ -197,7 +197,9 @@ def second_trial(directory: Path, root: Path) -> Iterator[Decoy]:
         ports = json.loads((trial / "stack/ground.json").read_text())["ports"]
         keys = (owned & alive) | _keys(nursery.command)
         yield Decoy(
-            name="the second trial", keys=keys, ask=lambda: answer(ports["web 1 http"]).startswith("200") and _calm(trial)
+            name="the second trial",
+            keys=keys,
+            ask=lambda: answer(ports["web 1 http"]).startswith("200") and _calm(trial),
         )
         os.kill(nursery.command, signal.SIGINT)
         if not wait(lambda: nursery.empty, 60, 0.05):
@@ -207,7 +209,9 @@ def second_trial(directory: Path, root: Path) -> Iterator[Decoy]:
 
 
 def _watching(root: Path) -> bool:
-    return any('"step":"watch"' in p.read_text().replace(" ", "") for p in root.glob("trials/*-bystander-*/journal.jsonl"))
+    return any(
+        '"step":"watch"' in p.read_text().replace(" ", "") for p in root.glob("trials/*-bystander-*/journal.jsonl")
+    )
 
 
 def _calm(trial: Path) -> bool:

@@ -237,8 +237,12 @@ def main() -> int:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
-    parser.add_argument("--keeper", action="store_const", dest="mode", const="keeper", default="kill", help="kill the keeper too")
-    parser.add_argument("--hang", action="store_const", dest="mode", const="hang", help="stop seatrial instead of killing it")
+    parser.add_argument(
+        "--keeper", action="store_const", dest="mode", const="keeper", default="kill", help="kill the keeper too"
+    )
+    parser.add_argument(
+        "--hang", action="store_const", dest="mode", const="hang", help="stop seatrial instead of killing it"
+    )
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="seatrial-kills-") as name, contextlib.ExitStack() as stack:

@@ -15,7 +15,7 @@ NURSERY = Path(__file__).with_name("nursery.py")
 SHM = "/dev/shm/"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Process:
     """A living process: a pid alone is reused, with its start time (ticks since boot) it is not."""
 
@@ -81,7 +81,7 @@ def sockets(pid: int) -> set[int]:
     with contextlib.suppress(OSError):
         for entry in os.scandir(f"/proc/{pid}/fd"):
             with contextlib.suppress(OSError):
-                target = os.readlink(entry.path)
+                target = str(Path(entry.path).readlink())
                 if target.startswith("socket:["):
                     found.add(int(target[8:-1]))
     return found

@@ -59,7 +59,11 @@ class Story:
     @classmethod
     def read(cls, trial: Path | None) -> Story:
         """Torn lines are left out; no trial has no story."""
-        return cls() if trial is None else cls(journal=_lines(trial / "journal.jsonl"), keeper=_lines(trial / "keeper.jsonl"))
+        return (
+            cls()
+            if trial is None
+            else cls(journal=_lines(trial / "journal.jsonl"), keeper=_lines(trial / "keeper.jsonl"))
+        )
 
     def has(self, type_: str, **fields: object) -> bool:
         """Whether an event of the journal was seen."""
@@ -106,7 +110,7 @@ STAGES: dict[str, Callable[[Story], bool]] = {
 
 @dataclass
 class Victim:
-    """A running trial. `ended` of its story's stages are found by name."""
+    """A running trial. `began`: seconds of the monotonic clock."""
 
     name: str
     root: Path
@@ -181,7 +185,7 @@ class Victim:
         if self.trial is not None and (self.trial / "stack").exists():
             found.append("directory stack")
         found += [f"temporary {p.relative_to(self.temporary)}" for p in self.temporary.rglob("*") if not p.is_dir()]
-        found += [f"socket {r['socket']}" for r in story.owned("keeper") if Path(r["socket"]).exists()]
+        found += [f"socket {r['socket']}" for r in story.keeper if Path(r.get("socket", "/nowhere")).exists()]
         found += [f"{path}" for path in sorted(self.nursery.shared) if path.exists()]
         makers = {key[0] for key in self.nursery.seen} | {key[0] for key in _recorded(story)}
         present = segments()
@@ -194,7 +198,7 @@ class Victim:
         found = []
         for directory in (Path(f"/tmp/seatrial-{os.getuid()}"), Path(f"/run/user/{os.getuid()}/seatrial")):
             for path in directory.glob("ports/[0-9]*"):
-                text = os.readlink(path) if path.is_symlink() else path.read_text()
+                text = str(path.readlink()) if path.is_symlink() else path.read_text()
                 if any(pid in text and started in text for pid, started in keepers):
                     found.append(f"lock {path}")
         return found

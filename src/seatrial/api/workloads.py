@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,12 @@ class Maker:
     """core.workloads.WorkloadMaker."""
 
     async def start(
-        self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str
+        self,
+        plan: WorkloadPlan,
+        request: RenderedRequest,
+        directory: Path,
+        prefix: str,
+        adopt: Callable[[int], Awaitable[None]],
     ) -> RunningWorkload:
         """Start the worker of a workload."""
         schedule = describe_schedule(plan.arrivals)
@@ -48,7 +53,7 @@ class Maker:
             "accept": list(plan.accept),
             "prefix": prefix,
         }
-        return RunningWorkload(plan, await WorkloadProcess.start(config), prefix, highest_rate(schedule))
+        return RunningWorkload(plan, await WorkloadProcess.start(config, adopt), prefix, highest_rate(schedule))
 
 
 def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:

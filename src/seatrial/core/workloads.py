@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -103,6 +103,13 @@ class Workload(Protocol):
 
 
 class WorkloadMaker(Protocol):
-    """Starts workloads."""
+    """Starts workloads. `adopt` has the keeper own a process: it does so before the process sends anything."""
 
-    async def start(self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str) -> Workload: ...
+    async def start(
+        self,
+        plan: WorkloadPlan,
+        request: RenderedRequest,
+        directory: Path,
+        prefix: str,
+        adopt: Callable[[int], Awaitable[None]],
+    ) -> Workload: ...

@@ -72,8 +72,11 @@ class Workloads:
             )
         request = await self._request(plan, values)
         prefix = f"{self._prefix}-{plan.name}-"
-        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix)
-        await self._adopt(workload.pid, f"workload {plan.name}")
+
+        async def adopt(pid: int) -> None:
+            await self._adopt(pid, f"workload {plan.name}")
+
+        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix, adopt)
         self.running[plan.name] = Running(plan, workload, initial)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
         file = str(workload.file.relative_to(self._journal.directory))

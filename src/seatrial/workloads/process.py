@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,13 @@ class WorkloadProcess:
         self._patience_s = patience_s
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any]) -> WorkloadProcess:
-        """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot."""
+    async def start(
+        cls, config: Mapping[str, Any], adopt: Callable[[int], Awaitable[None]] | None = None
+    ) -> WorkloadProcess:
+        """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot.
+
+        `adopt` is told its pid while it waits for its orders: a worker that nobody owns never sends anything.
+        """
         log = Path(config["file"]).with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as said:  # a file: a pipe that nobody reads would stop the worker when it is full
@@ -44,6 +49,14 @@ class WorkloadProcess:
             )
         if process.stdin is None or process.stdout is None:
             raise SeatrialError("a worker without pipes")
+        if adopt is not None:
+            try:
+                await adopt(process.pid)
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+                raise
         process.stdin.write(json.dumps(config).encode() + b"\n")
         try:
             async with asyncio.timeout(_START_S):
