@@ -89,7 +89,7 @@ class Bench:
             ends = [*list(signs.values())[1:], time.monotonic() - victim.began]
             self.lasts = {stage: end - begin for (stage, begin), end in zip(signs.items(), ends, strict=True)}
             missing = [stage for stage in STAGES if stage not in signs]
-            if missing:
+            if missing or not victim.story.has("TrialEnded", outcome="GO"):
                 raise RuntimeError(f"an undisturbed trial never came to {missing}: {victim.log}")
             return [*victim.left(), *victim.locks(), *self._hurt()]
 
@@ -109,8 +109,8 @@ class Bench:
             victim.nursery.look_closely()
             return STAGES[stage](victim.story) or victim.over
 
-        if not wait(begun, LIFE_WITHIN_S):
-            raise RuntimeError(f"{victim.name} did not come to {stage!r}: {victim.story}")
+        if not wait(begun, LIFE_WITHIN_S) or not STAGES[stage](victim.story):
+            raise RuntimeError(f"{victim.name} did not come to {stage!r}: {victim.story}\n{victim.log}")
         until = time.monotonic() + self.chance.random() * self.lasts[stage]
         while (rest := until - time.monotonic()) > 0:
             victim.nursery.look_closely()

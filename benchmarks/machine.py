@@ -120,6 +120,7 @@ class Nursery:
     seen: dict[tuple[int, int], Process] = field(default_factory=dict)
     shared: set[Path] = field(default_factory=set)  # files of /dev/shm that they had mapped
     memory: set[int] = field(default_factory=set)  # SysV segments that they had made
+    earlier: set[int] = field(default_factory=lambda: set(segments()))  # and those that there were: pids are reused
 
     @classmethod
     def start(cls, argv: Iterable[str], log: Path, environment: Mapping[str, str]) -> Nursery:
@@ -149,9 +150,12 @@ class Nursery:
         found = self.look()
         for process in found:
             self.shared |= mapped(process.pid)
-        pids = {process.pid for process in self.seen.values()}
-        self.memory |= {number for number, maker in segments().items() if maker in pids}
+        self.memory |= self.made_by({process.pid for process in self.seen.values()})
         return found
+
+    def made_by(self, pids: set[int]) -> set[int]:
+        """The SysV segments of these makers that were not there before the command was."""
+        return {number for number, maker in segments().items() if maker in pids and number not in self.earlier}
 
     @property
     def empty(self) -> bool:

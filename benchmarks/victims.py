@@ -79,8 +79,11 @@ class Story:
             return "before the keeper"
         phases = [e["phase"] for e in self.journal if e["type"] == "PhaseChanged"]
         where = phases[-1] if phases else "the keeper alone"
-        if self.has("TrialEnded"):
-            where = "the reports"
+        ended = [e for e in self.journal if e["type"] == "TrialEnded"]
+        if ended:
+            judged = [e["finding"] for e in self.journal if e["type"] == "FindingJudged"]
+            amiss = "; ".join(f"{f['id']}: {f['reason']}" for f in judged if f["verdict"] != "PASS")
+            where = f"the reports ({': '.join(filter(None, [ended[-1]['outcome'], ended[-1]['reason'], amiss]))})"
         begun = [e for e in self.journal if e["type"] in ("StepStarted", "StackProgress")]
         if begun and where in ("starting", "scenarios"):
             last = begun[-1]
@@ -188,9 +191,8 @@ class Victim:
         found += [f"socket {r['socket']}" for r in story.keeper if Path(r.get("socket", "/nowhere")).exists()]
         found += [f"{path}" for path in sorted(self.nursery.shared) if path.exists()]
         makers = {key[0] for key in self.nursery.seen} | {key[0] for key in _recorded(story)}
-        present = segments()
-        memory = self.nursery.memory | {number for number, maker in present.items() if maker in makers}
-        return found + [f"SysV shared memory {number}" for number in sorted(memory & present.keys())]
+        memory = (self.nursery.memory | self.nursery.made_by(makers)) & segments().keys()
+        return found + [f"SysV shared memory {number}" for number in sorted(memory)]
 
     def locks(self) -> list[str]:
         """Lock files of ports that name one of its processes (a file's text or a link's target)."""
