@@ -130,7 +130,9 @@ class Bench:
                 _signal(pid, signal.SIGKILL)
         else:
             _signal(victim.nursery.command, signal.SIGKILL)
-        outcome = Outcome(where=str(victim.story), after_s=began - victim.began, port=victim.port())
+        story = victim.story
+        outcome = Outcome(where=str(story), after_s=began - victim.began, port=victim.port())
+        outcome.hurt += filter(None, [story.amiss])
         foreign = Foreign(port=outcome.port) if outcome.port else None
         try:
             if self.mode == "keeper":

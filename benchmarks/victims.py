@@ -69,6 +69,14 @@ class Story:
         """Whether an event of the journal was seen."""
         return any(e["type"] == type_ and all(e.get(k) == v for k, v in fields.items()) for e in self.journal)
 
+    @property
+    def amiss(self) -> str:
+        """Why its verdict is not GO, if there is one: nothing had been done to it yet."""
+        ended = [e for e in self.journal if e["type"] == "TrialEnded" and e["outcome"] != "GO"]
+        judged = [e["finding"] for e in self.journal if e["type"] == "FindingJudged"]
+        reasons = [f"{f['id']}: {f['reason']}" for f in judged if f["verdict"] != "PASS"]
+        return f"{ended[0]['outcome']} before the kill: {ended[0]['reason'] or reasons}" if ended else ""
+
     def owned(self, event: str) -> list[dict[str, Any]]:
         """The keeper's records of an event."""
         return [record for record in self.keeper if record["event"] == event]
@@ -81,9 +89,7 @@ class Story:
         where = phases[-1] if phases else "the keeper alone"
         ended = [e for e in self.journal if e["type"] == "TrialEnded"]
         if ended:
-            judged = [e["finding"] for e in self.journal if e["type"] == "FindingJudged"]
-            amiss = "; ".join(f"{f['id']}: {f['reason']}" for f in judged if f["verdict"] != "PASS")
-            where = f"the reports ({': '.join(filter(None, [ended[-1]['outcome'], ended[-1]['reason'], amiss]))})"
+            where = f"the reports ({ended[-1]['outcome']})"
         begun = [e for e in self.journal if e["type"] in ("StepStarted", "StackProgress")]
         if begun and where in ("starting", "scenarios"):
             last = begun[-1]

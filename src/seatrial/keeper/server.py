@@ -323,7 +323,7 @@ class Keeper:
             "kept": self._kept,
             "owned": any(peer.owner for peer in self._peers),
             "ending": self._ending is not None,
-            "units": [write_status(unit.status) for unit in self._units.values()],
+            "units": [write_status(unit.status) for unit in self._units.values() if unit.begun],
         }
 
     async def _claim(self, _peer: Peer, arguments: Message) -> None:
