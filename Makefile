@@ -29,8 +29,10 @@ check: $(STAMP)  ## lint, types, layers
 	@$(BIN)/lint-imports
 	@$(BIN)/python scripts/module_sizes.py
 
-test: demo check  ## the demo, then all checks and tests, and three variants
+test: demo check  ## the demo, then all checks and tests, six kills, and three variants
 	@$(BIN)/python -m pytest -q
+	@$(BIN)/python benchmarks/kills.py --times 3
+	@$(BIN)/python benchmarks/kills.py --times 3 --keeper
 	@$(BIN)/seatrial variants $(SHOP) --no-control --only tenant-leak --only proxy-with-one-upstream --only stock-not-decremented
 
 bars: $(STAMP)  ## each figure that is promised, beside its bound (long)

@@ -82,11 +82,6 @@ class RunningLoad:
         self._process = process
 
     @property
-    def pids(self) -> list[int]:
-        """Of the generators."""
-        return self._process.pids
-
-    @property
     def file(self) -> Path:
         """The samples, once they are sealed."""
         return self._process.file

@@ -141,7 +141,7 @@ def _condition(text: str) -> Expression:
 
 async def _run(plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, *, quiet: bool) -> Figures:
     """Until its time is over, or until it is interrupted: then what there is counts."""
-    load = await Maker().start_load(plan, [request], directory)
+    load = await Maker().start_load(plan, [request], directory, _nobody)
     began = time.monotonic_ns()
     watch = asyncio.create_task(_watch(load, plan, console, began, quiet=quiet))
     try:
@@ -153,6 +153,10 @@ async def _run(plan: LoadPlan, request: RenderedRequest, directory: Path, consol
         await asyncio.gather(watch, return_exceptions=True)
         await load.stop()
     return load.figures(Window(from_ns=0, to_ns=time.monotonic_ns()), (), None, None)
+
+
+async def _nobody(_pid: int) -> None:
+    """No keeper: a generator ends by itself when the end of its orders shows that we are gone."""
 
 
 async def _watch(load: RunningLoad, plan: LoadPlan, console: Console, began: int, *, quiet: bool) -> None:

@@ -18,7 +18,7 @@ from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.verdicts import Outcome
-from ..core.workloads import RenderedRequest, Workload
+from ..core.workloads import Adopt, RenderedRequest, Workload
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -120,15 +120,19 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
 class _LateMaker:
     """core.workloads.WorkloadMaker: what judges histories is imported when there is one."""
 
-    async def start(self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str) -> Workload:
+    async def start(
+        self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str, adopt: Adopt
+    ) -> Workload:
         from .workloads import Maker
 
-        return await Maker().start(plan, request, directory, prefix)
+        return await Maker().start(plan, request, directory, prefix, adopt)
 
-    async def start_load(self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path) -> Workload:
+    async def start_load(
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+    ) -> Workload:
         from .workloads import Maker
 
-        return await Maker().start_load(plan, requests, directory)
+        return await Maker().start_load(plan, requests, directory, adopt)
 
 
 def _check_secrets(plan: Plan, secrets: Secrets) -> None:

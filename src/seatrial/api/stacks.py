@@ -123,7 +123,7 @@ def bring_down(name: str | None, root: Path | None, *, every: bool) -> int:
     left = False
     for directory in directories:
         residue: Residue = asyncio.run(_down(directory))
-        lines = (*residue.processes, *residue.ports, *residue.directories)
+        lines = residue.lines
         sys.stdout.write(
             f"{directory.name}: {'still there: ' + '; '.join(lines) if lines else 'ended, nothing remains'}\n"
         )

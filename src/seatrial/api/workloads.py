@@ -14,7 +14,7 @@ from ..checkers.history import History
 from ..checkers.models import SetJudgement, judge_counter, judge_set, sentences
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, WorkloadPlan
-from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..workloads.process import WorkloadProcess
 from .loads import RunningLoad, configuration, describe_schedule
 
@@ -25,7 +25,12 @@ class Maker:
     """core.workloads.WorkloadMaker."""
 
     async def start(
-        self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str
+        self,
+        plan: WorkloadPlan,
+        request: RenderedRequest,
+        directory: Path,
+        prefix: str,
+        adopt: Adopt,
     ) -> RunningWorkload:
         """Start the worker of a workload."""
         schedule = describe_schedule(plan.arrivals)
@@ -48,14 +53,16 @@ class Maker:
             "accept": list(plan.accept),
             "prefix": prefix,
         }
-        return RunningWorkload(plan, await WorkloadProcess.start(config), prefix, highest_rate(schedule))
+        return RunningWorkload(plan, await WorkloadProcess.start(config, adopt), prefix, highest_rate(schedule))
 
-    async def start_load(self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path) -> RunningLoad:
+    async def start_load(
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+    ) -> RunningLoad:
         """Start the generators of a load."""
         from ..load.process import LoadProcess
 
         file = directory / "samples" / f"{plan.name}.load"
-        return RunningLoad(plan, await LoadProcess.start(configuration(plan, requests, file), plan.workers))
+        return RunningLoad(plan, await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt))
 
 
 class RunningWorkload:
@@ -67,11 +74,6 @@ class RunningWorkload:
         self._prefix = prefix
         self._rate = rate
         self._reported: dict[str, set[Any]] = {"lost": set(), "doubled": set(), "phantom": set()}
-
-    @property
-    def pids(self) -> list[int]:
-        """Of the worker."""
-        return [self._process.pid]
 
     @property
     def file(self) -> Path:

@@ -103,9 +103,15 @@ class Residue:
     processes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
+    memory: tuple[str, ...] = ()  # SysV shared memory
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """All of it."""
+        return (*self.processes, *self.ports, *self.directories, *self.memory)
 
     def __bool__(self) -> bool:
-        return bool(self.processes or self.ports or self.directories)
+        return bool(self.lines)
 
 
 class Supervisor(Protocol):
@@ -141,8 +147,13 @@ class Supervisor(Protocol):
         """Every change of state from now on."""
         ...
 
-    async def claim(self, *, directories: Sequence[Path] = (), ports: Sequence[int] = ()) -> None:
-        """Record directories and ports as the trial's: gone at its end, or residue."""
+    async def claim(
+        self, *, directories: Sequence[Path] = (), ports: Sequence[int] = (), locks: Sequence[Path] = ()
+    ) -> None:
+        """Record directories and ports as the trial's: gone at its end, or residue.
+
+        `locks`: directories of locks (core.locks); those that the owning process holds there are given back at its end.
+        """
         ...
 
     async def adopt(self, pid: int, purpose: str) -> None:

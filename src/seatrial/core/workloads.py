@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from .plan import LoadPlan, WorkloadPlan
+
+Adopt = Callable[[int], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -85,10 +87,7 @@ class Sealed:
 
 
 class Workload(Protocol):
-    """A running workload or load. `pids` of the processes that send; `ended` returns when it has sent all that it had to."""
-
-    @property
-    def pids(self) -> Sequence[int]: ...
+    """A running workload or load. `ended` returns when it has sent all that it had to."""
 
     @property
     def file(self) -> Path: ...
@@ -107,8 +106,20 @@ class Workload(Protocol):
 
 
 class WorkloadMaker(Protocol):
-    """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom)."""
+    """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom).
 
-    async def start(self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str) -> Workload: ...
+    `adopt` has the keeper own a process: it does so before the process sends anything.
+    """
 
-    async def start_load(self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path) -> Workload: ...
+    async def start(
+        self,
+        plan: WorkloadPlan,
+        request: RenderedRequest,
+        directory: Path,
+        prefix: str,
+        adopt: Adopt,
+    ) -> Workload: ...
+
+    async def start_load(
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+    ) -> Workload: ...

@@ -323,7 +323,7 @@ class Trial:
                 took_ns=time.monotonic_ns() - self._began,
                 summary=self.ledger.summary(self.plan),
                 reason=reason,
-                residue=(*residue.processes, *residue.ports, *residue.directories),
+                residue=residue.lines,
             )
         )
         return residue
@@ -338,7 +338,7 @@ class Trial:
             self.ledger.inconclusive(RESIDUE, f"not exercised: {why}")
             return
         planned, now = self.ledger.planned[RESIDUE], time.monotonic_ns()
-        left = (*residue.processes, *residue.ports, *residue.directories)
+        left = residue.lines
         text = "; ".join(left) or "nothing remains"
         self.ledger.judge(
             Finding(

@@ -82,10 +82,11 @@ class Workloads:
         else:
             call = ProbeCall(verb="http", what="GET /", at=plan.at, identity=plan.identity)
             requests = [await self._request(plan.name, call, values)]
-        workload = await self._maker.start_load(plan, requests, self._journal.directory)
+        adopt = self._owning(f"load {plan.name}")
+        workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items()) or f"{plan.users:,} users"
         running = Running(plan.name, None, workload, None)
-        await self._begun(running, "load", rate)
+        self._begun(running, "load", rate)
         running.watch = asyncio.create_task(self._tell(running))
 
     async def _tell(self, running: Running) -> None:
@@ -104,9 +105,15 @@ class Workloads:
                 )
             )
 
-    async def _begun(self, running: Running, kind: str, rate: str) -> None:
-        for pid in running.workload.pids:
-            await self._adopt(pid, f"{kind} {running.name}")
+    def _owning(self, purpose: str) -> Callable[[int], Awaitable[None]]:
+        """Has the keeper own a process of this purpose."""
+
+        async def adopt(pid: int) -> None:
+            await self._adopt(pid, purpose)
+
+        return adopt
+
+    def _begun(self, running: Running, kind: str, rate: str) -> None:
         self.running[running.name] = running
         file = str(running.workload.file.relative_to(self._journal.directory))
         at = time.monotonic_ns()
@@ -120,9 +127,10 @@ class Workloads:
             )
         request = await self._request(plan.name, plan.call, values)
         prefix = f"{self._prefix}-{plan.name}-"
-        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix)
+        adopt = self._owning(f"workload {plan.name}")
+        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
-        await self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
+        self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
 
     async def _request(self, name: str, call: ProbeCall, values: Mapping[str, object]) -> RenderedRequest:
         known = {**values, "op": _OPERATION}

@@ -1,14 +1,15 @@
-"""What a trial claims beside processes: directories that are gone at its end, ports that are free again."""
+"""What a trial claims beside processes: directories that are gone at its end, ports that are free again, and their locks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
+from seatrial.core.locks import Locks
 from seatrial.core.processes import ProcessId
 
 from .records import Records
@@ -30,6 +31,7 @@ class Claims:
 
     directories: list[ClaimedDirectory] = field(default_factory=list)
     ports: list[int] = field(default_factory=list)
+    locks: list[Path] = field(default_factory=list)  # directories of locks, some of which name the trial's keeper
 
     @classmethod
     def recorded(cls, records: Iterable[Mapping[str, object]]) -> Claims:
@@ -41,6 +43,8 @@ class Claims:
                     claims.directories.append(ClaimedDirectory(path=Path(path), device=device, inode=inode))
                 case {"event": "port", "port": int(port)}:
                     claims.ports.append(port)
+                case {"event": "locks", "path": str(path)}:
+                    claims.locks.append(Path(path))
         return claims
 
     def claim_directory(self, path: Path, trial: Path, records: Records) -> None:
@@ -68,6 +72,21 @@ class Claims:
         for port in ports:
             records.write("port", port=port)
             self.ports.append(port)
+
+    def claim_locks(self, directory: Path, records: Records) -> None:
+        """Claim what this process will hold in a directory of locks."""
+        records.write("locks", sync=True, path=str(directory))
+        self.locks.append(directory)
+
+    def give_back_locks(self, keepers: Collection[ProcessId]) -> list[str]:
+        """Give back the locks that these processes hold; what could not be and why."""
+        remaining = []
+        for directory in self.locks:
+            try:
+                Locks(directory).give_back(keepers)
+            except OSError as error:
+                remaining.append(f"locks in {directory}: {error.strerror}")
+        return remaining
 
     def listening(self, ours: Iterable[ProcessId]) -> frozenset[int]:
         """Inodes of the sockets of ours that listen on a claimed port now."""

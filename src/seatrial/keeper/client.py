@@ -206,9 +206,19 @@ class KeeperClient:
             changes.put(None)
         return changes
 
-    async def claim(self, *, directories: Sequence[Path] = (), ports: Sequence[int] = ()) -> None:
-        """Claim directories (made if there are none) and ports; fails for a port that someone else listens on."""
-        await self._ask("claim", {"directories": [str(path) for path in directories], "ports": list(ports)})
+    async def claim(
+        self, *, directories: Sequence[Path] = (), ports: Sequence[int] = (), locks: Sequence[Path] = ()
+    ) -> None:
+        """Claim directories (made if there are none), ports, and the keeper's locks in directories of them.
+
+        Fails for a port that someone else listens on.
+        """
+        arguments = {
+            "directories": [str(path) for path in directories],
+            "ports": list(ports),
+            "locks": [str(path) for path in locks],
+        }
+        await self._ask("claim", arguments)
 
     async def adopt(self, pid: int, purpose: str) -> None:
         """Own a process that was started elsewhere, with its descendants."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import time
 from collections.abc import Awaitable, Iterable, Sequence
 from itertools import groupby
 
+from seatrial.core import procfs
 from seatrial.core.processes import Residue
 from seatrial.core.quantities import NS_PER_S
 
@@ -29,7 +31,7 @@ async def end_everything(
     why: str,
     keep_directories: bool,
 ) -> Residue:
-    """End all units, commands and adopted processes, remove what was claimed. What resists is residue, not an error.
+    """End all commands, adopted processes and units, remove what was claimed. What resists is residue, not an error.
 
     Instances of one service (``postgres#1``, ``postgres#2``) that were started next to each other end together.
     """
@@ -41,19 +43,23 @@ async def end_everything(
     sockets = means.claims.listening(household.everyone())
     await _all(unit.prepare_end() for unit in units)
     await _all(household.destroy(group) for group in means.commands)
+    # Adopted ones are clients of the units: who ends last would go on sending to ports that may be anybody's by then.
+    await _all(_end_adopted(means, group) for group in adopted)
     for _, wave in groupby(reversed(units), key=_service):
         await _all(unit.finish(_PATIENCE_NS) for unit in wave)
-    await _all(_end_adopted(means, group) for group in adopted)
     household.look()
     await _all(household.destroy(group) for group in household.groups())
     left = household.everyone()
     remaining: list[str] = []
     if not keep_directories:
         _, remaining = means.claims.remove_directories(means.directory, sure=True)
+    me = procfs.identify(os.getpid())
+    remaining += means.claims.give_back_locks([me] if me else [])
     residue = Residue(
         processes=tuple(describe(process) for process in left),
         ports=means.claims.still_listening(sockets | means.claims.listening(left)),
         directories=tuple(remaining),
+        memory=tuple(household.memory.remove()),
     )
     means.records.append("end", {"why": why, "kept": keep_directories, **residue_fields(residue)}, sync=True)
     return residue

@@ -18,6 +18,7 @@ from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId
 from seatrial.core.quantities import NS_PER_S
 
+from .memory import Memory
 from .records import Records, complain
 from .signals import POLL_S, describe, freezing, living, running_ones, send
 
@@ -49,6 +50,7 @@ class Household:
     """All groups of a trial."""
 
     def __init__(self, records: Records) -> None:
+        self.memory = Memory()
         self._records = records
         self._groups: list[Group] = []
         self._strays = Group(STRAYS)
@@ -86,6 +88,7 @@ class Household:
             if group.members or group.guardian:
                 self._look_at(group)
         self._take_orphans()
+        self.memory.note(self.everyone(), self._records)
 
     def everyone(self) -> list[ProcessId]:
         """All living processes of the trial, as far as known."""
@@ -139,6 +142,11 @@ class Household:
                 # What is stopped must now be killed or let go, recorded or not.
                 complain(error)
                 group.members[process.pid] = process
+        try:
+            # They may be killed next, and nobody knows afterwards what was theirs.
+            self.memory.note(found.values(), self._records)
+        except SupervisorError as error:
+            complain(error)
         return list(found.values())
 
     def _look_at(self, group: Group) -> None:

@@ -6,7 +6,8 @@ Each line is an object with `event`, `at_ns` (CLOCK_MONOTONIC), `wall` (UTC) and
 - ``intent``: what will be done next (started, run, killed, paused, claimed, ended ...), on disk before it is done
 - ``process``: a process that is the trial's: unit, part (leader, descendant, adopted, stray), boot, pid, started
 - ``left``: a leader ended, with its exit status; ``state``: a unit's new state
-- ``directory``, ``port``: claimed; a directory with device and inode
+- ``directory``, ``port``, ``locks``: claimed; a directory with device and inode
+- ``memory``: a segment of SysV shared memory that a process of the trial has made
 - ``lease``: the owner went, or fell silent; ``heal``: a pause or hold that was ended for it
 - ``end``: everything was ended, with what remains; ``undo``: the same, by `undo`
 
@@ -144,4 +145,5 @@ def residue_fields(residue: Residue) -> dict[str, object]:
         "processes": list(residue.processes),
         "ports": list(residue.ports),
         "directories": list(residue.directories),
+        "memory": list(residue.memory),
     }

@@ -107,6 +107,8 @@ class Keeper:
         loop.add_signal_handler(signal.SIGTERM, self._finish, "the keeper was told to end (SIGTERM)")
         for ignored in (signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(ignored, _ignore)
+        # Recorded before it is there: a keeper that is killed just then leaves a socket that `undo` knows of.
+        self._records.write("intent", sync=True, act="listen", socket=str(self._socket_path))
         server = await asyncio.start_unix_server(self._greet, self._socket_path, limit=LINE_BYTES)
         me = procfs.identify(os.getpid())
         if me is None:
@@ -321,12 +323,14 @@ class Keeper:
             "kept": self._kept,
             "owned": any(peer.owner for peer in self._peers),
             "ending": self._ending is not None,
-            "units": [write_status(unit.status) for unit in self._units.values()],
+            "units": [write_status(unit.status) for unit in self._units.values() if unit.begun],
         }
 
     async def _claim(self, _peer: Peer, arguments: Message) -> None:
         for directory in arguments["directories"]:
             self._means.claims.claim_directory(Path(directory), self._directory, self._records)
+        for directory in arguments.get("locks", ()):
+            self._means.claims.claim_locks(Path(directory), self._records)
         peers = [process for peer in self._peers if (process := procfs.identify(peer.pid)) is not None]
         ports = [int(port) for port in arguments["ports"]]
         self._means.claims.claim_ports(ports, [*self._means.household.everyone(), *peers], self._records)

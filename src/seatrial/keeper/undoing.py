@@ -20,8 +20,9 @@ from seatrial.core.quantities import NS_PER_S
 
 from .claims import Claims
 from .client import last_keeper
+from .memory import Memory
 from .records import RECORDS_FILE, Records, RecordsLockedError, process_in, read_records, residue_fields
-from .signals import POLL_S, describe, kill_trees, living, send
+from .signals import POLL_S, describe, freezing, kill_trees, living, send
 from .wire import decode, encode, read_status
 
 _ANSWER_S = 4.0
@@ -30,9 +31,16 @@ _ENDING_NS = 60 * NS_PER_S
 _LOCK_NS = 10 * NS_PER_S
 
 
+class LiveTrialError(SupervisorError):
+    """There is nothing to undo: the trial's keeper is alive and well."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UndoReport:
-    """What `undo` did for one trial. `refused` says why it did nothing; `by_keeper`: its keeper did the work."""
+    """What `undo` did for one trial. `by_keeper`: its keeper did the work.
+
+    `refused` says why it did nothing; `live`: because its keeper is alive and well, and goes on.
+    """
 
     directory: Path
     ended: tuple[str, ...] = ()
@@ -40,6 +48,7 @@ class UndoReport:
     residue: Residue = field(default_factory=Residue)
     by_keeper: bool = False
     refused: str = ""
+    live: bool = False
 
     @property
     def clean(self) -> bool:
@@ -63,7 +72,7 @@ def undo(directory: Path, *, force: bool = False) -> UndoReport:
     """End all processes that the trial's records name, with their descendants, and remove its directories.
 
     A process is signalled only if boot id, pid and start time are those recorded. Safe to repeat. Where the trial's
-    keeper is alive and well nothing is done and SupervisorError is raised, unless `force` asks the keeper to end; one
+    keeper is alive and well nothing is done and LiveTrialError is raised, unless `force` asks the keeper to end; one
     that is ending is waited for; one that does not answer is ended first.
     """
     directory = directory.resolve()
@@ -86,7 +95,8 @@ def undo_all(root: Path, *, force: bool = False) -> tuple[UndoReport, ...]:
         try:
             reports.append(undo(directory, force=force))
         except SupervisorError as error:
-            reports.append(UndoReport(directory=directory, refused=str(error)))
+            live = isinstance(error, LiveTrialError)
+            reports.append(UndoReport(directory=directory, refused=str(error), live=live))
     return tuple(reports)
 
 
@@ -123,7 +133,7 @@ def _trials(root: Path) -> Sequence[Path]:
 
 
 def _settle_with_keeper(directory: Path, force: bool) -> bool:
-    """Whether a live keeper ended everything itself. Raises SupervisorError if it is well and goes on."""
+    """Whether a live keeper ended everything itself. Raises LiveTrialError if it is well and goes on."""
     try:
         path, keeper, _ = last_keeper(directory)
     except SupervisorError:
@@ -137,7 +147,7 @@ def _settle_with_keeper(directory: Path, force: bool) -> bool:
         if not answer["ending"]:
             if not force:
                 state = "is kept: end it with `seatrial down`" if answer["kept"] else "is running"
-                raise SupervisorError(
+                raise LiveTrialError(
                     f"{directory} {state} (its keeper, pid {keeper.pid}, is alive); nothing was undone"
                 )
             _ask(path, "end", {"keep_directories": False, "force": False}, _END_S)
@@ -200,14 +210,20 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     names.update((pid, describe(process)) for pid, process in found.items() if pid not in names)
     sockets = claims.listening(found.values())
     caught: dict[int, ProcessId] = {}
+    for _ in freezing(alive, caught):
+        time.sleep(POLL_S)
+    memory = Memory.recorded(known)
+    memory.note(caught.values(), records)
     kill_trees(alive, caught)
     left = living({**found, **caught}.values())
     removed, remaining = ([], []) if _ended_kept(known) else claims.remove_directories(directory, sure=False)
     _remove_socket(known)
+    remaining += claims.give_back_locks(_recorded_here(known, "keeper"))
     residue = Residue(
         processes=tuple(describe(process) for process in left),
         ports=claims.still_listening(sockets | claims.listening(left)),
         directories=tuple(remaining),
+        memory=tuple(memory.remove()),
     )
     ended = tuple(names.get(pid, f"pid {pid}") for pid, process in caught.items() if process not in left)
     if ended or removed or residue or not by_keeper:
@@ -216,15 +232,15 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     return UndoReport(directory=directory, ended=ended, removed=tuple(removed), residue=residue, by_keeper=by_keeper)
 
 
-def _recorded_here(known: Iterable[Mapping[str, object]]) -> list[ProcessId]:
-    """Recorded processes whose pids mean something here: recorded in this pid namespace (containers share a boot id)."""
+def _recorded_here(known: Iterable[Mapping[str, object]], event: str = "process") -> list[ProcessId]:
+    """Recorded processes (or keepers) whose pids mean something here: recorded in this pid namespace (containers share a boot id)."""
     here = procfs.pid_namespace()
     found: dict[ProcessId, None] = {}
     namespace = here
     for record in known:
         if record["event"] == "keeper":
             namespace = str(record.get("pid_namespace", here))
-        elif record["event"] == "process" and namespace == here and (process := process_in(record)) is not None:
+        if record["event"] == event and namespace == here and (process := process_in(record)) is not None:
             found[process] = None
     return list(found)
 
@@ -243,7 +259,7 @@ def _ended_kept(known: Iterable[Mapping[str, object]]) -> bool:
 def _remove_socket(known: Iterable[Mapping[str, object]]) -> None:
     for record in known:
         path = record.get("socket")
-        if record["event"] != "keeper" or not isinstance(path, str) or not Path(path).name.startswith("seatrial-"):
+        if not isinstance(path, str) or not Path(path).name.startswith("seatrial-"):
             continue
         with suppress(OSError):
             status = Path(path).lstat()

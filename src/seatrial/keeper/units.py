@@ -40,6 +40,7 @@ class Unit:
         self._means = means
         self._group = Group(order.name)
         self._lock = asyncio.Lock()
+        self.begun = False  # until then it has no state to show: its first start is under way
         self._state = UnitState.ENDED
         self._since_ns = time.monotonic_ns()
         self._process: ProcessId | None = None
@@ -308,6 +309,7 @@ class Unit:
         self._change(UnitState.RUNNING)
 
     def _change(self, state: UnitState) -> None:
+        self.begun = True
         self._state = state
         self._since_ns = time.monotonic_ns()
         self._means.records.write("state", unit=self.order.name, state=str(state))

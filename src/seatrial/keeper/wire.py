@@ -145,6 +145,7 @@ def read_residue(message: Message) -> Residue:
         processes=tuple(message["processes"]),
         ports=tuple(message["ports"]),
         directories=tuple(message["directories"]),
+        memory=tuple(message["memory"]),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..arrivals import samples
 from ..core.errors import SeatrialError
-from ..core.workloads import LiveFigures, Sealed
+from ..core.workloads import Adopt, LiveFigures, Sealed
 
 _START_S = 20.0
 _STOP_S = 10.0
@@ -33,10 +33,11 @@ class LoadProcess:
         self._sealed: Sealed | None = None
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any], workers: int = 1) -> LoadProcess:
+    async def start(cls, config: Mapping[str, Any], workers: int = 1, adopt: Adopt | None = None) -> LoadProcess:
         """Start it; returns when it is about to send. `config` is a worker's, without share, start_ns and file's part.
 
-        Raises SeatrialError with what a worker said when it cannot.
+        `adopt` is told each pid while the worker waits for its orders: one that nobody owns never sends
+        anything. Raises SeatrialError with what a worker said when it cannot.
         """
         file = Path(config["file"])
         agreed = time.monotonic_ns() + _AGREED_NS + (workers - 1) * _AGREED_EACH_NS
@@ -57,18 +58,13 @@ class LoadProcess:
         started: list[_Worker] = []
         try:
             for one in configs:
-                started.append(await _Worker.start(one))  # noqa: PERF401 - those before one that fails must be ended
+                started.append(await _Worker.start(one, adopt))  # noqa: PERF401 - those before one that fails must be ended
             begun = [await worker.begun() for worker in started]
         except BaseException:
             for worker in started:
                 await worker.kill()
             raise
         return cls(config["name"], started, file, min(begun))
-
-    @property
-    def pids(self) -> list[int]:
-        """Of the workers."""
-        return [w.process.pid for w in self._workers]
 
     @property
     def parts(self) -> list[Path]:
@@ -134,7 +130,7 @@ class _Worker:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any]) -> _Worker:
+    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None) -> _Worker:
         file = Path(config["file"])
         log = file.with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -150,7 +146,13 @@ class _Worker:
                 limit=_LINE_BYTES,
             )
         worker = cls(process, file, log, config["timeout_ns"] / 1e9 + _STOP_S)
-        await worker._order(config)
+        try:
+            if adopt is not None:
+                await adopt(process.pid)
+            await worker._order(config)
+        except BaseException:
+            await worker.kill()
+            raise
         return worker
 
     async def begun(self) -> int:

@@ -85,7 +85,7 @@ class LocalPlatform:
         What was started goes on running after a failure, to be looked at, until `down`.
         """
         try:
-            await self._supervisor.claim(directories=[self._data])
+            await self._supervisor.claim(directories=[self._data], locks=[self._ports.directory])
             self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._site.names_resolve = await self._names_resolve()
             self._muster(expand(self._stack, self._kinds, self._site))

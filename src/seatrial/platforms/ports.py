@@ -1,51 +1,48 @@
 """Ports that are a trial's alone.
 
-A port is free when nothing listens on it and no other trial holds its lock file. Lock files live in a directory of this
-user's and name the process that holds them (boot id, pid, start time), so that what a killed process left behind is
-recognised and taken over. Ports come from outside the kernel's ephemeral range, where an outgoing connection of any
+A port is free when nothing listens on it and no other trial holds its lock (core.locks), in a directory that all trials
+of this user share. Ports come from outside the kernel's ephemeral range, where an outgoing connection of any
 program could take one while its service is down.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
-import json
 import os
 import random
 import socket
-import tempfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from ..core import procfs
 from ..core.errors import PlatformError
+from ..core.locks import Locks, holder_of
 from ..core.processes import ProcessId
 
 LOOPBACK = "127.0.0.1"
 _LOWEST = 15_000
 _HIGHEST = 65_535
+_TEMPORARY = Path("/tmp")  # noqa: S108 - not TMPDIR, which differs between trials that must see each other's locks
 _EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _EPHEMERAL_DEFAULT = (32_768, 60_999)
 
 
 class Ports:
-    """The ports of one platform: allocated, held by lock files, released together.
+    """The ports of one platform: allocated, held by locks in `directory`, released together.
 
     `owner` is the process whose life the locks last for (this process by default).
     """
 
     def __init__(self, directory: Path | None = None, owner: ProcessId | None = None) -> None:
-        self._directory = directory or runtime_directory() / "ports"
+        self.directory = directory or runtime_directory() / "ports"
+        self._locks = Locks(self.directory)
         self._owner = owner
-        self._held: dict[int, Path] = {}
+        self._held: set[int] = set()
 
     @property
     def held(self) -> tuple[int, ...]:
         """Ports that this object holds."""
-        return tuple(self._held)
+        return tuple(sorted(self._held))
 
     def allocate(self) -> int:
         """A free port, held from now on. Raises PlatformError if there is none."""
@@ -76,43 +73,26 @@ class Ports:
     def adopt(self, ports: Iterable[int]) -> None:
         """Hold from now on those of the ports whose locks the owner has: it outlived whoever took them."""
         for port in ports:
-            path = self._directory / str(port)
-            if self._owner is not None and _holder(path) == self._owner:
-                self._held[port] = path
+            if self._owner is not None and holder_of(self.directory / str(port)) == self._owner:
+                self._held.add(port)
 
     def release(self) -> None:
         """Give all ports back."""
-        for path in self._held.values():
-            path.unlink(missing_ok=True)
+        self._locks.give_back((self._holder(),), [str(port) for port in self._held])
         self._held.clear()
 
     def _lock(self, port: int) -> ProcessId | None:
         """Hold a port's lock; the living holder instead if there is one."""
-        path = self._directory / str(port)
-        with self._alone():
-            holder = _holder(path)
-            if holder is not None and procfs.is_alive(holder):
-                return holder
-            path.unlink(missing_ok=True)
-            owner = self._owner or procfs.identify(os.getpid())
-            if owner is None:
-                raise PlatformError("/proc does not show this process: its pid namespace is another one's")
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                json.dump(asdict(owner), file)
-        self._held[port] = path
-        return None
+        other = self._locks.take(str(port), self._holder())
+        if other is None:
+            self._held.add(port)
+        return other
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One process at a time: else two that find the same stale lock could each remove the other's new one."""
-        self._directory.mkdir(mode=0o700, exist_ok=True)
-        descriptor = os.open(self._directory / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+    def _holder(self) -> ProcessId:
+        owner = self._owner or procfs.identify(os.getpid())
+        if owner is None:
+            raise PlatformError("/proc does not show this process: its pid namespace is another one's")
+        return owner
 
 
 def runtime_directory() -> Path:
@@ -123,11 +103,11 @@ def runtime_directory() -> Path:
     user = os.getuid()
     run = Path(f"/run/user/{user}")
     usable = run.is_dir() and os.access(run, os.W_OK | os.X_OK)
-    directory = run / "seatrial" if usable else Path(tempfile.gettempdir()) / f"seatrial-{user}"
+    directory = run / "seatrial" if usable else _TEMPORARY / f"seatrial-{user}"
     directory.mkdir(mode=0o700, exist_ok=True)
     status = directory.lstat()
     if directory.is_symlink() or status.st_uid != user or status.st_mode & 0o022:
-        raise PlatformError(f"{directory} is not a directory of this user's alone: remove it, or set TMPDIR")
+        raise PlatformError(f"{directory} is not a directory of this user's alone: have it removed")
     return directory
 
 
@@ -170,10 +150,3 @@ def listener(port: int) -> str | None:
 def _describe(pid: int) -> str:
     stat = procfs.read_stat(pid)
     return f"{stat.name} (pid {pid})" if stat else f"pid {pid}"
-
-
-def _holder(path: Path) -> ProcessId | None:
-    try:
-        return ProcessId(**json.loads(path.read_text("ascii")))
-    except (OSError, ValueError, TypeError):
-        return None

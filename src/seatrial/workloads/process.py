@@ -12,7 +12,7 @@ from typing import Any
 
 from ..arrivals.records import seal
 from ..core.errors import SeatrialError
-from ..core.workloads import Sealed
+from ..core.workloads import Adopt, Sealed
 
 _START_S = 10.0
 _STOP_S = 10.0
@@ -28,8 +28,11 @@ class WorkloadProcess:
         self._patience_s = patience_s
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any]) -> WorkloadProcess:
-        """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot."""
+    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None = None) -> WorkloadProcess:
+        """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot.
+
+        `adopt` is told its pid while it waits for its orders: a worker that nobody owns never sends anything.
+        """
         log = Path(config["file"]).with_suffix(".log")
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("wb") as said:  # a file: a pipe that nobody reads would stop the worker when it is full
@@ -44,6 +47,14 @@ class WorkloadProcess:
             )
         if process.stdin is None or process.stdout is None:
             raise SeatrialError("a worker without pipes")
+        if adopt is not None:
+            try:
+                await adopt(process.pid)
+            except BaseException:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+                raise
         process.stdin.write(json.dumps(config).encode() + b"\n")
         try:
             async with asyncio.timeout(_START_S):

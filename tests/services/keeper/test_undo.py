@@ -16,6 +16,7 @@ import psutil
 import pytest
 from keeper_support import Owner, Trial, eventually
 
+from seatrial.api.undoing import undo_trials
 from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId, Residue
@@ -143,6 +144,21 @@ def test_other_trials_and_other_peoples_ports_stay(
     assert not dead.pids()
     assert set(live.pids()) == before
     assert decoy.poll() is None
+
+
+def test_undo_of_all_goes_by_the_live_ones(
+    make_trial: Callable[[str], Trial], own: Own, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the command does it: a live trial, first in order, neither keeps the dead from being undone nor is a failure."""
+    (tmp_path / "trials").mkdir()
+    live, dead = make_trial("trials/a-live"), make_trial("trials/b-dead")
+    own(live)
+    before = set(live.pids())
+    abandon(dead, own)
+    assert undo_trials(None, every=True, force=False, root=tmp_path) == 0
+    assert not dead.pids()
+    assert set(live.pids()) == before
+    assert "a-live: nothing was done" in capsys.readouterr().out
 
 
 def test_another_directory_in_the_place_of_a_claimed_one_stays(trial: Trial, tmp_path: Path) -> None:

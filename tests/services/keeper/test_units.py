@@ -257,3 +257,13 @@ async def test_records_hold_no_environment_and_no_arguments(client: KeeperClient
     await client.end()
     written = "".join(path.read_text() for path in trial.directory.iterdir() if path.is_file())
     assert not re.search("hush", written)
+
+
+async def test_a_unit_that_is_being_started_is_not_shown_as_ended(client: KeeperClient, trial: Trial) -> None:
+    """Whoever asks at that moment would take it for one that will not come."""
+    for _ in range(2):  # the second takes the name of one that has ended
+        order = trial.shell("u", "exec sleep 1000")
+        started, seen = await asyncio.gather(client.start(order), client.statuses())
+        assert started.state is UnitState.RUNNING
+        assert "u" not in seen or seen["u"].state is UnitState.RUNNING
+        await client.kill("u", None)

@@ -85,7 +85,12 @@ def test_several_nodes_run_under_patroni(expand):
     assert dynamic["postgresql"]["use_slots"]
     # The same on all nodes, so that a failover changes nothing: max_connections among them is refused elsewhere.
     parameters = dynamic["postgresql"]["parameters"]
-    assert {"work_mem": "5MB", "max_connections": 50, "wal_log_hints": "on"}.items() <= parameters.items()
+    assert {
+        "work_mem": "5MB",
+        "max_connections": 50,
+        "dynamic_shared_memory_type": "sysv",
+    }.items() <= parameters.items()
+    assert parameters["wal_log_hints"] == "on"
     assert one["postgresql"]["parameters"] == {"unix_socket_directories": ""}
 
 

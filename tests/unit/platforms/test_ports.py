@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import socket
 import subprocess
@@ -80,6 +79,24 @@ def test_a_held_port_is_refused_to_others_and_free_again_after_release(tmp_path)
     assert other.take(port, "web") == port
 
 
+def test_a_port_that_was_taken_over_is_not_given_back(tmp_path):
+    dead = subprocess.Popen(["sleep", "0"])
+    gone = Ports(tmp_path / "ports", owner=procfs.identify(dead.pid))
+    dead.wait()
+    port = gone.allocate()
+    Ports(tmp_path / "ports").take(port, "web")
+    gone.release()
+    with pytest.raises(PlatformError, match="which another stack holds"):
+        Ports(tmp_path / "ports").take(port, "web")
+
+
+def test_trials_with_different_tmpdirs_see_each_others_locks(tmp_path, monkeypatch):
+    before = runtime_directory()
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert runtime_directory() == before
+
+
 def test_what_a_dead_process_held_is_taken_over(tmp_path):
     dead = subprocess.Popen(["sleep", "0"])
     identity = procfs.identify(dead.pid)
@@ -92,15 +109,17 @@ def test_what_a_dead_process_held_is_taken_over(tmp_path):
 def test_a_reused_pid_does_not_keep_a_port(tmp_path):
     port = Ports(tmp_path / "ports").allocate()
     lock = tmp_path / "ports" / str(port)
-    held = json.loads(lock.read_text())
-    lock.write_text(json.dumps({**held, "started": held["started"] + 1}))
+    boot, pid, started = str(lock.readlink()).split(":")
+    lock.unlink()
+    lock.symlink_to(f"{boot}:{pid}:{int(started) + 1}")
     assert Ports(tmp_path / "ports").take(port, "web") == port
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"pid": 1}', "not json"])
+@pytest.mark.parametrize("content", ["nothing", "a:b:c", "boot:1", None])
 def test_a_damaged_lock_is_taken_over(tmp_path, content):
-    (tmp_path / "ports").mkdir()
-    (tmp_path / "ports" / "15555").write_text(content)
+    lock = tmp_path / "ports" / "15555"
+    lock.parent.mkdir()
+    lock.touch() if content is None else lock.symlink_to(content)
     ports = Ports(tmp_path / "ports")
     if is_free(15555):
         assert ports.take(15555, "web") == 15555
@@ -123,7 +142,7 @@ def test_processes_that_allocate_together_get_different_ports(tmp_path):
 
 
 def test_the_runtime_directory_is_this_users_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("seatrial.platforms.ports._TEMPORARY", tmp_path)
     monkeypatch.setattr("seatrial.platforms.ports.os.getuid", lambda: 123456)
     foreign = tmp_path / "seatrial-123456"
     foreign.mkdir()

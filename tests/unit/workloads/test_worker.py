@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from seatrial.arrivals.records import ERRORS, FAIL, OK, RESENT, UNKNOWN, read
+from seatrial.core import procfs
+from seatrial.core.errors import SupervisorError
 from seatrial.workloads.process import WorkloadProcess
 from seatrial.workloads.requests import Pattern
 
@@ -132,6 +134,33 @@ async def test_a_worker_whose_owner_is_gone_ends(server: Server, tmp_path: Path)
     stdin.close()
     async with asyncio.timeout(10):
         await worker._process.wait()
+
+
+async def test_a_worker_is_owned_before_it_sends(server: Server, tmp_path: Path) -> None:
+    adopted: list[int] = []
+
+    async def adopt(pid: int) -> None:
+        adopted.append(pid)
+        await asyncio.sleep(1)  # time enough to begin, if it would
+        assert not (tmp_path / "x.ops").exists()
+        assert not server.keys
+
+    worker = await WorkloadProcess.start(config(server, tmp_path / "x.ops", "/ok"), adopt)
+    assert adopted == [worker.pid]
+    assert (await worker.stop()).valid
+
+
+async def test_a_worker_that_nobody_will_own_is_ended(server: Server, tmp_path: Path) -> None:
+    adopted: list[int] = []
+
+    async def refuse(pid: int) -> None:
+        adopted.append(pid)
+        raise SupervisorError("no")
+
+    with pytest.raises(SupervisorError, match="no"):
+        await WorkloadProcess.start(config(server, tmp_path / "x.ops", "/ok"), refuse)
+    assert procfs.read_stat(adopted[0]) is None
+    assert not server.keys
 
 
 def test_places_are_filled_in() -> None:
