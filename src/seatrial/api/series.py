@@ -14,7 +14,7 @@ def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
         return {}
     from ..arrivals.records import read
     from ..arrivals.samples import read as read_samples
-    from ..checkers.loads import LoadSamples, load_series
+    from ..checkers.loads import LoadSamples, load_series, load_shapes
     from ..checkers.series import series
 
     found = {}
@@ -23,7 +23,8 @@ def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
             if view.kind == "load":
                 start, rows = read_samples(directory / view.file)
                 load = LoadSamples(start_ns=start, rows=rows, tags=())
-                found[view.name] = load_series(load, model.began_ns, model.last_ns)
+                curves = load_series(load, model.began_ns, model.last_ns)
+                found[view.name] = {**curves, "load": load_shapes(load, model.began_ns)}
                 continue
             found[view.name] = series(read(directory / view.file), model.began_ns, model.last_ns)
         except (OSError, ValueError):

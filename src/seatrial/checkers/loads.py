@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..arrivals import samples
-from ..arrivals.histogram import percentiles
+from ..arrivals.histogram import middle, percentiles
 from ..arrivals.records import ERRORS
 from ..arrivals.samples import SLOT_NS, Rows
 from ..core.expressions import Missing
@@ -271,3 +271,40 @@ def load_series(load: LoadSamples, start_ns: int, end_ns: int, points: int = 120
     }
     curves = {n: [round(t[n].value / 1e6, 2) if t else None for t in times] for n in ("p50", "p95", "p99", "max")}
     return {"t": [round(i * step / 1e9, 3) for i in range(count)], "step": step / 1e9, **rates, **curves}
+
+
+_CURVE = (0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 99.99, 100)
+_COLUMNS = 160
+_ROWS_A_DECADE = 6
+
+
+def load_shapes(load: LoadSamples, start_ns: int) -> dict[str, Any] | None:
+    """For the report: `curve` as [percent, ms], and a heat map of response times over time; None without an answer.
+
+    `heat`: `from` and `step` in s since `start_ns`, `edges` in ms (logarithmic rows), `counts` by column and row.
+    """
+    rows = load.of(samples.RESPONSE, load.slot(load.start_ns + load.warm_up_ns))
+    if not len(rows):
+        return None
+    counts = np.bincount(rows["bucket"].astype(np.int64), weights=rows["count"]).astype(np.int64)
+    found = np.flatnonzero(counts)
+    curve = percentiles(found, counts[found], _CURVE)
+    ms = middle(rows["bucket"].astype(np.int64)) / 1e6
+    lowest, highest = np.floor(np.log10(max(1e-3, ms.min())) * _ROWS_A_DECADE), np.log10(ms.max()) * _ROWS_A_DECADE
+    height = int(np.floor(highest) - lowest) + 1
+    level = np.clip(np.floor(np.log10(np.maximum(ms, 1e-3)) * _ROWS_A_DECADE) - lowest, 0, height - 1).astype(np.int64)
+    first, last = int(rows["slot"].min()), int(rows["slot"].max())
+    step = max(1, -(-(last - first + 1) // _COLUMNS))
+    column = (rows["slot"].astype(np.int64) - first) // step
+    width = int(column.max()) + 1
+    heat = np.bincount(column * height + level, weights=rows["count"], minlength=width * height).astype(np.int64)
+    edges = 10 ** ((lowest + np.arange(height + 1)) / _ROWS_A_DECADE)
+    return {
+        "curve": [[p, round(v / 1e6, 3)] for p, v in zip(_CURVE, curve, strict=True)],
+        "heat": {
+            "from": round((load.start_ns - start_ns + first * SLOT_NS) / 1e9, 3),
+            "step": step * SLOT_NS / 1e9,
+            "edges": [float(f"{e:.3g}") for e in edges],
+            "counts": heat.reshape(width, height).tolist(),
+        },
+    }

@@ -52,6 +52,7 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "decisive": [finding_row(model, f) for f in model.ranked_findings() if f.verdict is not Verdict.PASS],
         "requirements": model.requirements(),
         "findings": [finding_row(model, f) for f in model.ranked_findings()],
+        "loads": load_rows(model),
         "faults": [fault_row(model, f) for f in model.faults.values()],
         "machine": plain(started.machine) if started else {},
         "css": Markup((assets / "uPlot.min.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -107,7 +108,7 @@ def finding_row(model: TrialModel, finding: Finding) -> dict[str, Any]:
 def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
     """A fault with what the clients saw of it."""
     began = fault.began_ns or fault.ordered_ns
-    measured = [m for m in model.measured if m.scenario == fault.scenario]
+    measured = [m for m in model.measured if m.scenario == fault.scenario and not model.is_load(m.workload)]
     seen = []
     for figures in measured:
         row = {"workload": figures.workload}
@@ -128,6 +129,22 @@ def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
         "healed_at": model.since(fault.healed_ns) if fault.healed_ns else None,
         "seen": seen,
     }
+
+
+def load_rows(model: TrialModel) -> list[dict[str, Any]]:
+    """Each load as it was last measured, by scenario."""
+    last = {(m.workload, m.scenario): m for m in model.measured if model.is_load(m.workload)}
+    names = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
+    return [
+        {
+            "name": name,
+            "scenario": scenario,
+            "asked": model.workloads[name].rate,
+            "invalid": str(measured.detail.get("invalid") or ""),
+            **{n: shown(measured.metrics.get(n)) for n in names},
+        }
+        for (name, scenario), measured in last.items()
+    ]
 
 
 def shown(value: object) -> str:

@@ -201,6 +201,10 @@ class TrialModel:
             )
         return views
 
+    def is_load(self, workload: str) -> bool:
+        """Whether it is a load, which has figures of its own."""
+        return workload in self.workloads and self.workloads[workload].kind == "load"
+
     def ranked_findings(self) -> list[Finding]:
         """Worst first, then in the order of judging."""
         order = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
