@@ -13,7 +13,6 @@ import numpy as np
 from ..arrivals import samples
 from ..arrivals.schedules import highest_rate
 from ..checkers.loads import LoadSamples, load_figures, response_times
-from ..core.expressions import Missing
 from ..core.plan import LoadPlan
 from ..core.quantities import Quantity
 from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
@@ -102,7 +101,9 @@ class RunningLoad:
         start, rows = samples.together(self._process.parts)
         results = self._process.results
         names = results[0]["tags"] if results else self._plan.tags
-        return load_samples(self._plan, start, rows, names, self._reached())
+        died = self._process.died
+        doubt = f"{died} of its {self._plan.workers} generators died" if died else ""
+        return load_samples(self._plan, start, rows, names, self._reached(), doubt)
 
     def _reached(self) -> int | None:
         said = [r["reached"] for r in self._process.results]
@@ -112,9 +113,6 @@ class RunningLoad:
         self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None
     ) -> Figures:
         """A window's figures."""
-        if self._process.died:
-            why = f"{self._process.died} of its generators died"
-            return Figures(metrics=dict.fromkeys(("due", "ok", "failed"), Missing(why)), detail={"invalid": why})
         metrics, detail = load_figures(self.samples(), window, faults)
         return Figures(metrics=metrics, detail=detail)
 
@@ -128,7 +126,7 @@ class RunningLoad:
 
 
 def load_samples(
-    plan: LoadPlan, start_ns: int, rows: Any, tags: Sequence[str], reached: int | None = None
+    plan: LoadPlan, start_ns: int, rows: Any, tags: Sequence[str], reached: int | None, doubt: str
 ) -> LoadSamples:
     """Samples with what was asked of the load."""
     rate = highest_rate(describe_schedule(plan.arrivals)) if plan.arrivals else 0.0
@@ -142,4 +140,5 @@ def load_samples(
         reached=reached,
         warm_up_ns=plan.warm_up_ns,
         window_ns=plan.window_ns,
+        doubt=doubt,
     )

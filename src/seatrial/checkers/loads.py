@@ -44,6 +44,7 @@ class LoadSamples:
     reached: int | None = None
     warm_up_ns: int = 0
     window_ns: int = 10_000_000_000
+    doubt: str = ""  # why nothing of it can be trusted
 
     def of(self, kind: int, first: int = 0, last: int = samples.WHOLE) -> Rows:
         """Rows of a kind, slots [first, last); WHOLE is no slot."""
@@ -94,6 +95,8 @@ def load_figures(
 
 def invalid(load: LoadSamples, first: int, last: int) -> str:
     """Why the generator's own figures cannot be trusted there; empty when they can."""
+    if load.doubt:
+        return load.doubt
     if load.users and load.reached is not None and load.reached < load.users:
         return f"only {load.reached:,} of {load.users:,} users had a connection"
     due = int(load.of(samples.DUE, first, last)["count"].sum())
