@@ -7,7 +7,7 @@ import os
 import platform as python_platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from ..core.errors import Problem, UsageError
 from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
+from ..core.usage import UsageSample
 from ..core.verdicts import Outcome
-from ..core.workloads import Adopt, RenderedRequest, Workload
+from ..core.workloads import Adopt, RenderedRequest, Window, Workload
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -108,6 +109,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 adopt=here.adopt,
                 end=here.end,
                 machine=machine(),
+                judge_usage=_judge_usage,
             )
             await prepare_probes(verbs_of(plan))
             try:
@@ -115,6 +117,13 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
             finally:
                 await close_probes()
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+
+
+def _judge_usage(samples: Sequence[UsageSample], window: Window) -> Mapping[str, object]:
+    """core.usage.JudgeUsage; NumPy is imported when there is something to judge."""
+    from ..checkers.usage import usage_figures
+
+    return usage_figures(samples, window)
 
 
 class _LateMaker:

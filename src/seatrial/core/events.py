@@ -204,6 +204,14 @@ class LoadProgressed(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UsageSampled(Event):
+    """What instances have used: CPU seconds so far, bytes of memory, descriptors, threads."""
+
+    at_ns: int
+    instances: Mapping[str, tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class WorkloadMeasured(Event):
     """A workload's metrics in a window; `metrics` name -> {text, low, high, dimension} or {missing: why}."""
 

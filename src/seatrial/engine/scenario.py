@@ -21,6 +21,7 @@ from .faulting import Faults, LiveFault
 from .journal import Journal
 from .ledger import Ledger
 from .python import run_body
+from .usage import UsageWatch
 from .values import Values, missing
 from .workloads import Workloads
 
@@ -32,6 +33,7 @@ class Crew:
     """Everything a scenario works with."""
 
     platform: Platform
+    usage: UsageWatch
     checks: Checks
     faults: Faults
     workloads: Workloads
@@ -120,6 +122,8 @@ class ScenarioRun:
         figures = await crew.workloads.figures(
             (*self._throughout, *self._loads), plan.id, self.began_ns, spans, self.values.all()
         )
+        if any("usage" in e.condition.names for e in plan.expect):
+            figures |= {"usage": crew.usage.figures(self.began_ns, time.monotonic_ns())}
         for expectation in plan.expect:
             names = [n for n in (*self._throughout, *self._loads) if n in expectation.condition.names]
             if unseen or (self.plan.disrupting and not spans):

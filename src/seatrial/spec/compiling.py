@@ -15,6 +15,7 @@ from ..core.plan import STACK_METRICS, LoadPlan, NamedCheck, Plan, ScenarioPlan,
 from ..core.quantities import Dimension, Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
+from ..core.usage import USAGE_METRICS
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
@@ -167,12 +168,12 @@ class _Compiler:
         workloads = self._workloads(root, steps, known, saves.for_standing())
         loads = self._loads(root, steps, known, saves.for_standing())
         throughout = self._throughout(root)
-        scenarios = Scenarios(steps, self.metrics, throughout, deadline)
+        scenarios = Scenarios(steps, self.metrics, throughout, deadline, self._usage())
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans())
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
         trial_scene = Scene(values=known, defaults=defaults)
-        extra = {"stack": Type.record(STACK_METRICS)}
+        extra = {"stack": Type.record(STACK_METRICS), **self._usage()}
         expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)
         plan = Plan(
@@ -376,6 +377,11 @@ class _Compiler:
             if plan is not None:
                 found[key.text] = plan
         return found
+
+    def _usage(self) -> dict[str, Type]:
+        """What services use, by name: `usage.web.memory.growth`."""
+        each = _tree_of(USAGE_METRICS)
+        return {"usage": Type.record(dict.fromkeys(self.reader.known.services, each))}
 
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:
         node = root.get("throughout")

@@ -68,7 +68,7 @@ FAULT: Mapping[str, Field] = {
 ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
 FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
 OWN_NAMES = dict.fromkeys(
-    ("trial", "spec", "values", "fault", "instance", "error", "attempts", "took", "op", "stack"),
+    ("trial", "spec", "values", "fault", "instance", "error", "attempts", "took", "op", "stack", "usage"),
     "a name of seatrial's own",
 )
 

@@ -48,15 +48,21 @@ TWO_MINUTES = 120_000_000_000
 
 
 class Scenarios:
-    """Reads scenarios. `deadline_ns`: of those that do not say theirs."""
+    """Reads scenarios. `deadline_ns`: of those that do not say theirs; `extra`: what expectations see beside workloads and loads."""
 
     def __init__(
-        self, steps: Steps, metrics: Mapping[str, Type], throughout: tuple[str, ...], deadline_ns: int | None
+        self,
+        steps: Steps,
+        metrics: Mapping[str, Type],
+        throughout: tuple[str, ...],
+        deadline_ns: int | None,
+        extra: Mapping[str, Type],
     ) -> None:
         self._steps = steps
         self._reader: Reader = steps.reader
         self._metrics = metrics
         self._throughout = throughout
+        self._extra = extra
         self._deadline_ns = deadline_ns or TWO_MINUTES
 
     def read(self, key: Scalar, node: Node, scene: Scene) -> ScenarioPlan | None:
@@ -78,7 +84,7 @@ class Scenarios:
         last = self._steps.steps(node.get("finally"), scene)
         loads = [s.load for s in (*steps, *last) if isinstance(s, LoadStep)]
         names = (*found["throughout"], *self._throughout, *loads)
-        expect = self.expectations(node.get("expect"), scene, names, self._metrics)
+        expect = self.expectations(node.get("expect"), scene, names, self._metrics, self._extra)
         plan = ScenarioPlan(
             id=key.text,
             title=str(found["title"]) if found["title"] not in (None, BAD) else key.text.replace("-", " "),
