@@ -201,9 +201,29 @@ def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "end": end,
         "series": series,
+        "usage": usage(model),
         "faults": faults,
         "scenarios": scenarios,
         "lanes": {name: spans for name, spans in lanes.items() if spans},
         "roles": roles,
         "wall": wall(model, model.began_ns),
     }
+
+
+def usage(model: TrialModel) -> dict[str, Any]:
+    """`t` (s), and by service the `cores` and `mib` of all its instances together; None where it was not looked at."""
+    looks = model.usage[:: max(1, len(model.usage) // POINTS)]
+    services = list(dict.fromkeys(i.partition("#")[0] for look in looks for i in look.instances))
+    found: dict[str, Any] = {
+        "t": [round(model.since(look.at_ns), 2) for look in looks],
+        "mib": {},
+        "cores": {},
+    }
+    for service in services:
+        mine = [{i: u for i, u in look.instances.items() if i.partition("#")[0] == service} for look in looks]
+        found["mib"][service] = [round(sum(u[1] for u in m.values()) / 2**20, 1) if m else None for m in mine]
+        found["cores"][service] = [None] + [
+            round(max(0.0, sum(b[i][0] - a[i][0] for i in b if i in a)) / max(1e-9, t - s), 3) if a and b else None
+            for a, b, s, t in zip(mine, mine[1:], found["t"], found["t"][1:], strict=False)
+        ]
+    return found

@@ -29,6 +29,7 @@ from ..core.events import (
     StepStarted,
     TrialEnded,
     TrialStarted,
+    UsageSampled,
     WorkloadMeasured,
     WorkloadStarted,
     read_journal,
@@ -143,6 +144,7 @@ class TrialModel:
         self.instances: list[InstanceChanged] = []
         self.roles: list[tuple[int, RoleChanged]] = []
         self.attempts: list[Attempted] = []
+        self.usage: list[UsageSampled] = []
         self.notes: list[tuple[int, Noted]] = []
         self.stack: StackDescribed | None = None
         self.progress: dict[str, StackProgress] = {}
@@ -265,6 +267,10 @@ def _attempted(model: TrialModel, _ns: int, event: Attempted) -> None:
     model.attempts.append(event)
 
 
+def _used(model: TrialModel, _ns: int, event: UsageSampled) -> None:
+    model.usage.append(event)
+
+
 def _ordered(model: TrialModel, ns: int, event: FaultOrdered) -> None:
     model.faults[event.fault] = FaultView(
         id=event.fault,
@@ -350,6 +356,7 @@ _TAKERS: Mapping[type, Any] = {
     FaultHealed: _healed,
     WorkloadStarted: _workload_started,
     LoadProgressed: _load_progressed,
+    UsageSampled: _used,
     WorkloadMeasured: _measured,
     ColumnSealed: _sealed,
     FindingJudged: _judged,

@@ -81,7 +81,22 @@
       ];
       $("keys").innerHTML = [["offered", c.offered, "dashed"], ["ok", c.ok], ["errors", c.bad], ["p50", c.p50], ["p95", c.p95], ["p99", c.p99], ["max", c.max, "dotted"]].map(([n, col, st]) => `<span><i style="border-color:${col};border-top-style:${st || "solid"}"></i>${n}</span>`).join("");
     }
-    lanes(); shapes(s && s.load);
+    used(c, width, small); lanes(); shapes(s && s.load);
+  };
+
+  // What each service used: cores and memory, all its instances together.
+  const palette = ["#0550ae", "#bc4c00", "#1a7f37", "#8250df", "#b3261e", "#0e7490", "#9a6700", "#bf3989"];
+  const used = (c, width, small) => {
+    const names = Object.keys(data.usage.mib);
+    $("used").hidden = !names.length;
+    if (!names.length) return;
+    const lines = names.map((name, i) => ({ label: name, stroke: palette[i % palette.length], width: 1.5, spanGaps: false, points: { show: false } }));
+    const plain = { range: (u, lo, hi) => [0, Math.max(.1, (hi ?? 1) * 1.1)] }, height = small ? 130 : 150;
+    const quiet = (o) => ({ ...o, hooks: { ...o.hooks, setCursor: [] } });  // its places are not those of the clients' curves
+    charts.push(
+      new uPlot(quiet(options(width, height, "cores", lines, plain, (u, v) => v)), [data.usage.t, ...names.map((n) => data.usage.cores[n])], $("cpu")),
+      new uPlot(quiet(options(width, height, "memory", lines, plain, (u, v) => v.map((x) => `${x} MiB`))), [data.usage.t, ...names.map((n) => data.usage.mib[n])], $("memory")));
+    $("services").innerHTML = names.map((n, i) => `<span><i style="border-color:${palette[i % palette.length]}"></i>${n}</span>`).join("");
   };
 
   const canvas2d = (id, height) => {
