@@ -137,6 +137,25 @@ def test_a_load_of_a_trial_is_judged_and_recorded(seatrial: Run, service: str, t
     assert [e["valid"] for e in sealed if e["type"] == "ColumnSealed"] == [True]
 
 
+def test_two_trials_are_compared(seatrial: Run, service: str, tmp_path: Path) -> None:
+    (tmp_path / "seatrial.yaml").write_text(
+        SPEC.format(url=service, expect="fast: shoppers.p95 < 5s").replace("for: 3s", "for: 6s")
+    )
+    assert seatrial("run").returncode == 0
+    first = (tmp_path / ".seatrial/latest").resolve().name
+    (tmp_path / "seatrial.yaml").write_text(
+        SPEC.format(url=service, expect="fast: shoppers.p95 < 1ns").replace("for: 3s", "for: 6s")
+    )
+    assert seatrial("run").returncode == 1
+    done = seatrial("compare", first, "latest", "--json")
+    found = json.loads(done.stdout)
+    assert (done.returncode, found["worse"]) == (1, True)
+    assert found["verdicts"] == [{"id": "quick/fast", "before": "PASS", "after": "FAIL"}]
+    assert [c["name"] for c in found["loads"]["shoppers"]["changes"]] == ["p50", "p95", "p99", "errors"]
+    assert "✘ FAIL" in seatrial("compare", first).stdout
+    assert seatrial("compare", "no-such-trial").returncode == 3
+
+
 def test_a_generator_that_died_makes_its_findings_inconclusive(service: str, tmp_path: Path) -> None:
     expect = "fast: shoppers.p95 < 5s"
     (tmp_path / "seatrial.yaml").write_text(SPEC.format(url=service, expect=expect).replace("for: 3s", "for: 30s"))

@@ -1,4 +1,4 @@
-"""The command for a quick look: load."""
+"""Commands about load: a quick look, and two trials side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .app import app, examples
-from .options import Json
+from .options import Json, Root
 from .trials import console
 
 
@@ -55,3 +55,18 @@ def load(
         expect=tuple(expect or ()),
     )
     return quick_load(given, console(), as_json=json)
+
+
+@app.command(epilog=examples("seatrial compare 2026-11-20T10-14 latest", "seatrial compare before after --json"))
+def compare(
+    before: Annotated[str, typer.Argument(help="A trial: its directory, the beginning of its name, or latest.")],
+    after: Annotated[str, typer.Argument(help="The trial to hold against it.")] = "latest",
+    json: Json = False,
+    directory: Root = None,
+) -> int:
+    """Two trials side by side: what changed, and what is noise. Exit status 1 when the second is worse."""
+    from ..api.comparing import show_comparison
+    from ..api.directories import find_trial
+
+    first, second = (find_trial(None if t == "latest" else t, directory) for t in (before, after))
+    return show_comparison(first, second, console(), as_json=json)
