@@ -7,19 +7,18 @@ import os
 import platform as python_platform
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..core.errors import Problem, UsageError
+from ..core.errors import Problem, SeatrialError, UsageError
 from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
-from ..core.usage import UsageSample
 from ..core.verdicts import Outcome
-from ..core.workloads import Adopt, RenderedRequest, Window, Workload
+from ..core.workloads import Adopt, RenderedRequest, Workload
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -93,6 +92,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         selection=selection,
         variant=request.variant,
     )
+    maker, judge_usage = _judges(plan)
     with Journal(directory, redactor) as journal:
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
@@ -103,13 +103,13 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 platform=here.platform,
                 vocabulary=words,
                 prober=prober,
-                maker=_LateMaker(),
+                maker=maker,
                 journal=journal,
                 redactor=redactor,
                 adopt=here.adopt,
                 end=here.end,
                 machine=machine(),
-                judge_usage=_judge_usage,
+                judge_usage=judge_usage,
             )
             await prepare_probes(verbs_of(plan))
             try:
@@ -119,29 +119,30 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
 
 
-def _judge_usage(samples: Sequence[UsageSample], window: Window) -> Mapping[str, object]:
-    """core.usage.JudgeUsage; NumPy is imported when there is something to judge."""
+def _judges(plan: Plan) -> tuple[WorkloadMaker, JudgeUsage]:
+    """Who makes clients and who judges usage. NumPy comes with them: it is imported here, before a clock runs, and not for a plan that
+    has neither clients nor a stack of its own.
+    """
+    if not (plan.workloads or plan.loads or plan.stack.platform != "remote"):
+        return _Nobody(), lambda _samples, _window: {}
     from ..checkers.usage import usage_figures
+    from .workloads import Maker
 
-    return usage_figures(samples, window)
+    return Maker(), usage_figures
 
 
-class _LateMaker:
-    """core.workloads.WorkloadMaker: what judges histories is imported when there is one."""
+class _Nobody:
+    """core.workloads.WorkloadMaker of a plan that has nothing to make."""
 
     async def start(
         self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str, adopt: Adopt
     ) -> Workload:
-        from .workloads import Maker
-
-        return await Maker().start(plan, request, directory, prefix, adopt)
+        raise SeatrialError(f"no maker for workload {plan.name}")
 
     async def start_load(
         self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
     ) -> Workload:
-        from .workloads import Maker
-
-        return await Maker().start_load(plan, requests, directory, adopt)
+        raise SeatrialError(f"no maker for load {plan.name}")
 
 
 def _check_secrets(plan: Plan, secrets: Secrets) -> None:
