@@ -28,6 +28,8 @@ DUE, OK, FAILED, BYTES = 4, 5, 6, 7  # FAILED: bucket is the error's code
 GAP_FROM, GAP_TO = 8, 9  # a silence between two answers: ns since the start, numbered in `bucket`
 CPU = 10  # of the generator in the second before, ns
 IN_FLIGHT = 11  # at the slot's end
+LAG_MAX = 12  # the largest scheduling lag in the slot, ns
+LATE = 13  # arrivals that were sent later than is tolerable
 WHOLE: Final = 0xFFFFFFFF  # the slot of what is counted over the whole run
 
 
