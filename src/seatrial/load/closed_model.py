@@ -38,7 +38,7 @@ class ClosedModel(Generator):
         `free` and `send` do, in one call and for good answers only.
         """
         good, sent, done, now_ns = self._good, self._sent, self._done, time.monotonic_ns
-        tag = self._tag if self._tagged else None
+        tag = self._recorder.tags.append if self._tagged else None
 
         def answered(connection: Connection) -> None:
             if not good[connection.status] or not connection.keep or not connection.busy or self.halted:
@@ -52,7 +52,8 @@ class ClosedModel(Generator):
                 tag(connection.tag)
             connection.intended = connection.sent = now
             data, connection.tag = take()
-            connection.write(data)
+            write = connection.write
+            write(data)
 
         return answered
 

@@ -9,9 +9,21 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from .http1 import CLOSED, EXCESS, PROTOCOL, TIMEOUT, Connection, Flow, ReadingConnection, Visit, Way, connect
+from .http1 import (
+    CLOSED,
+    EXCESS,
+    PROTOCOL,
+    TIMEOUT,
+    Connection,
+    Flow,
+    Likenesses,
+    ReadingConnection,
+    Visit,
+    Way,
+    connect,
+)
 from .recording import Recorder
-from .scripts import Prepared, Request
+from .scripts import Prepared, Request, visits
 
 CLIENT_ERROR, SERVER_ERROR, CAPACITY, SCRIPT = 8, 9, 10, 12
 SWEEP_S = 0.1
@@ -39,6 +51,10 @@ class Orders:
     bodiless: bool = False
 
 
+def _nothing() -> Flow:
+    raise ValueError("neither requests nor a script")
+
+
 class Generator:
     """Base of both models: connections, what to do with an answer, time-outs.
 
@@ -57,8 +73,11 @@ class Generator:
         self._made = ReadingConnection if orders.begin is not None else Connection
         self._heads = orders.bodiless or orders.begin is not None
         self._due, self._sent, self._done = recorder.due_at.append, recorder.sent_at.append, recorder.done_at.append
-        self._tag, self._tagged = recorder.tags.append, recorder.tagged
+        self._tagged = recorder.tagged
+        self._script = orders.begin or _nothing
+        self._visits: list[Visit] = []  # between two scripts
         self._tasks: set[asyncio.Task[None]] = set()
+        self.likenesses = Likenesses()
         self.script_errors: Counter[str] = Counter()
         self.answered: Callable[[Connection], None] = self._answer
         self.halted = False  # nothing new begins
@@ -113,18 +132,19 @@ class Generator:
 
     def begin(self, due: int) -> Waiting | None:
         """What the next user, or arrival, asks first. None: its script failed, or asks nothing; that is counted."""
-        if self._orders.take is not None:
-            return (due, *self._orders.take(), None)
-        visit = None
-        if self._orders.begin is not None:
-            try:
-                flow = self._orders.begin()
-                visit = Visit(flow, next(flow))
-                return (due, *self._orders.write(visit.asked), visit)
-            except StopIteration:
-                self.script_errors["the script asked nothing"] += 1
-            except Exception as error:  # noqa: BLE001 - a script may do anything
-                self._complain(error)
+        take = self._orders.take
+        if take is not None:
+            data, tag = take()
+            return due, data, tag, None
+        try:
+            visit = self._visits.pop() if self._visits else Visit(visits(self._script))
+            asked = visit.asked = next(visit.flow)
+            if asked is not None:
+                data, tag = self._orders.write(asked)
+                return due, data, tag, visit
+            self.script_errors["the script asked nothing"] += 1
+        except Exception as error:  # noqa: BLE001 - a script may do anything
+            self._complain(error)
         self._recorder.error(SCRIPT, due)
         return None
 
@@ -135,7 +155,8 @@ class Generator:
         connection.busy = True
         if self._heads:
             connection.bodiless = data.startswith(b"HEAD ")
-        connection.write(data)
+        write = connection.write
+        write(data)
 
     def _answer(self, connection: Connection) -> None:
         """An answer is whole."""
@@ -154,12 +175,13 @@ class Generator:
         if error:
             self._recorder.error(error, connection.intended, connection.tag)
             return
+        due, sent, done = self._due, self._sent, self._done
         if not self._recorder.prompt:
-            self._due(connection.intended)
-        self._sent(connection.sent)
-        self._done(now)
+            due(connection.intended)
+        sent(connection.sent)
+        done(now)
         if self._tagged:
-            self._tag(connection.tag)
+            self._recorder.tags.append(connection.tag)
 
     def _leave(self, connection: Connection) -> None:
         """Its request has ended."""
@@ -175,25 +197,27 @@ class Generator:
         error = 0
         if not self._good[status] and status not in visit.asked.accept:
             error = CLIENT_ERROR if status < 500 else SERVER_ERROR
-        following: Prepared | None = None
         try:
-            visit.asked = visit.flow.send(connection.take(status))  # type: ignore[attr-defined] # a ReadingConnection
-            following = self._orders.write(visit.asked)
-        except StopIteration:
-            pass
+            asked = visit.asked = visit.flow.send(connection.take(status))  # type: ignore[attr-defined] # a ReadingConnection
+            if asked is not None:
+                data, tag = self._orders.write(asked)
         except Exception as raised:  # noqa: BLE001 - its assertion, or its bug: this request failed
-            error = SCRIPT
+            error, asked = SCRIPT, None
             self._complain(raised)
         self._judge(connection, now, error)
-        if following is None or self.halted:
+        if asked is None:
+            if error != SCRIPT:  # else the generator has ended
+                self._visits.append(visit)
             self._leave(connection)
-            return
-        self.further(now)
-        if connection.keep:
-            self.send(connection, (now, *following, visit), now)
+        elif self.halted:
+            self._leave(connection)
+        elif connection.keep:
+            self.further(now)
+            self.send(connection, (now, data, tag, visit), now)
         else:
+            self.further(now)
             self._leave(connection)
-            self.elsewhere((now, *following, visit))
+            self.elsewhere((now, data, tag, visit))
 
     def _complain(self, error: Exception) -> None:
         """What a script said, with the line that said it."""

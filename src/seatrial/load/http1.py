@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 import ssl
 from collections.abc import Callable, Generator, Mapping
@@ -20,6 +21,8 @@ import httptools
 REFUSED, RESET, TIMEOUT, NAME, TLS, PROTOCOL, CLOSED = 1, 2, 3, 4, 5, 6, 7
 EXCESS = 1000  # in place of a status: more was answered than was asked
 HEAD_BYTES = 1 << 17
+_LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+) *\r\n", re.IGNORECASE)
+_CODED = re.compile(rb"\r\ntransfer-encoding *:", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,17 +125,59 @@ Flow = Generator[Any, Answer, None]
 
 
 class Visit:
-    """A script under way, and what it asked last (a scripts.Request)."""
+    """A user with a script: `flow` yields its requests (scripts.Request), and None where the script has ended and may begin anew;
+    `asked` came last.
+    """
 
     __slots__ = ("asked", "flow")
 
-    def __init__(self, flow: Flow, asked: Any) -> None:
+    def __init__(self, flow: Flow) -> None:
         self.flow = flow
-        self.asked = asked
+        self.asked: Any = None
+
+
+class Likeness:
+    """An answer that came whole and in one piece. One of the same length is whole, too, and means the same, when its head has the same
+    bytes but for the value of Date: before `date`, and from `rest` to `end`, where the body begins.
+    """
+
+    __slots__ = ("after", "before", "date", "end", "rest", "status")
+
+    def __init__(self, data: bytes, end: int, status: int) -> None:
+        found = data.lower().find(b"\r\ndate: ", 0, end)
+        self.date = found + 8 if found >= 0 else end
+        self.rest = data.find(b"\r\n", self.date, end) if found >= 0 else end
+        self.end = end
+        self.before, self.after = data[: self.date], data[self.rest : end]
+        self.status = status
+
+
+class Likenesses:
+    """Answers by their length: most are like one before, and to compare is several times as fast as to parse. Learning ends after
+    1,000: where heads always differ it helps nobody.
+    """
+
+    def __init__(self) -> None:
+        self.by_length: dict[int, Likeness] = {}
+        self._left = 1000
+
+    def learn(self, data: bytes, status: int) -> None:
+        """An answer that was parsed, whole, and leaves its connection open. Only its head may say how long it is."""
+        if not self._left:
+            return
+        self._left -= 1
+        end = data.find(b"\r\n\r\n") + 4
+        length = _LENGTH.findall(data, 0, end)
+        if len(length) == 1 and int(length[0]) == len(data) - end and not _CODED.search(data, 0, end):
+            self.by_length[len(data)] = Likeness(data, end, status)
 
 
 class Driver(Protocol):
     """Decides what a connection sends next."""
+
+    @property
+    def likenesses(self) -> Likenesses:
+        """Shared by all its connections."""
 
     @property
     def answered(self) -> Callable[[Connection], None]:
@@ -146,25 +191,27 @@ class Driver(Protocol):
 class Connection(asyncio.Protocol):
     """One connection and the request that is in flight on it; times in ns of CLOCK_MONOTONIC. Bodies are counted, not kept.
 
-    `status`: of an answer that is whole and was not looked at, else 0; EXCESS: more was answered than was asked. `bodiless`: set by
+    `status`: of an answer that is whole and was not looked at, else 0; EXCESS: more was answered than was asked. `body_at`: where its
+    body begins in what came last, 0 where it was parsed. `bodiless`: set by
     who sends a HEAD. `alive`: the driver has it.
     """
 
     __slots__ = (
-        "_answered", "_driver", "_feed", "_head", "_parser", "_raw", "alive", "bodiless", "busy", "intended", "keep", "sent", "size",
-        "status", "tag", "transport", "visit", "write",
+        "_answered", "_by_length", "_driver", "_feed", "_head", "_parser", "_raw", "alive", "bodiless", "body_at", "busy", "intended",
+        "keep", "sent", "size", "status", "tag", "transport", "visit", "write",
     )  # fmt: skip
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver
         self._answered = driver.answered
+        self._by_length = driver.likenesses.by_length
         self._renew()
         self.transport: asyncio.Transport | None = None
         self.write: Callable[[bytes], None]
         self.busy = self.bodiless = self.alive = False
         self.keep = True
         self.visit: Visit | None = None
-        self.intended = self.sent = self.size = self.tag = self.status = 0
+        self.intended = self.sent = self.size = self.tag = self.status = self.body_at = 0
 
     def _renew(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
@@ -181,17 +228,35 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """asyncio: an answer, a part of one, or something nobody asked for."""
         self.size += len(data)
+        by_length = self._by_length
+        known = by_length.get(len(data))
+        if (
+            known is not None
+            and data[: known.date] == known.before
+            and data[known.rest : known.end] == known.after
+            and self._head is None
+        ):
+            self.status = known.status
+            self.body_at = known.end
+            answered = self._answered  # read, then called: `self._answered(self)` would look for a method first
+            answered(self)
+        else:
+            self._parse(data)
+
+    def _parse(self, data: bytes) -> None:
+        self.body_at = 0
         try:
             self._feed(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
             self.fail(PROTOCOL)
             return
-        if self.status:
-            self._answered(self)
-            if self._head is not None:
-                self._raw, self._head = b"", None
-        else:
+        if not self.status:
             self._partial(data)
+            return
+        if self._head is None and self.keep:
+            self._driver.likenesses.learn(data, self.status)
+        self._answered(self)
+        self._raw, self._head = b"", None
 
     def on_message_complete(self) -> None:
         """httptools: an answer is whole; an interim one (100 Continue) is passed over."""
@@ -254,9 +319,14 @@ class ReadingConnection(Connection):
 
     def take(self, status: int) -> Answer:
         """The answer that is whole; the next one begins empty."""
+        if self.body_at:
+            return Answer(status, self._data[self.body_at :], self._data)
         parts, raw = self._body, self._raw
-        body = parts[0] if len(parts) == 1 else b"".join(parts)
-        parts.clear()
+        if len(parts) == 1:
+            body = parts.pop()
+        else:
+            body = b"".join(parts)
+            parts.clear()
         if self._head is None or not self._head.whole:
             raw += self._data
         return Answer(status, body, raw)

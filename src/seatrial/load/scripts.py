@@ -5,14 +5,13 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from .http1 import Answer, Way
+from .http1 import Flow, Way
 
 Prepared = tuple[bytes, int]  # the request as it is sent, and its tag
-Begin = Callable[[], Generator["Request", Answer, None]]
+Begin = Callable[[], Flow]
 NEWLINES = ("\r", "\n", "\0")
 
 
@@ -86,7 +85,14 @@ def mix(prepared: Sequence[Prepared], weights: Sequence[float], seed: int) -> Ca
     return take
 
 
-def flow_of(reference: str, directory: Path) -> Callable[[], Generator[Any, Answer, None]]:
+def visits(begin: Begin) -> Flow:
+    """A script again and again, with None after each time: `yield from` tells its end without an exception."""
+    while True:
+        yield from begin()
+        yield None
+
+
+def flow_of(reference: str, directory: Path) -> Begin:
     """The generator function behind "file.py:function", relative to a directory. Raises ValueError, saying what is not there."""
     name, _, function = reference.partition(":")
     path = (directory / name).resolve()
@@ -100,5 +106,5 @@ def flow_of(reference: str, directory: Path) -> Callable[[], Generator[Any, Answ
     found = getattr(module, function, None)
     if not callable(found):
         raise ValueError(f"{path} has no function {function}")
-    begin: Callable[[], Generator[Any, Answer, None]] = found
+    begin: Begin = found
     return begin
