@@ -114,13 +114,10 @@ def nginx(*, tls: bool = False, core: int = SERVER_CORE) -> Iterator[Server]:
 
 def certificate(directory: Path) -> None:
     """cert.pem and key.pem, self-signed for 127.0.0.1."""
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-        + ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-        + ["-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")],
-        check=True,
-        capture_output=True,
-    )
+    subject = "-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1"
+    key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    argv = f"openssl req -x509 {key} {subject} -keyout key.pem -out cert.pem".split()
+    subprocess.run(argv, cwd=directory, check=True, capture_output=True)
 
 
 def free_port() -> int:

@@ -14,6 +14,7 @@ from .http1 import (
     EXCESS,
     PROTOCOL,
     TIMEOUT,
+    Answer,
     Connection,
     Flow,
     Likenesses,
@@ -23,7 +24,7 @@ from .http1 import (
     connect,
 )
 from .recording import Recorder
-from .scripts import Prepared, Request, visits
+from .scripts import ENDED, Prepared, Request, visit_of
 
 CLIENT_ERROR, SERVER_ERROR, CAPACITY, SCRIPT = 8, 9, 10, 12
 SWEEP_S = 0.1
@@ -75,11 +76,12 @@ class Generator:
         self._due, self._sent, self._done = recorder.due_at.append, recorder.sent_at.append, recorder.done_at.append
         self._tagged = recorder.tagged
         self._script = orders.begin or _nothing
+        self._pause = True  # between two times through the script
         self._visits: list[Visit] = []  # between two scripts
         self._tasks: set[asyncio.Task[None]] = set()
         self.likenesses = Likenesses()
         self.script_errors: Counter[str] = Counter()
-        self.answered: Callable[[Connection], None] = self._answer
+        self.answered: Callable[[Connection, bytes], None] = self._answer
         self.halted = False  # nothing new begins
         self._closed = False
 
@@ -136,17 +138,16 @@ class Generator:
         if take is not None:
             data, tag = take()
             return due, data, tag, None
+        visit = self._visits.pop() if self._visits else visit_of(self._script, pause=self._pause)
         try:
-            visit = self._visits.pop() if self._visits else Visit(visits(self._script))
-            asked = visit.asked = next(visit.flow)
-            if asked is not None:
-                data, tag = self._orders.write(asked)
-                return due, data, tag, visit
-            self.script_errors["the script asked nothing"] += 1
+            asked = visit.send(None)
+            data, tag = self._orders.write(asked)
         except Exception as error:  # noqa: BLE001 - a script may do anything
             self._complain(error)
-        self._recorder.error(SCRIPT, due)
-        return None
+            self._recorder.error(SCRIPT, due)
+            return None
+        visit.asked = asked
+        return due, data, tag, visit
 
     def send(self, connection: Connection, waiting: Waiting, now: int) -> None:
         """Send on a free connection."""
@@ -158,17 +159,18 @@ class Generator:
         write = connection.write
         write(data)
 
-    def _answer(self, connection: Connection) -> None:
+    def _answer(self, connection: Connection, last: bytes) -> None:
         """An answer is whole."""
         status, connection.status = connection.status, 0
         if not connection.busy or status == EXCESS:
             connection.fail(PROTOCOL)
             return
         now = time.monotonic_ns()
-        if connection.visit is not None:
-            self._follow(connection, connection.visit, status, now)
+        error = 0 if self._good[status] else CLIENT_ERROR if status < 500 else SERVER_ERROR
+        if connection.visit is not None and isinstance(connection, ReadingConnection):
+            self._follow(connection, connection.visit, connection.take(status, last), error, now)
             return
-        self._judge(connection, now, 0 if self._good[status] else CLIENT_ERROR if status < 500 else SERVER_ERROR)
+        self._judge(connection, now, error)
         self._leave(connection)
 
     def _judge(self, connection: Connection, now: int, error: int) -> None:
@@ -192,32 +194,40 @@ class Generator:
         else:
             connection.fail(CLOSED)
 
-    def _follow(self, connection: Connection, visit: Visit, status: int, now: int) -> None:
+    def _follow(self, connection: Connection, visit: Visit, answer: Answer, error: int, now: int) -> None:
         """The script looks at the answer, and says what comes next."""
-        error = 0
-        if not self._good[status] and status not in visit.asked.accept:
-            error = CLIENT_ERROR if status < 500 else SERVER_ERROR
+        if answer.status in visit.asked.accept:
+            error = 0
         try:
-            asked = visit.asked = visit.flow.send(connection.take(status))  # type: ignore[attr-defined] # a ReadingConnection
-            if asked is not None:
+            asked = visit.send(answer)
+            if asked is not ENDED:
                 data, tag = self._orders.write(asked)
-        except Exception as raised:  # noqa: BLE001 - its assertion, or its bug: this request failed
-            error, asked = SCRIPT, None
-            self._complain(raised)
+        except Exception as raised:  # noqa: BLE001 - its assertion, or its bug
+            self._broke(connection, visit, raised, error, now)
+            return
         self._judge(connection, now, error)
-        if asked is None:
-            if error != SCRIPT:  # else the generator has ended
+        if asked is ENDED or self.halted:
+            if asked is ENDED:
                 self._visits.append(visit)
             self._leave(connection)
-        elif self.halted:
-            self._leave(connection)
-        elif connection.keep:
-            self.further(now)
+            return
+        visit.asked = asked
+        self.further(now)
+        if connection.keep:
             self.send(connection, (now, data, tag, visit), now)
         else:
-            self.further(now)
             self._leave(connection)
             self.elsewhere((now, data, tag, visit))
+
+    def _broke(self, connection: Connection, visit: Visit, raised: Exception, error: int, now: int) -> None:
+        """A script failed: with it the request whose answer it saw, or, when it had begun anew, one that was never sent."""
+        self._complain(raised)
+        if visit.asked is None:
+            self._judge(connection, now, error)
+            self._recorder.error(SCRIPT, now)
+        else:
+            self._judge(connection, now, SCRIPT)
+        self._leave(connection)
 
     def _complain(self, error: Exception) -> None:
         """What a script said, with the line that said it."""

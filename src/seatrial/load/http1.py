@@ -125,15 +125,15 @@ Flow = Generator[Any, Answer, None]
 
 
 class Visit:
-    """A user with a script: `flow` yields its requests (scripts.Request), and None where the script has ended and may begin anew;
-    `asked` came last.
+    """Someone who follows a script: `send` gives an answer and returns the next request (a scripts.Request), `asked` is the last one;
+    while that is None the script has begun and not asked anything yet.
     """
 
-    __slots__ = ("asked", "flow")
+    __slots__ = ("asked", "send")
 
-    def __init__(self, flow: Flow) -> None:
-        self.flow = flow
+    def __init__(self) -> None:
         self.asked: Any = None
+        self.send: Callable[[Any], Any]
 
 
 class Likeness:
@@ -180,8 +180,10 @@ class Driver(Protocol):
         """Shared by all its connections."""
 
     @property
-    def answered(self) -> Callable[[Connection], None]:
-        """To be called when an answer is whole: its `status`, and whether the connection may be used again (`keep`)."""
+    def answered(self) -> Callable[[Connection, bytes], None]:
+        """To be called when an answer is whole, with the bytes that came last; its `status`, and `keep`: the connection may be
+        used again.
+        """
 
     def ready(self, connection: Connection) -> None: ...
 
@@ -239,7 +241,7 @@ class Connection(asyncio.Protocol):
             self.status = known.status
             self.body_at = known.end
             answered = self._answered  # read, then called: `self._answered(self)` would look for a method first
-            answered(self)
+            answered(self, data)
         else:
             self._parse(data)
 
@@ -255,7 +257,7 @@ class Connection(asyncio.Protocol):
             return
         if self._head is None and self.keep:
             self._driver.likenesses.learn(data, self.status)
-        self._answered(self)
+        self._answered(self, data)
         self._raw, self._head = b"", None
 
     def on_message_complete(self) -> None:
@@ -279,7 +281,7 @@ class Connection(asyncio.Protocol):
                 return
         if self.bodiless and self._head.whole:
             self.status, self.keep = self._head.status, self._head.keep
-            self._answered(self)
+            self._answered(self, data)
             self._renew()  # the old parser still waits for a body
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -287,7 +289,7 @@ class Connection(asyncio.Protocol):
         head = self._head
         if error is None and self.busy and head is not None and head.until_close:
             self.status, self.keep = head.status, False
-            self._answered(self)
+            self._answered(self, b"")
         self._driver.lost(self, CLOSED if error is None else TLS if isinstance(error, ssl.SSLError) else RESET)
 
     def fail(self, error: int) -> None:
@@ -302,34 +304,23 @@ class Connection(asyncio.Protocol):
 
 
 class ReadingConnection(Connection):
-    """Keeps what came, for scripts that look at it."""
+    """Keeps bodies, for scripts that look at them."""
 
-    __slots__ = ("_body", "_data", "on_body")
+    __slots__ = ("_body", "on_body")
 
     def __init__(self, driver: Driver) -> None:
         self._body: list[bytes] = []
-        self._data = b""
         self.on_body = self._body.append  # httptools: part of a body; a Python call less
         super().__init__(driver)
 
-    def data_received(self, data: bytes) -> None:
-        """asyncio: as above."""
-        self._data = data
-        Connection.data_received(self, data)
-
-    def take(self, status: int) -> Answer:
-        """The answer that is whole; the next one begins empty."""
+    def take(self, status: int, last: bytes) -> Answer:
+        """The answer that is whole, of which these bytes came last; the next one begins empty."""
         if self.body_at:
-            return Answer(status, self._data[self.body_at :], self._data)
-        parts, raw = self._body, self._raw
-        if len(parts) == 1:
-            body = parts.pop()
-        else:
-            body = b"".join(parts)
-            parts.clear()
-        if self._head is None or not self._head.whole:
-            raw += self._data
-        return Answer(status, body, raw)
+            return Answer(status, last[self.body_at :], last)
+        body = b"".join(self._body)
+        self._body.clear()
+        seen = self._head is not None and self._head.whole
+        return Answer(status, body, self._raw if seen else self._raw + last)
 
 
 async def connect(way: Way, connection: Connection, timeout_ns: int) -> int:

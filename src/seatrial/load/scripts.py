@@ -8,10 +8,11 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from .http1 import Flow, Way
+from .http1 import Flow, Visit, Way
 
 Prepared = tuple[bytes, int]  # the request as it is sent, and its tag
 Begin = Callable[[], Flow]
+ENDED = object()
 NEWLINES = ("\r", "\n", "\0")
 
 
@@ -22,7 +23,7 @@ class Request:
     `accept` names them.
     """
 
-    __slots__ = ("accept", "body", "data", "headers", "method", "path", "tag", "tag_number")
+    __slots__ = ("accept", "bodiless", "body", "data", "headers", "method", "path", "tag", "tag_number")
 
     def __init__(
         self,
@@ -38,7 +39,8 @@ class Request:
         self.method, self.path, self.tag, self.accept = method, path, tag, frozenset(accept)
         self.headers = dict(headers or {})
         self.body = encoded(json, body, self.headers)
-        self.data = b""
+        self.bodiless = method == "HEAD"
+        self.data = b""  # made by the worker, once
         self.tag_number = 0
 
 
@@ -85,11 +87,21 @@ def mix(prepared: Sequence[Prepared], weights: Sequence[float], seed: int) -> Ca
     return take
 
 
-def visits(begin: Begin) -> Flow:
-    """A script again and again, with None after each time: `yield from` tells its end without an exception."""
+def visit_of(begin: Begin, *, pause: bool) -> Visit:
+    """Someone who follows a script again and again. `pause`: with ENDED after each time."""
+    visit = Visit()
+    visit.send = _again(visit, begin, pause).send
+    return visit
+
+
+def _again(visit: Visit, begin: Begin, pause: bool) -> Flow:
     while True:
-        yield from begin()
-        yield None
+        visit.asked = None
+        yield from begin()  # tells its end without an exception
+        if visit.asked is None:
+            raise ValueError("the script asked nothing")
+        if pause:
+            yield ENDED
 
 
 def flow_of(reference: str, directory: Path) -> Begin:

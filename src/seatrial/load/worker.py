@@ -93,11 +93,11 @@ class Worker:
         recorder = Recorder(
             self._path, start, warm_up_ns=config["warm_up_ns"], pace_ns=1e9 / rate if rate else 0.0, tagged=tagged
         )
-        generator: ClosedModel | OpenModel
-        if self._users:
-            generator = ClosedModel(what, recorder, self._users)
-        else:
-            generator = OpenModel(what, recorder, self._schedule(), start, rate)
+        generator: ClosedModel | OpenModel = (
+            ClosedModel(what, recorder, self._users)
+            if self._users
+            else OpenModel(what, recorder, self._schedule(), start, rate)
+        )
         generator.connect()
         gc.collect()
         gc.freeze()
