@@ -44,9 +44,11 @@ class ClosedModel(Generator):
         """
         good, sent, done, now_ns = self._good, self._sent, self._done, time.monotonic_ns
         tag = self._recorder.tags.append if self._tagged else None
+        only = None if self._tagged else take()
 
         def answered(connection: Connection, last: bytes) -> None:
-            if not good[connection.status] or not connection.keep or not connection.busy or self.halted:
+            status = connection.status
+            if not (status == 200 or good[status]) or not connection.keep or not connection.busy or self.halted:
                 self._answer(connection, last)
                 return
             now = now_ns()
@@ -56,7 +58,7 @@ class ClosedModel(Generator):
             if tag is not None:
                 tag(connection.tag)
             connection.intended = connection.sent = now
-            data, connection.tag = take()
+            data, connection.tag = only or take()
             write = connection.write
             write(data)
 
@@ -69,7 +71,13 @@ class ClosedModel(Generator):
 
         def answered(connection: ReadingConnection, last: bytes) -> None:
             status, visit = connection.status, connection.visit
-            if not good[status] or visit is None or not connection.keep or not connection.busy or self.halted:
+            if (
+                not (status == 200 or good[status])
+                or visit is None
+                or not connection.keep
+                or not connection.busy
+                or self.halted
+            ):
                 self._answer(connection, last)
                 return
             now = now_ns()

@@ -137,19 +137,26 @@ class Visit:
 
 
 class Likeness:
-    """An answer that came whole and in one piece. One of the same length is whole, too, and means the same, when its head has the same
-    bytes but for the value of Date: before `date`, and from `rest` to `end`, where the body begins.
+    """An answer that came whole and in one piece. One of the same length with the same head is whole, too, and means the same.
+
+    `head`: the bytes up to the body, which begins at `end`. The value of Date may differ: what is before it and after it is compared.
     """
 
-    __slots__ = ("after", "before", "date", "end", "rest", "status")
+    __slots__ = ("_date", "_rest", "end", "head", "status")
 
     def __init__(self, data: bytes, end: int, status: int) -> None:
-        found = data.lower().find(b"\r\ndate: ", 0, end)
-        self.date = found + 8 if found >= 0 else end
-        self.rest = data.find(b"\r\n", self.date, end) if found >= 0 else end
-        self.end = end
-        self.before, self.after = data[: self.date], data[self.rest : end]
-        self.status = status
+        self.head, self.end, self.status = data[:end], end, status
+        found = self.head.lower().find(b"\r\ndate: ")
+        self._date = found + 8 if found >= 0 else end
+        self._rest = data.find(b"\r\n", self._date) if found >= 0 else end
+
+    def renewed(self, data: bytes) -> bool:
+        """It is the same at another date; from now on that is the head."""
+        date, rest = self._date, self._rest
+        if data[:date] != self.head[:date] or data[rest : self.end] != self.head[rest:]:
+            return False
+        self.head = data[: self.end]
+        return True
 
 
 class Likenesses:
@@ -232,15 +239,10 @@ class Connection(asyncio.Protocol):
         self.size += len(data)
         by_length = self._by_length
         known = by_length.get(len(data))
-        if (
-            known is not None
-            and data[: known.date] == known.before
-            and data[known.rest : known.end] == known.after
-            and self._head is None
-        ):
+        if known is not None and self._head is None and (data[: known.end] == known.head or known.renewed(data)):
             self.status = known.status
             self.body_at = known.end
-            answered = self._answered  # read, then called: `self._answered(self)` would look for a method first
+            answered = self._answered  # read, then called: `self._answered(...)` would look for a method first
             answered(self, data)
         else:
             self._parse(data)

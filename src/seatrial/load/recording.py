@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrivals import samples
-from ..arrivals.histogram import Histogram, bucket
+from ..arrivals.histogram import BUCKETS, Histogram, bucket
 from ..arrivals.samples import SLOT_NS, SampleWriter, row, rows_of
 
 Times = NDArray[np.int64]
 _GAP_LEAST_NS = 10_000_000
 _LATE_NS = 100_000_000
 _SECOND = 1_000_000_000
-_TAG, _SLOT = 24, 40  # where tag and slot stand beside a bucket in one integer
 
 
 class Recorder:
@@ -122,10 +121,12 @@ class Recorder:
         slots = self._slots(due)
         buckets = bucket(done - due)
         served = buckets if self.prompt else bucket(done - sent)
-        keys, counts = np.unique((slots << _SLOT) | (tags << _TAG) | buckets, return_counts=True)
-        self._write(samples.RESPONSE, keys >> _SLOT, keys & (1 << _TAG) - 1, counts, (keys >> _TAG) & 0xFFFF)
-        keys, counts = np.unique((self._slots(done) << 16) | tags, return_counts=True)
-        self._write(samples.OK, keys >> 16, zeros(keys), counts, keys & 0xFFFF)
+        width = int(tags.max()) + 1 if self.tagged else 1
+        keys, counts = _counted((slots * width + tags) * BUCKETS + buckets)
+        where = keys // BUCKETS
+        self._write(samples.RESPONSE, where // width, keys % BUCKETS, counts, where % width)
+        keys, counts = _counted(self._slots(done) * width + tags)
+        self._write(samples.OK, keys // width, zeros(keys), counts, keys % width)
         warm = due >= self._warm
         for tag in np.unique(tags).tolist() if self.tagged else (0,):
             mine = warm & (tags == tag) if self.tagged else warm
@@ -166,6 +167,16 @@ class Recorder:
 
 def _array(values: list[int]) -> Times:
     return np.fromiter(values, np.int64, len(values))
+
+
+def _counted(keys: Times) -> tuple[Times, Times]:
+    """The different keys in ascending order, and how often each is there. Sorted only when they are few or far apart."""
+    least = int(keys.min())
+    if int(keys.max()) - least > 8 * len(keys):
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys - least)
+    found = np.flatnonzero(counts)
+    return found + least, counts[found]
 
 
 def zeros(like: Times) -> Times:
