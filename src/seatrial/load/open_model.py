@@ -58,7 +58,8 @@ class OpenModel(Generator):
             self._timer.at(self._times[0])
 
     def halt(self) -> None:
-        """No further arrival; what is in flight goes on, scripts up to their next answer."""
+        """No further arrival after what is due by now; what is in flight goes on, scripts up to their next answer."""
+        self._tick()
         self.halted = self.exhausted = True
         self._timer.close()
         self._count()
@@ -164,7 +165,7 @@ class OpenModel(Generator):
             self._rest()
 
     def overdue(self, late: int) -> None:
-        full = len(self._all) >= self._orders.connections
+        full = len(self._all) + self._opening >= self._orders.connections
         while self._backlog and self._backlog[0][0] <= late:
             due, _, tag, _ = self._backlog.popleft()
             self._recorder.error(CAPACITY if full else TIMEOUT, due, tag)
