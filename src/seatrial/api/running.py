@@ -17,8 +17,9 @@ from ..core.errors import Problem, SeatrialError, UsageError
 from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
+from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
-from ..core.workloads import Adopt, RenderedRequest, Workload
+from ..core.workloads import Adopt, RenderedRequest, Workload, WorkloadMaker
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober

@@ -85,3 +85,16 @@ def percentiles(buckets: NDArray[np.int64], counts: Ns, percents: Sequence[float
     upto = np.cumsum(counts)
     ranks = np.maximum(1, np.ceil(upto[-1] * np.asarray(percents) / 100 - 1e-9))
     return [float(v) for v in middle(buckets[np.searchsorted(upto, ranks)])]
+
+
+def percentiles_by(
+    groups: NDArray[np.int64], buckets: NDArray[np.int64], counts: Ns, percents: Sequence[float]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(groups that hold something, ascending; their percentiles in ns, a row each). Counts in any order, a bucket may come again."""
+    order = np.argsort(groups * BUCKETS + buckets, kind="stable")
+    groups, buckets, upto = groups[order], buckets[order], np.cumsum(counts[order])
+    found, first = np.unique(groups, return_index=True)
+    before = np.concatenate([[0], upto])[first]
+    totals = np.diff(before, append=upto[-1:])
+    ranks = before[:, None] + np.maximum(1, np.ceil(totals[:, None] * np.asarray(percents) / 100 - 1e-9))
+    return found, middle(buckets[np.searchsorted(upto, ranks)])

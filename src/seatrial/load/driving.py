@@ -1,36 +1,43 @@
-"""Drives connections: an open model (a schedule that asks nobody) and a closed one (users who wait for their answers)."""
+"""Drives connections: what both models share. They are in `open_model` and `closed_model`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Iterator
+import traceback
+from collections import Counter
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
-from ..arrivals.timer import AbsoluteTimer
-from .http1 import TIMEOUT, Connection, Flow, ReadingConnection, Way, connect
+from .http1 import (
+    CLOSED,
+    EXCESS,
+    PROTOCOL,
+    TIMEOUT,
+    Answer,
+    Connection,
+    Flow,
+    Likenesses,
+    ReadingConnection,
+    Visit,
+    Way,
+    connect,
+)
 from .recording import Recorder
-from .scripts import Prepared, Request
+from .scripts import ENDED, Prepared, Request, visit_of
 
 CLIENT_ERROR, SERVER_ERROR, CAPACITY, SCRIPT = 8, 9, 10, 12
 SWEEP_S = 0.1
-_QUANTUM_NS = (
-    250_000  # from 2,000/s on, arrivals are sent in batches of this length: a timer for each costs more than it shows
-)
-_FAST = 2000.0
-_RETRY_S = 0.01
-Waiting = tuple[int, bytes, int, "Flow | None"]  # when it was due, the request, its tag, its flow
+SCRIPT_ERRORS = 20  # so many different ones are kept
+Waiting = tuple[int, bytes, int, "Visit | None"]  # when it was due, the request, its tag, its script
 
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
     """What a generator is to do. Times in ns of CLOCK_MONOTONIC.
 
-    `take` draws the next request; `begin`, instead, starts a user's flow. `connections`: at most so many.
+    `take` draws the next request; `begin`, instead, starts a user's script, and `write` makes the bytes of what that asks.
+    `connections`: at most so many. `bodiless`: a request may be a HEAD.
     """
 
     ways: tuple[Way, ...]
@@ -42,10 +49,18 @@ class Orders:
     accept: Collection[int] = ()
     lifo: bool = True
     think_ns: int = 0
+    bodiless: bool = False
+
+
+def _nothing() -> Flow:
+    raise ValueError("neither requests nor a script")
 
 
 class Generator:
-    """Base of both models: connections, what to do with an answer, time-outs. `idle` holds connections without a request."""
+    """Base of both models: connections, what to do with an answer, time-outs.
+
+    Every request ends once: `_judge` or `fail` counts it. `answered` is what a connection calls.
+    """
 
     def __init__(self, orders: Orders, recorder: Recorder) -> None:
         self._orders = orders
@@ -53,15 +68,22 @@ class Generator:
         self._all: set[Connection] = set()
         self._opening = 0
         self._next_way = 0
-        self._reading = orders.begin is not None
-        self._good = bytearray(1000)
+        self._good = bytearray(EXCESS + 1)
         for status in (*range(200, 400), *orders.accept):
             self._good[status] = 1
+        self._made = ReadingConnection if orders.begin is not None else Connection
+        self._heads = orders.bodiless or orders.begin is not None
         self._due, self._sent, self._done = recorder.due_at.append, recorder.sent_at.append, recorder.done_at.append
-        self._tag = recorder.tags.append
         self._tagged = recorder.tagged
+        self._script = orders.begin or _nothing
+        self._pause = True  # between two times through the script
+        self._visits: list[Visit] = []  # between two scripts
         self._tasks: set[asyncio.Task[None]] = set()
-        self.stopping = False
+        self.likenesses = Likenesses()
+        self.script_errors: Counter[str] = Counter()
+        self.answered: Callable[[Connection, bytes], None] = self._answer
+        self.halted = False  # nothing new begins
+        self._closed = False
 
     # -- connections
 
@@ -76,115 +98,160 @@ class Generator:
         ways = self._orders.ways
         way = ways[self._next_way % len(ways)]
         self._next_way += 1
-        made = ReadingConnection if self._reading else Connection
-        error = await connect(way, lambda: made(self))
-        if error:
+        began = time.monotonic_ns()
+        connection = self._made(self)
+        error = await connect(way, connection, self._orders.timeout_ns)
+        if connection.transport is None:  # else it has reported itself ready
             self._opening -= 1
-            self.unreachable(error)
+            self.unreachable(error or CLOSED, began)
+        elif error:
+            connection.fail(error)
 
     def ready(self, connection: Connection) -> None:
         """A connection is there."""
         self._opening -= 1
+        if self._closed:
+            connection.close()
+            return
+        connection.alive = True
         self._all.add(connection)
         self.free(connection)
 
     def lost(self, connection: Connection, error: int) -> None:
         """A connection is gone; what was in flight on it failed."""
-        if connection not in self._all:
+        if not connection.alive:
             return
+        connection.alive = False
         self._all.discard(connection)
-        if connection.busy:
-            connection.busy = False
+        self._recorder.size += connection.size
+        failed, connection.busy = connection.busy, False
+        connection.visit = None
+        if failed:
             self._recorder.error(error, connection.intended, connection.tag)
-        connection.flow = None
-        self.gone(connection)
+        self.gone(connection, failed)
 
     # -- requests
 
-    def begin(self) -> tuple[bytes, int, Flow | None]:
-        """What the next user, or arrival, sends first."""
-        if self._orders.take is not None:
-            data, tag = self._orders.take()
-            return data, tag, None
-        if self._orders.begin is None:
-            raise ValueError("nothing to send")
-        flow = self._orders.begin()
-        data, tag = self._orders.write(next(flow))
-        return data, tag, flow
+    def begin(self, due: int) -> Waiting | None:
+        """What the next user, or arrival, asks first. None: its script failed, or asks nothing; that is counted."""
+        take = self._orders.take
+        if take is not None:
+            data, tag = take()
+            return due, data, tag, None
+        visit = self._visits.pop() if self._visits else visit_of(self._script, pause=self._pause)
+        try:
+            asked = visit.send(None)
+            data, tag = self._orders.write(asked)
+        except Exception as error:  # noqa: BLE001 - a script may do anything
+            self._complain(error)
+            self._recorder.error(SCRIPT, due)
+            return None
+        visit.asked = asked
+        return due, data, tag, visit
 
-    def answered(self, connection: Connection, status: int, keep: bool) -> None:
+    def send(self, connection: Connection, waiting: Waiting, now: int) -> None:
+        """Send on a free connection."""
+        connection.intended, data, connection.tag, connection.visit = waiting
+        connection.sent = now
+        connection.busy = True
+        if self._heads:
+            connection.bodiless = data.startswith(b"HEAD ")
+        write = connection.write
+        write(data)
+
+    def _answer(self, connection: Connection, last: bytes) -> None:
         """An answer is whole."""
-        if not connection.busy:
-            connection.close()
+        status, connection.status = connection.status, 0
+        if not connection.busy or status == EXCESS:
+            connection.fail(PROTOCOL)
             return
         now = time.monotonic_ns()
-        recorder = self._recorder
-        recorder.size += connection.size
-        connection.size = 0
-        if connection.flow is not None:
-            self._follow(connection, status, now, keep)
+        error = 0 if self._good[status] else CLIENT_ERROR if status < 500 else SERVER_ERROR
+        if connection.visit is not None and isinstance(connection, ReadingConnection):
+            self._follow(connection, connection.visit, connection.take(status, last), error, now)
             return
-        self._judge(connection, now, 0 if self._good[status] else CLIENT_ERROR if status < 500 else SERVER_ERROR)
-        connection.busy = False
-        if keep and not self.stopping:
-            self.free(connection)
-        else:
-            connection.close()
+        self._judge(connection, now, error)
+        self._leave(connection)
 
     def _judge(self, connection: Connection, now: int, error: int) -> None:
         if error:
             self._recorder.error(error, connection.intended, connection.tag)
             return
-        self._due(connection.intended)
-        self._sent(connection.sent)
-        self._done(now)
+        due, sent, done = self._due, self._sent, self._done
+        if not self._recorder.prompt:
+            due(connection.intended)
+        sent(connection.sent)
+        done(now)
         if self._tagged:
-            self._tag(connection.tag)
+            self._recorder.tags.append(connection.tag)
 
-    def _follow(self, connection: Connection, status: int, now: int, keep: bool) -> None:
-        """The flow looks at the answer, and says what comes next on the same connection."""
-        following: Request | None = None
-        error = 0 if self._good[status] else CLIENT_ERROR if status < 500 else SERVER_ERROR
-        if connection.flow is not None and isinstance(connection, ReadingConnection):
-            try:
-                following = connection.flow.send(connection.take(status))
-            except StopIteration:
-                pass
-            except Exception:  # noqa: BLE001 - a script's assertion, or its bug: this request failed
-                error = SCRIPT
-        self._judge(connection, now, error)
-        if following is not None and keep and not self.stopping:
-            data, connection.tag = self._orders.write(following)
-            connection.intended = connection.sent = now
-            connection.write(data)
-            return
-        connection.flow = None
+    def _leave(self, connection: Connection) -> None:
+        """Its request has ended."""
+        connection.visit = None
         connection.busy = False
-        if keep and not self.stopping:
+        if connection.keep:
             self.free(connection)
         else:
-            connection.close()
+            connection.fail(CLOSED)
 
-    def send(self, connection: Connection, waiting: Waiting, now: int) -> None:
-        """Send on a free connection."""
-        connection.intended, data, connection.tag, connection.flow = waiting
-        connection.sent = now
-        connection.busy = True
-        connection.write(data)
+    def _follow(self, connection: Connection, visit: Visit, answer: Answer, error: int, now: int) -> None:
+        """The script looks at the answer, and says what comes next."""
+        if answer.status in visit.asked.accept:
+            error = 0
+        try:
+            asked = visit.send(answer)
+            if asked is not ENDED:
+                data, tag = self._orders.write(asked)
+        except Exception as raised:  # noqa: BLE001 - its assertion, or its bug
+            self._broke(connection, visit, raised, error, now)
+            return
+        self._judge(connection, now, error)
+        if asked is ENDED or self.halted:
+            if asked is ENDED:
+                self._visits.append(visit)
+            self._leave(connection)
+            return
+        visit.asked = asked
+        self.further(now)
+        if connection.keep:
+            self.send(connection, (now, data, tag, visit), now)
+        else:
+            self._leave(connection)
+            self.elsewhere((now, data, tag, visit))
+
+    def _broke(self, connection: Connection, visit: Visit, raised: Exception, error: int, now: int) -> None:
+        """A script failed: with it the request whose answer it saw, or, when it had begun anew, one that was never sent."""
+        self._complain(raised)
+        if visit.asked is None:
+            self._judge(connection, now, error)
+            self._recorder.error(SCRIPT, now)
+        else:
+            self._judge(connection, now, SCRIPT)
+        self._leave(connection)
+
+    def _complain(self, error: Exception) -> None:
+        """What a script said, with the line that said it."""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+        said = f"{type(error).__name__}: {error} ({where})" if str(error) else f"{type(error).__name__} ({where})"
+        if said in self.script_errors or len(self.script_errors) < SCRIPT_ERRORS:
+            self.script_errors[said] += 1
 
     def sweep(self) -> None:
         """End what is over its time, fold the figures; each 100 ms."""
         now = time.monotonic_ns()
         late = now - self._orders.timeout_ns
         for connection in [c for c in self._all if c.busy and c.intended <= late]:
-            connection.close()
-            self.lost(connection, TIMEOUT)
+            connection.fail(TIMEOUT)
         self.overdue(late)
+        for connection in self._all:
+            self._recorder.size += connection.size
+            connection.size = 0
         self._recorder.fold(now, self.in_flight)
 
     @property
     def in_flight(self) -> int:
-        """Requests on the way."""
+        """Requests that have not ended."""
         return sum(c.busy for c in self._all)
 
     @property
@@ -193,9 +260,10 @@ class Generator:
         return len(self._all)
 
     def close(self) -> None:
-        """Close everything."""
+        """Close everything; what has not ended by now has failed."""
+        self._closed = self.halted = True
         for connection in list(self._all):
-            connection.close()
+            connection.fail(TIMEOUT)
         for task in self._tasks:
             task.cancel()
 
@@ -205,184 +273,18 @@ class Generator:
         """A connection has nothing to do."""
         raise NotImplementedError
 
-    def gone(self, connection: Connection) -> None:
-        """A connection was lost."""
+    def elsewhere(self, waiting: Waiting) -> None:
+        """A script goes on, but not on the connection that it had."""
+        raise NotImplementedError
 
-    def unreachable(self, error: int) -> None:
-        """A connection could not be made."""
+    def further(self, due: int) -> None:
+        """A script asks for more."""
 
-    def overdue(self, late_ns: int) -> None:
+    def gone(self, connection: Connection, failed: bool) -> None:
+        """A connection was lost, and a request with it if `failed`."""
+
+    def unreachable(self, error: int, began: int) -> None:
+        """A connection that was tried at a moment could not be made."""
+
+    def overdue(self, late: int) -> None:
         """What was due before that and waits for a connection has failed."""
-
-
-class OpenModel(Generator):
-    """Sends when the schedule says so. A slow answer delays nothing: the next arrival takes another connection, or waits for one, and
-    its response time counts from when it was due.
-    """
-
-    def __init__(
-        self, orders: Orders, recorder: Recorder, schedule: Iterator[NDArray[np.int64]], start_ns: int, rate: float
-    ) -> None:
-        super().__init__(orders, recorder)
-        self._idle: deque[Connection] = deque()
-        self._take_idle = self._idle.pop if orders.lifo else self._idle.popleft
-        self._backlog: deque[Waiting] = deque()
-        self._schedule = schedule
-        self._start = start_ns
-        self._quantum = _QUANTUM_NS if rate >= _FAST else 0
-        self._times: list[int] = []
-        self._chunk: NDArray[np.int64] = np.empty(0, np.int64)
-        self._next = self._counted = 0
-        self._lag = recorder.lags.append
-        self._timer = AbsoluteTimer(self._tick)
-        self.exhausted = not self._more()
-
-    def start(self) -> None:
-        """Begin with the first arrival."""
-        if not self.exhausted:
-            self._timer.at(self._times[0])
-
-    def halt(self) -> None:
-        """No further arrival; what is in flight goes on."""
-        self.exhausted = True
-        self._timer.close()
-        self._count()
-
-    def _more(self) -> bool:
-        self._count()
-        for chunk in self._schedule:
-            if len(chunk):
-                self._chunk = chunk + self._start
-                self._times = self._chunk.tolist()
-                self._next = self._counted = 0
-                return True
-        self._times, self._next, self._counted = [], 0, 0
-        self._chunk = np.empty(0, np.int64)
-        return False
-
-    def _count(self) -> None:
-        self._recorder.expected(self._chunk[self._counted : self._next])
-        self._counted = self._next
-
-    def _tick(self) -> None:
-        """Send everything that is due."""
-        if self.exhausted:
-            return
-        now = time.monotonic_ns()
-        times, at = self._times, self._next
-        idle = self._idle
-        while times[at] <= now:
-            due = times[at]
-            at += 1
-            self._lag(now - due)
-            waiting = (due, *self.begin())
-            if idle:
-                self.send(self._take_idle(), waiting, now)
-            else:
-                self._backlog.append(waiting)
-                if self._opening < len(self._backlog) and len(self._all) + self._opening < self._orders.connections:
-                    self.open()
-            if at == len(times):
-                self._next = at
-                if not self._more():
-                    self.exhausted = True
-                    return
-                times, at = self._times, 0
-        self._next = at
-        self._timer.at(max(times[at], now + self._quantum) if self._quantum else times[at])
-
-    def sweep(self) -> None:
-        self._count()
-        super().sweep()
-
-    def free(self, connection: Connection) -> None:
-        if self._backlog:
-            self.send(connection, self._backlog.popleft(), time.monotonic_ns())
-        else:
-            self._idle.append(connection)
-
-    def gone(self, connection: Connection) -> None:
-        if connection in self._idle:
-            self._idle.remove(connection)
-        if self._backlog and not self._opening:
-            self.open()
-
-    def unreachable(self, error: int) -> None:
-        if self._backlog:
-            due, _, tag, _ = self._backlog.popleft()
-            self._recorder.error(error, due, tag)
-        if self._backlog and self._opening < len(self._backlog):
-            self.open()
-
-    def overdue(self, late_ns: int) -> None:
-        while self._backlog and self._backlog[0][0] <= late_ns:
-            due, _, tag, _ = self._backlog.popleft()
-            self._recorder.error(CAPACITY, due, tag)
-
-    @property
-    def in_flight(self) -> int:
-        return super().in_flight + len(self._backlog)
-
-
-class ClosedModel(Generator):
-    """N users, each with a connection of its own, who send, wait for the answer, think, and send again."""
-
-    def __init__(self, orders: Orders, recorder: Recorder, users: int) -> None:
-        super().__init__(orders, recorder)
-        self._users = users
-        self._running = False
-        self._standing: list[Connection] = []
-        self.reached = 0  # the most users that had a connection at once
-
-    def connect(self) -> None:
-        """Open a connection for each user."""
-        for _ in range(self._users):
-            self.open()
-
-    def start(self) -> None:
-        """Let all begin."""
-        self._running = True
-        standing, self._standing = self._standing, []
-        loop, think = asyncio.get_running_loop(), self._orders.think_ns / 1e9
-        for number, connection in enumerate(standing):
-            if think:  # users who think do not all begin at once
-                loop.call_later(think * number / len(standing), self._act, connection)
-            else:
-                self._act(connection)
-
-    def halt(self) -> None:
-        """Nobody sends anything new."""
-        self.stopping = True
-
-    def ready(self, connection: Connection) -> None:
-        super().ready(connection)
-        self.reached = max(self.reached, len(self._all))
-
-    def free(self, connection: Connection) -> None:
-        if not self._running:
-            self._standing.append(connection)
-        elif self._orders.think_ns:
-            asyncio.get_running_loop().call_later(self._orders.think_ns / 1e9, self._act, connection)
-        else:
-            self._act(connection)
-
-    def _act(self, connection: Connection) -> None:
-        if self.stopping or connection not in self._all:
-            return
-        now = time.monotonic_ns()
-        self.send(connection, (now, *self.begin()), now)
-
-    def gone(self, connection: Connection) -> None:
-        if not self.stopping and self._running:
-            self.open()
-
-    def unreachable(self, error: int) -> None:
-        """The user tries again soon: each try that fails is a request that failed."""
-        if self._running and not self.stopping:
-            self._recorder.error(error, time.monotonic_ns())
-        if not self.stopping:
-            asyncio.get_running_loop().call_later(_RETRY_S, self._again)
-
-    def _again(self) -> None:
-        if not self.stopping and len(self._all) + self._opening < self._users:
-            self.open()

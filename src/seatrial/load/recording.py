@@ -7,20 +7,23 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..arrivals import samples
-from ..arrivals.histogram import Histogram, bucket
+from ..arrivals.histogram import BUCKETS, Histogram, bucket
 from ..arrivals.samples import SLOT_NS, SampleWriter, row, rows_of
 
+Times = NDArray[np.int64]
 _GAP_LEAST_NS = 10_000_000
 _LATE_NS = 100_000_000
 _SECOND = 1_000_000_000
-_TAG, _SLOT = 24, 40  # where tag and slot stand beside a bucket in one integer
 
 
 class Recorder:
     """One generator's figures. `due_at`, `sent_at`, `done_at` of each acknowledged request are appended to the public lists, in the
-    order of completion, and its tag where there is more than one; nothing else is done for a request.
+    order of completion, and its tag where there is more than one; nothing else is done for a request. `prompt`: what is due is sent
+    at once, and `due_at` is not used. `lags`: of each arrival, in the order of the schedule. `further`: when the later requests of
+    scripts were due, where arrivals are counted.
     """
 
     def __init__(
@@ -31,6 +34,8 @@ class Recorder:
         self.done_at: list[int] = []
         self.tags: list[int] = []
         self.lags: list[int] = []
+        self.further: list[int] = []
+        self.prompt = False
         self.size = 0  # bytes received since the last fold
         self.ok = self.failed = self.due = 0
         self.lag_max = 0
@@ -44,22 +49,42 @@ class Recorder:
         self._late = max(_LATE_NS, 5 * pace_ns)
         self._gap_least = max(_GAP_LEAST_NS, 5 * pace_ns)
         self._gaps = 0
-        self._last_done = start_ns
+        self._last_done = self._last_failed = start_ns
+        self._in_flight_slot = -1
         self._cpu_at, self._cpu = start_ns, _cpu_ns()
         self.cpu_share = 0.0  # of the last second
         self._writer = SampleWriter(path, start_ns)
         self.path = path
 
-    def expected(self, due: np.ndarray) -> None:
-        """These arrivals were due (ns)."""
-        if len(due):
-            self.due += len(due)
-            slots, counts = np.unique((due - self._start) // SLOT_NS, return_counts=True)
-            self._write(samples.DUE, slots, np.zeros_like(slots), counts, np.zeros_like(slots))
+    def expected(self, due: Times) -> None:
+        """These arrivals were due (ns), the next ones in the order of the schedule; `lags` holds theirs."""
+        if not len(due):
+            return
+        slots = self._due_rows(due)
+        lags = _array(self.lags[: len(due)])
+        del self.lags[: len(due)]
+        self.lag.add(lags[due >= self._warm])
+        self.lag_max = max(self.lag_max, int(lags.max()))
+        found, first = np.unique(slots, return_index=True)  # due times ascend, so slots do
+        self._write(samples.LAG_MAX, found, zeros(found), np.maximum.reduceat(lags, first), zeros(found))
+        found, counts = np.unique(slots[lags > self._late], return_counts=True)
+        self._write(samples.LATE, found, zeros(found), counts, zeros(found))
+
+    def _due_rows(self, due: Times) -> Times:
+        self.due += len(due)
+        slots = self._slots(due)
+        found, counts = np.unique(slots, return_counts=True)
+        self._write(samples.DUE, found, zeros(found), counts, zeros(found))
+        return slots
+
+    def _slots(self, at: Times) -> Times:
+        found: Times = np.maximum(0, at - self._start) // SLOT_NS
+        return found
 
     def error(self, code: int, intended: int, tag: int = 0) -> None:
         """A request failed."""
         self.failed += 1
+        self._last_failed = max(self._last_failed, intended)
         self._errors[max(0, intended - self._start) // SLOT_NS, code, tag] += 1
 
     def fold(self, now: int, in_flight: int) -> None:
@@ -67,22 +92,18 @@ class Recorder:
         slot = max(0, now - self._start) // SLOT_NS
         if self.done_at:
             self._answers()
-        if self.lags:
-            lags = np.array(self.lags, np.int64)
-            self.lags.clear()
-            self.lag.add(lags)
-            worst, late = int(lags.max()), int((lags > self._late).sum())
-            self.lag_max = max(self.lag_max, worst)
-            self._writer.write(row(samples.LAG_MAX, slot, worst))
-            if late:
-                self._writer.write(row(samples.LATE, slot, late))
+        if self.further:
+            self._due_rows(_array(self.further))
+            self.further.clear()
         for (at, code, tag), count in self._errors.items():
             self._writer.write(row(samples.FAILED, at, count, code=code, tag=tag))
         self._errors.clear()
         if self.size:
             self._writer.write(row(samples.BYTES, slot, self.size))
             self.size = 0
-        self._writer.write(row(samples.IN_FLIGHT, slot, in_flight))
+        if slot > self._in_flight_slot:  # once a slot, so that the rows of several generators add up
+            self._writer.write(row(samples.IN_FLIGHT, slot, in_flight))
+            self._in_flight_slot = slot
         if now - self._cpu_at >= _SECOND:
             cpu = _cpu_ns()
             self.cpu_share = (cpu - self._cpu) / (now - self._cpu_at)
@@ -90,29 +111,29 @@ class Recorder:
             self._cpu_at, self._cpu = now, cpu
 
     def _answers(self) -> None:
-        due = np.array(self.due_at, np.int64)
-        sent = np.array(self.sent_at, np.int64)
-        done = np.array(self.done_at, np.int64)
-        tags = np.array(self.tags, np.int64) if self.tagged else np.zeros(len(due), np.int64)
-        self.due_at.clear()
-        self.sent_at.clear()
-        self.done_at.clear()
-        self.tags.clear()
+        sent, done = _array(self.sent_at), _array(self.done_at)
+        due = sent if self.prompt else _array(self.due_at)
+        tags = _array(self.tags) if self.tagged else zeros(due)
+        for each in (self.due_at, self.sent_at, self.done_at, self.tags):
+            each.clear()
         self.ok += len(done)
         self._silences(done)
-        slots = np.maximum(0, due - self._start) // SLOT_NS
-        buckets, served = bucket(done - due), bucket(done - sent)
-        keys, counts = np.unique((slots << _SLOT) | (tags << _TAG) | buckets, return_counts=True)
-        self._write(samples.RESPONSE, keys >> _SLOT, keys & (1 << _TAG) - 1, counts, (keys >> _TAG) & 0xFFFF)
-        keys, counts = np.unique((np.maximum(0, done - self._start) // SLOT_NS << 16) | tags, return_counts=True)
-        self._write(samples.OK, keys >> 16, np.zeros_like(keys), counts, keys & 0xFFFF)
+        slots = self._slots(due)
+        buckets = bucket(done - due)
+        served = buckets if self.prompt else bucket(done - sent)
+        width = int(tags.max()) + 1 if self.tagged else 1
+        keys, counts = _counted((slots * width + tags) * BUCKETS + buckets)
+        where = keys // BUCKETS
+        self._write(samples.RESPONSE, where // width, keys % BUCKETS, counts, where % width)
+        keys, counts = _counted(self._slots(done) * width + tags)
+        self._write(samples.OK, keys // width, zeros(keys), counts, keys % width)
         warm = due >= self._warm
-        for tag in np.unique(tags).tolist():
+        for tag in np.unique(tags).tolist() if self.tagged else (0,):
             mine = warm & (tags == tag) if self.tagged else warm
             self.response.setdefault(tag, Histogram()).put(buckets[mine])
             self.service.setdefault(tag, Histogram()).put(served[mine])
 
-    def _silences(self, done: np.ndarray) -> None:
+    def _silences(self, done: Times) -> None:
         gaps = np.diff(done, prepend=self._last_done)
         for at in np.flatnonzero(gaps >= self._gap_least).tolist():
             self._gap(int(done[at] - gaps[at]), int(done[at]))
@@ -124,13 +145,13 @@ class Recorder:
             slot = max(0, begin - self._start) // SLOT_NS
             self._writer.write(row(kind, slot, at - self._start, code=self._gaps))
 
-    def _write(self, kind: int, slots: np.ndarray, buckets: np.ndarray, counts: np.ndarray, tags: np.ndarray) -> None:
+    def _write(self, kind: int, slots: Times, buckets: Times, counts: Times, tags: Times) -> None:
         self._writer.write(rows_of(kind, slots, buckets, counts, tags))
 
-    def close(self, now: int, *, silent: bool) -> None:
-        """Fold what is left, write what was counted over the whole run. `silent`: what came last was not answered."""
+    def close(self, now: int) -> None:
+        """Fold what is left, write what was counted over the whole run."""
         self.fold(now, 0)
-        if silent and now - self._last_done >= self._gap_least:
+        if self._last_failed > self._last_done and now - self._last_done >= self._gap_least:
             self._gap(self._last_done, now)
         for kind, found in (
             (samples.RESPONSE, self.response),
@@ -142,6 +163,25 @@ class Recorder:
                 whole = np.full(len(buckets), samples.WHOLE, np.int64)
                 self._write(kind, whole, buckets, counts, np.full(len(buckets), tag, np.int64))
         self._writer.close()
+
+
+def _array(values: list[int]) -> Times:
+    return np.fromiter(values, np.int64, len(values))
+
+
+def _counted(keys: Times) -> tuple[Times, Times]:
+    """The different keys in ascending order, and how often each is there. Sorted only when they are few or far apart."""
+    least = int(keys.min())
+    if int(keys.max()) - least > 8 * len(keys):
+        return np.unique(keys, return_counts=True)
+    counts = np.bincount(keys - least)
+    found = np.flatnonzero(counts)
+    return found + least, counts[found]
+
+
+def zeros(like: Times) -> Times:
+    """As many zeros."""
+    return np.zeros(len(like), np.int64)
 
 
 def _cpu_ns() -> int:

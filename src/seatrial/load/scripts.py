@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from .http1 import Answer, Way
+from .http1 import Flow, Visit, Way
 
 Prepared = tuple[bytes, int]  # the request as it is sent, and its tag
-Begin = Callable[[], Generator["Request", Answer, None]]
+Begin = Callable[[], Flow]
+ENDED = object()
 NEWLINES = ("\r", "\n", "\0")
 
 
@@ -23,7 +23,7 @@ class Request:
     `accept` names them.
     """
 
-    __slots__ = ("accept", "body", "data", "headers", "method", "path", "tag", "tag_number")
+    __slots__ = ("accept", "bodiless", "body", "data", "headers", "method", "path", "tag", "tag_number")
 
     def __init__(
         self,
@@ -39,7 +39,8 @@ class Request:
         self.method, self.path, self.tag, self.accept = method, path, tag, frozenset(accept)
         self.headers = dict(headers or {})
         self.body = encoded(json, body, self.headers)
-        self.data = b""
+        self.bodiless = method == "HEAD"
+        self.data = b""  # made by the worker, once
         self.tag_number = 0
 
 
@@ -86,7 +87,24 @@ def mix(prepared: Sequence[Prepared], weights: Sequence[float], seed: int) -> Ca
     return take
 
 
-def flow_of(reference: str, directory: Path) -> Callable[[], Generator[Any, Answer, None]]:
+def visit_of(begin: Begin, *, pause: bool) -> Visit:
+    """Someone who follows a script again and again. `pause`: with ENDED after each time."""
+    visit = Visit()
+    visit.send = _again(visit, begin, pause).send
+    return visit
+
+
+def _again(visit: Visit, begin: Begin, pause: bool) -> Flow:
+    while True:
+        visit.asked = None
+        yield from begin()  # tells its end without an exception
+        if visit.asked is None:
+            raise ValueError("the script asked nothing")
+        if pause:
+            yield ENDED
+
+
+def flow_of(reference: str, directory: Path) -> Begin:
     """The generator function behind "file.py:function", relative to a directory. Raises ValueError, saying what is not there."""
     name, _, function = reference.partition(":")
     path = (directory / name).resolve()
@@ -100,5 +118,5 @@ def flow_of(reference: str, directory: Path) -> Callable[[], Generator[Any, Answ
     found = getattr(module, function, None)
     if not callable(found):
         raise ValueError(f"{path} has no function {function}")
-    begin: Callable[[], Generator[Any, Answer, None]] = found
+    begin: Begin = found
     return begin

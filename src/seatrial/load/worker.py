@@ -20,8 +20,10 @@ from numpy.typing import NDArray
 
 from ..arrivals.samples import seal
 from ..arrivals.schedules import highest_rate, of
-from .driving import SWEEP_S, ClosedModel, Generator, OpenModel, Orders
+from .closed_model import ClosedModel
+from .driving import SWEEP_S, Generator, Orders
 from .http1 import Way
+from .open_model import OpenModel
 from .recording import Recorder
 from .scripts import Prepared, Request, flow_of, mix, written
 
@@ -60,6 +62,7 @@ class Worker:
             accept=config["accept"],
             lifo=config["lifo"],
             think_ns=config["think_ns"],
+            bodiless=any(r["method"] == "HEAD" for r in config["requests"]),
         )
 
     def _write(self, request: Request) -> Prepared:
@@ -90,13 +93,12 @@ class Worker:
         recorder = Recorder(
             self._path, start, warm_up_ns=config["warm_up_ns"], pace_ns=1e9 / rate if rate else 0.0, tagged=tagged
         )
-        generator: Generator
-        if self._users:
-            closed = ClosedModel(what, recorder, self._users)
-            closed.connect()
-            generator = closed
-        else:
-            generator = OpenModel(what, recorder, self._schedule(), start, rate)
+        generator: ClosedModel | OpenModel = (
+            ClosedModel(what, recorder, self._users)
+            if self._users
+            else OpenModel(what, recorder, self._schedule(), start, rate)
+        )
+        generator.connect()
         gc.collect()
         gc.freeze()
         say({"event": "started", "at_ns": start, "file": str(self._path)})
@@ -117,14 +119,13 @@ class Worker:
         while generator.in_flight and time.monotonic_ns() < halted + self._timeout + 1_000_000_000:
             await asyncio.sleep(0.01)
             generator.sweep()
-        silent = generator.in_flight > 0
         generator.close()
-        recorder.close(time.monotonic_ns(), silent=silent)
+        recorder.close(time.monotonic_ns())
         rows, digest = seal(self._path)
         say({
             "event": "stopped", "rows": rows, "sha256": digest, "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed,
             "cpu_s": cpu, "took_s": (halted - start) / 1e9, "memory_bytes": used.ru_maxrss * 1024, "tags": list(self._tags),
-            "reached": getattr(generator, "reached", None),
+            "reached": getattr(generator, "reached", None), "script_errors": generator.script_errors.most_common(),
         })  # fmt: skip
 
     async def _until(self, moment: int, stop: asyncio.Task[None]) -> None:
