@@ -111,7 +111,7 @@ async def run(
             await process.wait()
         process._transport.close()  # type: ignore[attr-defined] # else the loop's end warns of its pipes
     assert process.returncode == 0, complaints
-    assert not complaints
+    assert not complaints, complaints
     found = finished(said, live, Path(config["file"]))
     if not config["users"]:
         assert found.due == found.ok + found.failed == found.count(samples.DUE)
