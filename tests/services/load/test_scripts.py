@@ -198,3 +198,20 @@ async def test_a_script_with_bodies_and_headers(tmp_path: Path) -> None:
     assert "X-Own: 1\r\n" in head
     assert "X-All: 2\r\n" in head
     assert "X-Own: 0" not in head
+
+
+@BOTH
+async def test_what_a_script_prints_is_no_event(tmp_path: Path, users: int) -> None:
+    script(tmp_path, "def user():\n    print('hello')\n    yield Request('GET', '/')\n")
+    async with serving(answering(OK)) as url:
+        config = configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[])
+        found = await run(config, complains=True)
+    assert found.failed == 0
+    assert found.ok
+
+
+@pytest.mark.parametrize("text", ["import not_a_module\n", "def other(): yield\n", "def user(:\n"])
+async def test_a_script_that_cannot_be_read_ends_it_at_once(tmp_path: Path, text: str) -> None:
+    script(tmp_path, text)
+    with pytest.raises(AssertionError, match=r"not_a_module|no function user|invalid syntax"):
+        await run(configuration("http://127.0.0.1:1", tmp_path / "x.load", script="users.py:user", requests=[]))

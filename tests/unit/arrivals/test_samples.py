@@ -10,7 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from seatrial.arrivals.samples import DUE, HEADER, OK, ROW, SampleWriter, join, read, row, rows_of, seal, together
+from seatrial.arrivals.samples import (
+    DUE,
+    GAP_FROM,
+    HEADER,
+    OK,
+    ROW,
+    SLOT_NS,
+    WHOLE,
+    SampleWriter,
+    join,
+    read,
+    row,
+    rows_of,
+    seal,
+    together,
+)
 
 ROWS = st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 2**32 - 1), st.integers(0, 2**62)), max_size=50)
 FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -63,7 +78,7 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes) -> No
 @FILES
 @given(st.lists(ROWS, min_size=1, max_size=4))
 def test_joined_files_hold_what_the_parts_held(tmp_path: Path, parts: list[list[tuple[int, int, int]]]) -> None:
-    files = [written(tmp_path / f"{n}.load", 100 + n, rows) for n, rows in enumerate(parts)]
+    files = [written(tmp_path / f"{n}.load", 100, rows) for n, rows in enumerate(parts)]
     _, before = together(files)
     join(files, tmp_path / "all.load")
     start, after = read(tmp_path / "all.load")
@@ -88,3 +103,29 @@ def test_a_seal_covers_every_byte(tmp_path: Path) -> None:
     path.write_bytes(data)
     assert rows == 1
     assert seal(path)[1] != digest
+
+
+def test_a_worker_that_began_later_counts_in_the_slots_that_it_ran_in(tmp_path: Path) -> None:
+    early, late = tmp_path / "a.load", tmp_path / "b.load"
+    for path, start in ((early, 1000), (late, 1000 + 3 * SLOT_NS + 7)):
+        writer = SampleWriter(path, start)
+        writer.write(row(OK, 2, 5))
+        writer.write(row(OK, WHOLE, 5))
+        writer.write(row(GAP_FROM, 1, 250))
+        writer.close()
+    start, rows = together([early, late])
+    assert start == 1000
+    assert rows["slot"].tolist() == [2, WHOLE, 1, 5, WHOLE, 4]
+    assert rows["count"].tolist() == [5, 5, 250, 5, 5, 250 + 3 * SLOT_NS + 7]
+
+
+def test_tags_that_workers_numbered_themselves_get_common_numbers(tmp_path: Path) -> None:
+    for name, counts in (("a", (1, 2)), ("b", (10, 20, 40))):
+        writer = SampleWriter(tmp_path / name, 0)
+        for tag, count in enumerate(counts):
+            writer.write(row(OK, 0, count, tag=tag))
+        writer.close()
+    names = join([tmp_path / "a", tmp_path / "b"], tmp_path / "all", [["x", "y"], ["y", "z", "x"]])
+    _, rows = read(tmp_path / "all")
+    found = {name: int(rows[rows["tag"] == n]["count"].sum()) for n, name in enumerate(names)}
+    assert found == {"x": 41, "y": 12, "z": 20}
