@@ -94,7 +94,7 @@ async def test_a_status_that_it_does_not_accept_has_failed_and_the_script_goes_o
     async with serving(answering(b"HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")) as url:
         found = await run(configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[]))
     assert set(found.errors) == {"status-5xx"}
-    assert found.failed == 2 * DUE if not users else found.failed > 20
+    assert DUE < found.failed <= 2 * DUE if not users else found.failed > 20  # the end may cut the last ones
 
 
 @BOTH
@@ -167,7 +167,7 @@ async def test_a_script_may_ask_for_heads(tmp_path: Path, users: int) -> None:
         found = await run(configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[]))
     assert found.failed == 0
     assert found.said["script_errors"] == []
-    assert found.ok == 2 * DUE if not users else found.ok > 20
+    assert DUE < found.ok <= 2 * DUE if not users else found.ok > 20
 
 
 async def test_users_think_between_two_requests(tmp_path: Path) -> None:
