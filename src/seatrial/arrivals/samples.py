@@ -88,9 +88,19 @@ def read(path: Path, last: int | None = None) -> tuple[int, Rows]:
 
 
 def together(parts: Sequence[Path]) -> tuple[int, Rows]:
-    """The rows of several workers of one load, which agreed on their start."""
+    """The rows of several workers of one load, as of the earliest start: one that began later counts in the slots that it ran in."""
     read_parts = [read(p) for p in parts]
-    return min(start for start, _ in read_parts), np.concatenate([rows for _, rows in read_parts])
+    least = min(start for start, _ in read_parts)
+    return least, np.concatenate([_moved(rows, start - least) for start, rows in read_parts])
+
+
+def _moved(rows: Rows, by_ns: int) -> Rows:
+    if not by_ns:
+        return rows
+    moved = np.array(rows)
+    moved["slot"][moved["slot"] != WHOLE] += round(by_ns / SLOT_NS)
+    moved["count"][(moved["kind"] == GAP_FROM) | (moved["kind"] == GAP_TO)] += by_ns
+    return moved
 
 
 def seal(path: Path) -> tuple[int, str]:
@@ -102,12 +112,24 @@ def seal(path: Path) -> tuple[int, str]:
     return (path.stat().st_size - HEADER) // ROW.itemsize, digest.hexdigest()
 
 
-def join(parts: Iterable[Path], into: Path) -> None:
-    """The rows of several workers as one file; the parts are gone afterwards."""
+def join(parts: Iterable[Path], into: Path, tags: Sequence[Sequence[str]] = ()) -> list[str]:
+    """The rows of several workers as one file; the parts are gone afterwards.
+
+    `tags`: the names of each part's tags in the order of their numbers, where workers numbered them themselves; returns the names of
+    those in the joined file.
+    """
     parts = list(parts)
     start, rows = together(parts)
+    names: dict[str, int] = {}
+    if tags:
+        rows, end = np.array(rows), 0
+        for part, own in zip(parts, tags, strict=True):
+            begin, end = end, end + len(read(part)[1])
+            numbers = np.array([names.setdefault(name, len(names)) for name in own or [""]], np.uint16)
+            rows["tag"][begin:end] = numbers[rows["tag"][begin:end]]
     writer = SampleWriter(into, start)
     writer.write(rows)
     writer.close()
     for part in parts:
         part.unlink()
+    return list(names)

@@ -208,13 +208,13 @@ async def test_an_answer_that_nobody_asked_for_ends_the_connection_and_fails_not
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
         writer.write(OK)
-        await asyncio.sleep(0.003)
+        await asyncio.sleep(0.01)  # the next request is due half a second later
         writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
         await reader.read()
 
     async with serving(handle) as url:
-        found = await run(configuration(url, tmp_path / "x.load"))
-    assert (found.ok, found.failed) == (DUE, 0)
+        found = await run(configuration(url, tmp_path / "x.load", schedule={"constant": 2}, for_ns=2 * SECOND))
+    assert (found.ok, found.failed) == (4, 0)
 
 
 @pytest.mark.parametrize(("status", "error"), [(500, "status-5xx"), (503, "status-5xx"), (404, "status-4xx")])
