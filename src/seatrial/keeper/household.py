@@ -144,7 +144,7 @@ class Household:
                 group.members[process.pid] = process
         try:
             # They may be killed next, and nobody knows afterwards what was theirs.
-            self.memory.note(found.values(), self._records)
+            self.memory.note(list(found.values()), self._records, files=True)
         except SupervisorError as error:
             complain(error)
         return list(found.values())
