@@ -1,4 +1,4 @@
-"""Every figure that is promised, beside its bound. Long: about half an hour on two cores; --quick runs a part of each.
+"""Every figure that is promised, beside its bound. Long: more than an hour on two cores; --quick runs a part of each.
 
 python benchmarks/bars.py [--quick]
 """
@@ -68,6 +68,15 @@ def main() -> int:
             [sys.executable, str(benchmarks / "kills.py"), "--times", kills, "--keeper"],
         ),
         bar("speed", [sys.executable, str(benchmarks / "http_checks.py"), "--pairs", "1" if quick else "3"]),
+        bar(
+            "load, closed loop",
+            [sys.executable, str(benchmarks / "load_closed.py"), *(["--pairs", "5"] if quick else [])],
+            shown=5,
+        ),
+        bar("load, open loop", [sys.executable, str(benchmarks / "load_open.py")], shown=5),
+        bar("load, a stall", [sys.executable, str(benchmarks / "load_stall.py")], shown=2),
+        bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
+        *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]
     print(f"{sum(results)} of {len(results)} bars hold")
     return 0 if all(results) else 1

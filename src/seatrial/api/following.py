@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from ..core.plan import Plan
+    from ..reports.model import TrialModel
     from ..reports.terminal import Follower
 
 
@@ -21,14 +22,16 @@ def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = Fals
     from ..reports.terminal import verdict
     from .reporting import write_reports
 
-    run: Run = run_interruptible(_both(plan, request, console, quiet))
-    model = write_reports(run.directory)
+    followed: TrialModel | None
+    run: Run
+    run, followed = run_interruptible(_both(plan, request, console, quiet))
+    model = write_reports(run.directory, followed)
     if not quiet:
         verdict(model, run.directory, console)
     return run
 
 
-async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> Run:
+async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> tuple[Run, TrialModel | None]:
     follower: Follower | None = None
     watch: asyncio.Task[None] | None = None
 
@@ -41,7 +44,7 @@ async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> 
             watch = asyncio.create_task(_look(follower))
 
     try:
-        return await run_trial(plan, request, started=started)
+        run = await run_trial(plan, request, started=started)
     finally:
         if watch is not None:
             watch.cancel()
@@ -49,6 +52,7 @@ async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> 
                 await watch
         if follower is not None:
             follower.close()
+    return run, follower.model if follower is not None else None
 
 
 async def _look(follower: Follower) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import json
 import os
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.errors import PlatformError, UsageError
@@ -27,24 +27,36 @@ _GENERATED = "stack/.generated.json"  # beside the stack's own passwords: privat
 
 @dataclass(kw_only=True)
 class Place:
-    """A platform, the keeper that owns processes of this trial, and how it ends."""
+    """A platform, the keeper that owns processes of this trial, and how it ends.
+
+    Against a remote stack there is nothing to own until a process of ours is adopted: its keeper starts then.
+    """
 
     platform: Platform
-    keeper: KeeperClient
+    keeper: KeeperClient | None
     secrets: Secrets
     directory: Path
     keep: bool = False
     attached: bool = False
     ended: bool = False
+    _launching: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def adopt(self, pid: int, purpose: str) -> None:
         """Have the keeper own a process of ours."""
+        async with self._launching:
+            if self.keeper is None:
+                self.keeper = await KeeperClient.launch(self.directory)
         await self.keeper.adopt(pid, purpose)
+
+    async def close(self) -> None:
+        """Let go of the keeper."""
+        if self.keeper is not None:
+            await self.keeper.close()
 
     async def end(self) -> Residue:
         """End the stack, or leave it: when it is to be kept, or was there before."""
         self.ended = True
-        if self.attached:
+        if self.attached or self.keeper is None:
             return Residue()
         if self.keep:
             save_generated(self.directory, self.secrets)
@@ -69,11 +81,12 @@ async def place(
     """A place for the plan; whatever happens inside, nothing that was started here goes on unless it is to be kept."""
     if attach is not None:
         secrets.restore(load_generated(attach))
-    keeper = await (KeeperClient.attach(attach) if attach is not None else KeeperClient.launch(directory))
     platform: Platform
+    keeper: KeeperClient | None = None
     if plan.stack.platform == "remote":
         platform = RemotePlatform(plan.stack, prober=prober, secrets=secrets)
     else:
+        keeper = await (KeeperClient.attach(attach) if attach is not None else KeeperClient.launch(directory))
         platform = local(plan, attach or directory, keeper, prober, secrets, redactor)
     here = Place(
         platform=platform, keeper=keeper, secrets=secrets, directory=directory, keep=keep, attached=attach is not None
@@ -88,7 +101,7 @@ async def place(
             if not here.ended:
                 await asyncio.shield(here.end())
         finally:
-            await keeper.close()
+            await here.close()
 
 
 def local(

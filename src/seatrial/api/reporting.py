@@ -7,14 +7,17 @@ from pathlib import Path
 from ..reports.model import TrialModel
 
 
-def write_reports(directory: Path) -> TrialModel:
-    """report.json, junit.xml and report.html, again from the records; returns what they were made from."""
+def write_reports(directory: Path, followed: TrialModel | None = None) -> TrialModel:
+    """report.json, junit.xml and report.html, from the records; returns what they were made from.
+
+    `followed`: what a reader that followed the journal to its end has read already.
+    """
     from ..reports.html import write_html
     from ..reports.junit import write_junit
     from ..reports.machine import write_json
     from .series import workload_series
 
-    model = TrialModel.read(directory)
+    model = followed if followed is not None and followed.ended else TrialModel.read(directory)
     write_json(model, directory / "report.json")
     write_junit(model, directory / "junit.xml")
     write_html(model, directory / "report.html", workload_series(model, directory))

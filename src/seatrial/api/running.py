@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..core.errors import Problem, UsageError
-from ..core.plan import Plan, ProbeStep
+from ..core.errors import Problem, SeatrialError, UsageError
+from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
+from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
+from ..core.workloads import Adopt, RenderedRequest, Workload, WorkloadMaker
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -29,7 +31,6 @@ from .directories import new_trial
 from .places import place
 from .secrets import Secrets
 from .vocabulary import vocabulary
-from .workloads import Maker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +93,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         selection=selection,
         variant=request.variant,
     )
+    maker, judge_usage = _judges(plan)
     with Journal(directory, redactor) as journal:
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
@@ -102,12 +104,13 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 platform=here.platform,
                 vocabulary=words,
                 prober=prober,
-                maker=Maker(),
+                maker=maker,
                 journal=journal,
                 redactor=redactor,
                 adopt=here.adopt,
                 end=here.end,
                 machine=machine(),
+                judge_usage=judge_usage,
             )
             await prepare_probes(verbs_of(plan))
             try:
@@ -115,6 +118,32 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
             finally:
                 await close_probes()
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+
+
+def _judges(plan: Plan) -> tuple[WorkloadMaker, JudgeUsage]:
+    """Who makes clients and who judges usage. NumPy comes with them: it is imported here, before a clock runs, and not for a plan that
+    has neither clients nor a stack of its own.
+    """
+    if not (plan.workloads or plan.loads or plan.stack.platform != "remote"):
+        return _Nobody(), lambda _samples, _window: {}
+    from ..checkers.usage import usage_figures
+    from .workloads import Maker
+
+    return Maker(), usage_figures
+
+
+class _Nobody:
+    """core.workloads.WorkloadMaker of a plan that has nothing to make."""
+
+    async def start(
+        self, plan: WorkloadPlan, request: RenderedRequest, directory: Path, prefix: str, adopt: Adopt
+    ) -> Workload:
+        raise SeatrialError(f"no maker for workload {plan.name}")
+
+    async def start_load(
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+    ) -> Workload:
+        raise SeatrialError(f"no maker for load {plan.name}")
 
 
 def _check_secrets(plan: Plan, secrets: Secrets) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from ..checkers.figures import figures
 from ..checkers.history import History
 from ..checkers.models import SetJudgement, judge_counter, judge_set, sentences
 from ..core.expressions import Missing
-from ..core.plan import WorkloadPlan
-from ..core.quantities import Quantity
-from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..core.plan import LoadPlan, WorkloadPlan
+from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..workloads.process import WorkloadProcess
+from .loads import RunningLoad, configuration, describe_schedule
 
 _SECOND = 1_000_000_000
 
@@ -30,7 +30,7 @@ class Maker:
         request: RenderedRequest,
         directory: Path,
         prefix: str,
-        adopt: Callable[[int], Awaitable[None]],
+        adopt: Adopt,
     ) -> RunningWorkload:
         """Start the worker of a workload."""
         schedule = describe_schedule(plan.arrivals)
@@ -55,15 +55,14 @@ class Maker:
         }
         return RunningWorkload(plan, await WorkloadProcess.start(config, adopt), prefix, highest_rate(schedule))
 
+    async def start_load(
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+    ) -> RunningLoad:
+        """Start the generators of a load."""
+        from ..load.process import LoadProcess
 
-def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:
-    """A plan's arrivals as arrivals.schedules takes them: plain numbers."""
-    (kind, value), *_ = arrivals.items()
-    if kind == "ramp":
-        return {"ramp": {"from": value["from"].value, "to": value["to"].value, "over_ns": int(value["over"].value)}}
-    if kind == "steps":
-        return {"steps": [[s["rate"].value, int(s["for"].value)] for s in value]}
-    return {kind: value.value if isinstance(value, Quantity) else float(value)}
+        file = directory / "samples" / f"{plan.name}.load"
+        return RunningLoad(plan, await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt))
 
 
 class RunningWorkload:
@@ -75,11 +74,6 @@ class RunningWorkload:
         self._prefix = prefix
         self._rate = rate
         self._reported: dict[str, set[Any]] = {"lost": set(), "doubled": set(), "phantom": set()}
-
-    @property
-    def pid(self) -> int:
-        """Of the worker."""
-        return self._process.pid
 
     @property
     def file(self) -> Path:
@@ -141,6 +135,10 @@ class RunningWorkload:
             records, first, last, float(amount) if isinstance(amount, int | float) else 1.0, final.began_ns
         )
         return {"drift": drift}, {"counter": text}, (text,) if drift.low != 0 else ()
+
+    async def ended(self) -> None:
+        """It ends when it is told to, and when it dies."""
+        await self._process.ended()
 
     async def stop(self) -> Sealed:
         """End the worker and seal."""

@@ -33,6 +33,7 @@ ERRORS: Final = (
     "status-5xx",
     "capacity",
     "resend",
+    "script",
 )
 RECORD = np.dtype(
     [

@@ -1,4 +1,4 @@
-"""The figures of a workload: name to dimension and meaning. Light: the compiler types expressions with it."""
+"""The figures of a workload and of a load: name to dimension and meaning. Light: the compiler types expressions with it."""
 
 from __future__ import annotations
 
@@ -35,13 +35,36 @@ METRICS: Mapping[str, tuple[Dimension, str]] = {
     "lag.max": (_D, "how late the generator itself was, at worst"),
 }
 
-SET: Mapping[str, tuple[Dimension, str]] = {
-    "lost": (_N, "acknowledged, and not there afterwards"),
-    "phantom": (_N, "there, and never asked for"),
-    "doubled": (_N, "there more than once"),
-    "recovered": (_N, "unknown to the client, and there"),
+_AT = {
+    "p50": "median",
+    "p90": "90th percentile",
+    "p95": "95th percentile",
+    "p99": "99th percentile",
+    "p999": "99.9th percentile",
 }
-
-COUNTER: Mapping[str, tuple[Dimension, str]] = {
-    "drift": (_N, "how far the final value is from what the acknowledged and unknown operations allow"),
+_PARTS: Mapping[str, tuple[Dimension, str]] = {
+    **{p: (_D, f"{words} of the response time, from when it was due") for p, words in _AT.items()},
+    "max": (_D, "longest response time"),
+    "errors": (_R, "share of requests that failed, with its one-sided 95 % bounds"),
+    "rate": (_P, "answers a second that were ok"),
 }
+LOAD_METRICS: Mapping[str, tuple[Dimension, str]] = {
+    **_PARTS,
+    **{f"service.{p}": (_D, f"{words} of the time from sending to the answer") for p, words in _AT.items()},
+    "offered": (_P, "requests that were due a second"),
+    "served": (_R, "share of the requests that were due and have been answered ok"),
+    "due": (_N, "requests that were due"),
+    "ok": (_N, "answered, and accepted"),
+    "failed": (_N, "refused, timed out, broken off, or answered with an error"),
+    "bytes": (Dimension.SIZE, "received"),
+    "outage.longest": (_D, "longest silence between two answers that were ok"),
+    "lag.max": (_D, "how late the generator itself was, at worst"),
+    "cpu.max": (_R, "of a core that a generator used, at worst over a second"),
+    **{
+        f"{when}.{n}": (d, f"{w}, {when} the faults")
+        for when in ("before", "during", "after")
+        for n, (d, w) in _PARTS.items()
+    },
+    **{f"worst.{n}": (d, f"{w}, in the worst window") for n, (d, w) in _PARTS.items()},
+}
+TAG_METRICS = _PARTS  # of the requests with a tag: `tag.NAME.p95`

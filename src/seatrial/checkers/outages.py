@@ -3,13 +3,15 @@
 An outage is the time between two consecutive acknowledgements (by completion, d0 and d1) in which an operation was sent that
 failed or had to wait. The service stopped at S and was back at R; the truth is R - S.
 
-- S >= d0 - lag - normal: it had answered by d0; the answer was under way for a normal one's time, and lay unread for the lag.
+- S >= d0 - lag0 - normal: it had answered by d0; the answer was under way for a normal one's time, and lay unread for the
+  client's scheduling lag around d0.
 - S <= s1 + normal: the first operation that was hit, sent at s1, would have been answered by then.
-- R <= d1, and R >= d1 - normal when the operation that ended the outage was already waiting; when it was sent after the return,
-  the return lies up to one pace further back.
+- R <= d1, and R >= d1 - lag1 - normal when the operation that ended the outage was already waiting; when it was sent after the
+  return, the return lies up to one pace further back.
 
-So the interval is [(d1 - normal - x) - (s1 + normal), d1 - d0 + lag + normal], with x = 0 or one pace. As s1 - d0 <= pace, it is
-at most 2 (pace + 1.5 normal + lag/2) wide: at 100 operations a second and millisecond answers well within 10 ms + 10 ms.
+So the interval is [(d1 - lag1 - normal - x) - (s1 + normal), d1 - d0 + lag0 + normal], with x = 0 or one pace. As
+s1 - d0 <= pace, it is at most 2 (pace + 1.5 normal + lag) wide: at 100 operations a second and millisecond answers well within
+10 ms + 10 ms.
 """
 
 from __future__ import annotations
@@ -81,9 +83,9 @@ def outages(history: History) -> list[Outage]:
             continue
         back, sent = int(done[gap]), int(ok["sent"][order][gap])
         waiting = back - sent > history.normal_ns
-        returned = back - history.normal_ns - (0.0 if waiting else history.pace_ns)
+        returned = back - history.lag_near(back) - history.normal_ns - (0.0 if waiting else history.pace_ns)
         low = max(0.0, returned - (first + history.normal_ns))
-        high = back - start + history.lag_ns + history.normal_ns
+        high = back - start + history.lag_near(start) + history.normal_ns
         found.append(
             Outage(
                 last_ok_ns=start,

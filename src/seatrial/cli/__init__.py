@@ -7,6 +7,11 @@ import sys
 
 def main() -> None:
     """Entry point: exit status 0 GO, 1 NO-GO, 2 INCONCLUSIVE, 3 wrong spec or usage, 4 seatrial's own fault."""
+    import gc
+
     from .app import run
 
+    gc.set_threshold(
+        20_000, 20, 100
+    )  # a command makes many records that live to its end: looking at them again finds nothing
     sys.exit(run(sys.argv[1:]))

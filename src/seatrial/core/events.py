@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
+import math
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,6 +188,27 @@ class WorkloadStarted(Event):
     file: str  # its records, relative to the trial's directory
     at_ns: int
     rate: str
+    kind: str = "workload"  # or load: then the file holds samples
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadProgressed(Event):
+    """Where a running load stands, each second; `p95_ns` of the last seconds."""
+
+    load: str
+    ok: int
+    failed: int
+    in_flight: int
+    rate: float
+    p95_ns: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UsageSampled(Event):
+    """What instances have used: CPU seconds so far, bytes of memory, descriptors, threads."""
+
+    at_ns: int
+    instances: Mapping[str, tuple[float, float, float, float]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,16 +259,6 @@ class TrialEnded(Event):
 
 
 TYPES: dict[str, type[Event]] = {c.__name__: c for c in Event.__subclasses__()}
-SYNCED = (
-    FaultOrdered,
-    FaultInjected,
-    FaultWitnessed,
-    FaultHealed,
-    FindingJudged,
-    ColumnSealed,
-    TrialStarted,
-    TrialEnded,
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -258,30 +270,46 @@ class Entry:
     event: Event
 
 
-_HINTS: dict[type[Any], dict[str, Any]] = {}  # looking them up is slow, and there are a handful
+_SCALARS = frozenset({str, int, bool, type(None)})
+_PLAINERS: dict[type[Any], Callable[[Any], Any]] = {}  # by exact type: looking it up is slow, and there are a handful
 
 
 def plain(value: object) -> Any:
     """Anything that events hold, as JSON types; intervals and quantities with their text."""
-    if value is None or isinstance(value, bool | int | str):
-        return str(value) if isinstance(value, enum.Enum) else value
-    if isinstance(value, float):
-        return value if value == value and abs(value) != float("inf") else str(value)
-    if isinstance(value, Interval):
-        return {"low": value.low, "high": value.high, "dimension": value.dimension.value, "text": str(value)}
-    if isinstance(value, Quantity):
-        return {"low": value.value, "high": value.value, "dimension": value.dimension.value, "text": str(value)}
-    if isinstance(value, enum.Enum):
-        return value.value
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(v) for v in value]
-    if isinstance(value, bytes):
-        return value.decode(errors="replace")
-    return str(value)
+    kind = type(value)
+    if kind in _SCALARS:
+        return value
+    plainer = _PLAINERS.get(kind)
+    if plainer is None:
+        plainer = _PLAINERS[kind] = _plainer(kind)
+    return plainer(value)
+
+
+def _plainer(kind: type[Any]) -> Callable[[Any], Any]:
+    """How a type is made plain; it holds for all its values."""
+    if kind in (Interval, Quantity):
+        return _measured
+    if issubclass(kind, enum.Enum):
+        return lambda value: plain(value.value)
+    if issubclass(kind, str | int):
+        return str if issubclass(kind, str) else int
+    if issubclass(kind, float):
+        return lambda value: value if math.isfinite(value) else str(value)
+    if dataclasses.is_dataclass(kind):
+        names = tuple(f.name for f in dataclasses.fields(kind))
+        return lambda value: {name: plain(getattr(value, name)) for name in names}
+    if issubclass(kind, Mapping):
+        return lambda value: {str(k): plain(v) for k, v in value.items()}
+    if issubclass(kind, list | tuple | set | frozenset):
+        return lambda value: [plain(v) for v in value]
+    if issubclass(kind, bytes):
+        return lambda value: value.decode(errors="replace")
+    return str
+
+
+def _measured(value: Interval | Quantity) -> dict[str, Any]:
+    low, high = (value.low, value.high) if isinstance(value, Interval) else (value.value, value.value)
+    return {"low": low, "high": high, "dimension": value.dimension.value, "text": str(value)}
 
 
 def encode(seq: int, ns: int, event: Event) -> dict[str, Any]:
@@ -295,7 +323,7 @@ def decode(line: str) -> Entry | None:
         data = json.loads(line)
         kind = TYPES.get(data.pop("type"))
         seq, ns = data.pop("seq"), data.pop("ns")
-        return Entry(seq=seq, ns=ns, event=_build(kind, data)) if kind else None
+        return Entry(seq=seq, ns=ns, event=_builder(kind)(data)) if kind else None
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -309,28 +337,43 @@ def read_journal(directory: Path) -> Iterator[Entry]:
                 yield entry
 
 
-def _hints(kind: type[Any]) -> dict[str, Any]:
-    if kind not in _HINTS:
-        _HINTS[kind] = typing.get_type_hints(kind)
-    return _HINTS[kind]
+Reading = Callable[[Any], Any]
+_BUILDERS: dict[type[Any], Reading] = {}
 
 
-def _build(kind: type[Any], data: Mapping[str, Any]) -> Any:
-    hints = _hints(kind)
-    return kind(**{name: _convert(hints[name], value) for name, value in data.items() if name in hints})
+def _builder(kind: type[Any]) -> Reading:
+    """What makes a record of a type from its mapping; names of a later version are passed over."""
+    if kind not in _BUILDERS:
+        _BUILDERS[kind] = _make_builder(kind)
+    return _BUILDERS[kind]
 
 
-def _convert(hint: Any, value: Any) -> Any:
+def _make_builder(kind: type[Any]) -> Reading:
+    hints = typing.get_type_hints(kind)
+    names = frozenset(hints)
+    convert = {name: reading for name, hint in hints.items() if (reading := _reading(hint)) is not None}
+
+    def build(data: dict[str, Any]) -> Any:
+        given = data if names.issuperset(data) else {k: v for k, v in data.items() if k in names}
+        for name, reading in convert.items():
+            value = given.get(name)
+            if value is not None:
+                given[name] = reading(value)
+        return kind(**given)
+
+    return build
+
+
+def _reading(hint: Any) -> Reading | None:
+    """How a field's JSON value becomes what the field holds; None where it is that already."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if value is None:
-        return None
     if origin in (typing.Union, types.UnionType):
-        return _convert(next(a for a in arguments if a is not type(None)), value)
+        return _reading(next(a for a in arguments if a is not type(None)))
     if origin is tuple:
-        inner = arguments[0] if arguments else Any
-        return tuple(_convert(inner, v) for v in value)
+        inner = _reading(arguments[0]) if arguments else None
+        return tuple if inner is None else lambda value: tuple(map(inner, value))
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return _build(hint, value)
+        return _builder(hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):
-        return hint(value)
-    return value
+        return hint
+    return None

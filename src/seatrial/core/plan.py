@@ -100,7 +100,14 @@ class PauseStep(StepBase):
     reason: str = ""
 
 
-Step = ProbeStep | FaultStep | HealStep | PauseStep
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadStep(StepBase):
+    """Run a load to its end; it goes on being there for the scenario's expectations."""
+
+    load: str
+
+
+Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,6 +189,46 @@ class WorkloadPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LoadRequest:
+    """One request of a load's mix; its figures are told apart by its tag, where it has one."""
+
+    call: ProbeCall
+    weight: float = 1.0
+    tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadPlan:
+    """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
+
+    `script`: "file.py:function", a generator function that yields requests and is sent answers, instead of `requests`.
+    """
+
+    name: str
+    requests: tuple[LoadRequest, ...] = ()
+    script: str = ""
+    at: Target | None = None  # of the script's requests
+    identity: str | None = None
+    directory: Path
+    arrivals: Mapping[str, object] = field(default_factory=dict)
+    users: int = 0
+    think_ns: int = 0
+    for_ns: int | None = None  # None: until it is stopped
+    warm_up_ns: int = 0
+    window_ns: int = 10_000_000_000  # of `worst`
+    timeout_ns: int
+    connections: int
+    accept: tuple[int, ...] = ()
+    workers: int = 1
+    position: Position | None = None
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags of its requests, each once, in order; the place of a tag is its number in the samples."""
+        return tuple(dict.fromkeys(r.tag for r in self.requests))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Requirement:
     """A line that somebody wants shown. `applies`: platforms it is in scope on (empty: all)."""
 
@@ -216,6 +263,7 @@ class Plan:
     secrets: Mapping[str, SecretSource] = field(default_factory=dict)
     values: Mapping[str, object] = field(default_factory=dict)
     workloads: Mapping[str, WorkloadPlan] = field(default_factory=dict)
+    loads: Mapping[str, LoadPlan] = field(default_factory=dict)
     steady: tuple[NamedCheck, ...] = ()
     throughout: tuple[str, ...] = ()
     setup: tuple[Step, ...] = ()

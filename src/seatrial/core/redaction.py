@@ -26,7 +26,8 @@ _PATH = re.compile(r"[^\s=]+\Z")
 # Anything below is looked for only where one of these occurs.
 _HINTS = (
     "://",
-    "pass",
+    "passw",
+    "passphrase",
     "pwd",
     "secret",
     "token",
@@ -39,6 +40,7 @@ _HINTS = (
     "basic",
 )
 _HINT = re.compile("|".join(_HINTS), re.IGNORECASE)
+_WORDS_IN_LINES = tuple(h for h in _HINTS if h != "://")
 _LONG = 300  # characters from which on a plain search per word is faster than one pattern for all
 _URL = re.compile(r"(://[^\s/:@\"'<>]*:)(?!\$\{secret:)[^\s/?#\"'<>]+@")
 _PAIR = re.compile(
@@ -69,6 +71,7 @@ class Redactor:
         self._values: set[str] = set()
         self._forms: set[str] = set()
         self._pattern: re.Pattern[str] | None = None
+        self._escaped: tuple[str, ...] = ()  # the forms, as they stand in a line of JSON
         for secret in secrets:
             self._learn(secret)
         self._compile()
@@ -90,6 +93,16 @@ class Redactor:
         text = _HEADER.sub(rf"\1\2{STRUCK}", text)
         text = _BEARER.sub(rf"\1\2{STRUCK}", text)
         return _PAIR.sub(_pair, text)
+
+    def clean(self, line: str) -> bool:
+        """Whether a value surely holds nothing to strike out, told from its line of JSON (ensure_ascii=False).
+
+        Most lines of a journal are, and one look at the whole line is many times cheaper than `redact`.
+        """
+        if any(form in line for form in self._escaped) or ("@" in line and "://" in line):
+            return False
+        folded = line.casefold()
+        return not any(word in folded for word in _WORDS_IN_LINES)
 
     def redact(self, value: Any) -> Any:
         """A value without secrets: texts, and mappings, lists and tuples of them; others come back as they are."""
@@ -143,6 +156,7 @@ class Redactor:
         if self._forms:
             # Longest first: a secret that begins with another one is struck out whole.
             self._pattern = re.compile("|".join(map(re.escape, sorted(self._forms, key=lambda f: (-len(f), f)))))
+            self._escaped = tuple({json.dumps(form, ensure_ascii=False)[1:-1] for form in self._forms})
 
 
 def _suspicious(text: str) -> bool:

@@ -86,6 +86,8 @@ class Vocabulary:
     kinds: Mapping[str, ServiceKind]
     models: Mapping[str, Model]
     workload_metrics: Mapping[str, tuple[Dimension, str]]
+    load_metrics: Mapping[str, tuple[Dimension, str]] = field(default_factory=dict)
+    tag_metrics: Mapping[str, tuple[Dimension, str]] = field(default_factory=dict)  # of a load's tag
 
 
 def load(reference: str) -> Any:

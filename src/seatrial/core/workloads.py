@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from .plan import WorkloadPlan
+from .plan import LoadPlan, WorkloadPlan
+
+Adopt = Callable[[int], Awaitable[None]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,6 +71,8 @@ class LiveFigures:
     failed: int
     unknown: int
     rate: float  # ok a second, over the last second
+    in_flight: int = 0
+    p95_ns: float | None = None  # of the last seconds; None where it is not known
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,10 +87,7 @@ class Sealed:
 
 
 class Workload(Protocol):
-    """A running workload."""
-
-    @property
-    def pid(self) -> int: ...
+    """A running workload or load. `ended` returns when it has sent all that it had to."""
 
     @property
     def file(self) -> Path: ...
@@ -99,11 +100,16 @@ class Workload(Protocol):
         """Judge the operations whose intended time is in the window (and, for models, all up to its end)."""
         ...
 
+    async def ended(self) -> None: ...
+
     async def stop(self) -> Sealed: ...
 
 
 class WorkloadMaker(Protocol):
-    """Starts workloads. `adopt` has the keeper own a process: it does so before the process sends anything."""
+    """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom).
+
+    `adopt` has the keeper own a process: it does so before the process sends anything.
+    """
 
     async def start(
         self,
@@ -111,5 +117,9 @@ class WorkloadMaker(Protocol):
         request: RenderedRequest,
         directory: Path,
         prefix: str,
-        adopt: Callable[[int], Awaitable[None]],
+        adopt: Adopt,
+    ) -> Workload: ...
+
+    async def start_load(
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
     ) -> Workload: ...

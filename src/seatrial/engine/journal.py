@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from ..core.events import JOURNAL, Event, FaultHealed, FaultInjected, FaultOrdered, FaultWitnessed, TrialEnded, encode
 from ..core.redaction import Redactor
 
+_JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _AT_ONCE = (FaultOrdered, FaultInjected, FaultWitnessed, FaultHealed, TrialEnded)
 
 
@@ -32,8 +34,11 @@ class Journal:
     def write(self, event: Event) -> None:
         """Append the event; secrets are struck out here, so no caller can forget to."""
         self._seq += 1
-        line = encode(self._seq, time.monotonic_ns(), event)
-        self._file.write(json.dumps(self._redactor.redact(line), separators=(",", ":"), ensure_ascii=False) + "\n")
+        entry = encode(self._seq, time.monotonic_ns(), event)
+        line = _line(entry)
+        if not self._redactor.clean(line):
+            line = _line(self._redactor.redact(entry))
+        self._file.write(line)
         self._file.flush()
         if isinstance(event, _AT_ONCE):
             os.fsync(self._file.fileno())
@@ -66,6 +71,10 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _line(entry: Mapping[str, Any]) -> str:
+    return _JSON.encode(entry) + "\n"
 
 
 def _sync(descriptor: int) -> None:

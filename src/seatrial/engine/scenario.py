@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
-from ..core.plan import FaultStep, HealStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
@@ -21,6 +21,7 @@ from .faulting import Faults, LiveFault
 from .journal import Journal
 from .ledger import Ledger
 from .python import run_body
+from .usage import UsageWatch
 from .values import Values, missing
 from .workloads import Workloads
 
@@ -32,6 +33,7 @@ class Crew:
     """Everything a scenario works with."""
 
     platform: Platform
+    usage: UsageWatch
     checks: Checks
     faults: Faults
     workloads: Workloads
@@ -55,6 +57,7 @@ class ScenarioRun:
         self._marks: Mapping[str, int] = {}
         self.began_ns = 0
         self._reason = ""
+        self._loads: list[str] = []  # run by a step of this scenario
 
     async def run(self) -> Verdict:
         """Everything, in order; returns the scenario's verdict."""
@@ -106,7 +109,7 @@ class ScenarioRun:
         await crew.faults.heal_all(plan.id, "end of the scenario")
         if plan.expect:
             await self._expectations()
-        await crew.workloads.stop(started)
+        await crew.workloads.stop([*started, *self._loads])
         crew.ledger.close_scenario(plan.id, f"not exercised: {self._reason or 'an earlier step did not pass'}")
 
     async def _expectations(self) -> None:
@@ -116,9 +119,13 @@ class ScenarioRun:
         if spans:
             used = [n for n in self._throughout if any(n in e.condition.names for e in plan.expect)]
             await crew.workloads.settle(used, self.began_ns, spans, SETTLE_NS)
-        figures = await crew.workloads.figures(self._throughout, plan.id, self.began_ns, spans, self.values.all())
+        figures = await crew.workloads.figures(
+            (*self._throughout, *self._loads), plan.id, self.began_ns, spans, self.values.all()
+        )
+        if any("usage" in e.condition.names for e in plan.expect):
+            figures |= {"usage": crew.usage.figures(self.began_ns, time.monotonic_ns())}
         for expectation in plan.expect:
-            names = [n for n in self._throughout if n in expectation.condition.names]
+            names = [n for n in (*self._throughout, *self._loads) if n in expectation.condition.names]
             if unseen or (self.plan.disrupting and not spans):
                 what = ", ".join(f.id for f in unseen) or "the fault"
                 crew.ledger.inconclusive(
@@ -193,6 +200,10 @@ class ScenarioRun:
                 return (*await self._fault(step), 1)
             case HealStep():
                 return (*await self._heal(step), 1)
+            case LoadStep():
+                self._loads.append(step.load)
+                await self.crew.workloads.run_to_end(step.load, self.values.all())
+                return None, "the load has ended", 1
             case PauseStep():
                 await asyncio.sleep(step.duration_ns / NS_PER_S)
                 return (

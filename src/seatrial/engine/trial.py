@@ -28,6 +28,7 @@ from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.results import Evidence, Finding
 from ..core.stack import Instance, InstanceState
+from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome, Verdict
 from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
@@ -42,6 +43,7 @@ from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
 from .schedule import next_batch
 from .steady import Steady
+from .usage import UsageWatch
 from .values import Values
 from .workloads import Workloads
 
@@ -89,6 +91,7 @@ class Trial:
         adopt: Callable[[int, str], Any],
         end: Callable[[], Any],
         machine: dict[str, Any],
+        judge_usage: JudgeUsage,
     ) -> None:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
@@ -107,8 +110,10 @@ class Trial:
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
+        self._usage = UsageWatch(platform, journal, judge_usage)
         self.crew = Crew(
             platform=platform,
+            usage=self._usage,
             checks=checks,
             faults=faults,
             workloads=workloads,
@@ -161,10 +166,15 @@ class Trial:
             if verdict is not Verdict.PASS and any(p.scenario == "setup" for p in self.ledger.planned.values()):
                 return "setup did not pass"
         began = time.monotonic_ns()
-        await self.crew.workloads.start(self.plan.throughout, self.values.all())
-        self.journal.write(PhaseChanged(phase="scenarios"))
-        reason = await self._scenarios()
-        await self._expectations(began)
+        looking = asyncio.create_task(self._usage.run())
+        try:
+            await self.crew.workloads.start(self.plan.throughout, self.values.all())
+            self.journal.write(PhaseChanged(phase="scenarios"))
+            reason = await self._scenarios()
+            await self._expectations(began)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
         return reason
 
     async def _up(self) -> None:
@@ -262,9 +272,9 @@ class Trial:
             return
         self.journal.write(PhaseChanged(phase="judging"))
         spans = self.crew.faults.spans()
-        names = [n for n in self.plan.workloads if n in self.crew.workloads.running]
+        names = [n for n in (*self.plan.workloads, *self.plan.loads) if n in self.crew.workloads.running]
         figures = await self.crew.workloads.figures(names, "trial", began, spans, self.values.all())
-        figures |= {"stack": await self._stack_figures()}
+        figures |= {"stack": await self._stack_figures(), "usage": self._usage.figures(began, time.monotonic_ns())}
         for expectation in self.plan.expect:
             used = [n for n in names if n in expectation.condition.names]
             judge_expectation(

@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import SeatrialError, UsageError
-from ..core.events import ColumnSealed, Noted, WorkloadMeasured, WorkloadStarted, plain
+from ..core.events import ColumnSealed, LoadProgressed, Noted, WorkloadMeasured, WorkloadStarted, plain
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.observations import Seen
-from ..core.plan import Plan, ReadBack, WorkloadPlan
+from ..core.plan import LoadPlan, Plan, ProbeCall, ReadBack, WorkloadPlan
 from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
 from ..core.templates import render
@@ -29,11 +29,15 @@ _OPERATION = {"id": "{{ op.id }}", "n": "{{ op.n }}", "key": "{{ op.key }}"}  # 
 class Running:
     """One workload and what is known of it."""
 
-    def __init__(self, plan: WorkloadPlan, workload: Workload, initial: ReadBackValue | None) -> None:
-        self.plan = plan
+    def __init__(
+        self, name: str, read_back: ReadBack | None, workload: Workload, initial: ReadBackValue | None
+    ) -> None:
+        self.name = name
+        self.read_back = read_back
         self.workload = workload
         self.initial = initial
         self.began_ns = time.monotonic_ns()
+        self.watch: asyncio.Task[None] | None = None
 
 
 class Workloads:
@@ -61,8 +65,59 @@ class Workloads:
         """Start those that do not run yet; returns the ones started, for `stop`."""
         new = [n for n in names if n not in self.running]
         for name in new:
-            await self._start(self._plan.workloads[name], values)
+            if name in self._plan.loads:
+                await self._start_load(self._plan.loads[name], values)
+            else:
+                await self._start(self._plan.workloads[name], values)
         return new
+
+    async def run_to_end(self, name: str, values: Mapping[str, object]) -> None:
+        """Start a load and wait until it has sent all that it had to; its figures stay to be asked for."""
+        await self.start([name], values)
+        await self.running[name].workload.ended()
+
+    async def _start_load(self, plan: LoadPlan, values: Mapping[str, object]) -> None:
+        if plan.requests:
+            requests = [await self._request(plan.name, r.call, values) for r in plan.requests]
+        else:
+            call = ProbeCall(verb="http", what="GET /", at=plan.at, identity=plan.identity)
+            requests = [await self._request(plan.name, call, values)]
+        adopt = self._owning(f"load {plan.name}")
+        workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
+        rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items()) or f"{plan.users:,} users"
+        running = Running(plan.name, None, workload, None)
+        self._begun(running, "load", rate)
+        running.watch = asyncio.create_task(self._tell(running))
+
+    async def _tell(self, running: Running) -> None:
+        """Where a load stands, each second, for who watches."""
+        while True:
+            await asyncio.sleep(1.0)
+            live = await asyncio.to_thread(running.workload.live)
+            self._journal.write(
+                LoadProgressed(
+                    load=running.name,
+                    ok=live.ok,
+                    failed=live.failed,
+                    in_flight=live.in_flight,
+                    rate=live.rate,
+                    p95_ns=live.p95_ns,
+                )
+            )
+
+    def _owning(self, purpose: str) -> Callable[[int], Awaitable[None]]:
+        """Has the keeper own a process of this purpose."""
+
+        async def adopt(pid: int) -> None:
+            await self._adopt(pid, purpose)
+
+        return adopt
+
+    def _begun(self, running: Running, kind: str, rate: str) -> None:
+        self.running[running.name] = running
+        file = str(running.workload.file.relative_to(self._journal.directory))
+        at = time.monotonic_ns()
+        self._journal.write(WorkloadStarted(workload=running.name, file=file, at_ns=at, rate=rate, kind=kind))
 
     async def _start(self, plan: WorkloadPlan, values: Mapping[str, object]) -> None:
         initial = await self._read(plan.initial, values) if plan.initial else None
@@ -70,37 +125,32 @@ class Workloads:
             raise SeatrialError(
                 f"workload {plan.name} could not start: its initial value could not be read: {initial.error}"
             )
-        request = await self._request(plan, values)
+        request = await self._request(plan.name, plan.call, values)
         prefix = f"{self._prefix}-{plan.name}-"
-
-        async def adopt(pid: int) -> None:
-            await self._adopt(pid, f"workload {plan.name}")
-
+        adopt = self._owning(f"workload {plan.name}")
         workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix, adopt)
-        self.running[plan.name] = Running(plan, workload, initial)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
-        file = str(workload.file.relative_to(self._journal.directory))
-        self._journal.write(WorkloadStarted(workload=plan.name, file=file, at_ns=time.monotonic_ns(), rate=rate))
+        self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
 
-    async def _request(self, plan: WorkloadPlan, values: Mapping[str, object]) -> RenderedRequest:
+    async def _request(self, name: str, call: ProbeCall, values: Mapping[str, object]) -> RenderedRequest:
         known = {**values, "op": _OPERATION}
-        what = render(plan.call.what, known, self._prober.secret)
-        arguments = render(dict(plan.call.arguments), known, self._prober.secret)
+        what = render(call.what, known, self._prober.secret)
+        arguments = render(dict(call.arguments), known, self._prober.secret)
         if not isinstance(what, str) or not isinstance(arguments, dict):
-            raise UsageError.simple(f"workload {plan.name}: what it requests is not text")
+            raise UsageError.simple(f"{name}: what it requests is not text")
         method, _, path = what.partition(" ") if what[:1] != "/" and " " in what else ("GET", "", what)
         headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
-        headers |= await self._prober.credentials(plan.call.identity)
+        headers |= await self._prober.credentials(call.identity)
         urls: tuple[str, ...] = ()
         if "://" in path:
             scheme, _, rest = path.partition("://")
             host, slash, path = rest.partition("/")
             urls, path = (f"{scheme}://{host}",), f"{slash}{path}" or "/"
-        elif plan.call.at is not None:
-            instances = await self._prober.instances(plan.call.at)
+        elif call.at is not None:
+            instances = await self._prober.instances(call.at)
             urls = tuple(next(iter(i.endpoints.values())).url for i in instances if i.endpoints)
         if not urls:
-            raise SeatrialError(f"workload {plan.name}: nothing answers to {plan.call.at}")
+            raise SeatrialError(f"{name}: nothing answers to {call.at}")
         return RenderedRequest(
             urls=urls,
             method=method or "GET",
@@ -162,8 +212,7 @@ class Workloads:
     async def _measure(
         self, running: Running, window: Window, spans: Sequence[FaultSpan], values: Mapping[str, object]
     ) -> Figures:
-        plan = running.plan
-        final = await self._read(plan.read_back, values) if plan.read_back else None
+        final = await self._read(running.read_back, values) if running.read_back else None
         return await asyncio.to_thread(running.workload.figures, window, spans, running.initial, final)
 
     def _note(self, name: str, scenario: str, window: Window, figures: Figures) -> None:
@@ -184,7 +233,7 @@ class Workloads:
         return [
             Evidence(
                 kind="operations",
-                summary="; ".join(figures.counterexamples) or f"the records of workload {name}",
+                summary="; ".join(figures.counterexamples) or f"the records of {name}",
                 at_ns=now,
                 data={"workload": name, **plain(figures.detail)},
             )
@@ -198,6 +247,8 @@ class Workloads:
             running = self.running.pop(name, None)
             if running is None:
                 continue
+            if running.watch is not None:
+                running.watch.cancel()
             try:
                 sealed = await running.workload.stop()
             except SeatrialError as error:

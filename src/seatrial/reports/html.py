@@ -52,6 +52,7 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "decisive": [finding_row(model, f) for f in model.ranked_findings() if f.verdict is not Verdict.PASS],
         "requirements": model.requirements(),
         "findings": [finding_row(model, f) for f in model.ranked_findings()],
+        "loads": load_rows(model),
         "faults": [fault_row(model, f) for f in model.faults.values()],
         "machine": plain(started.machine) if started else {},
         "css": Markup((assets / "uPlot.min.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -107,7 +108,7 @@ def finding_row(model: TrialModel, finding: Finding) -> dict[str, Any]:
 def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
     """A fault with what the clients saw of it."""
     began = fault.began_ns or fault.ordered_ns
-    measured = [m for m in model.measured if m.scenario == fault.scenario]
+    measured = [m for m in model.measured if m.scenario == fault.scenario and not model.is_load(m.workload)]
     seen = []
     for figures in measured:
         row = {"workload": figures.workload}
@@ -128,6 +129,22 @@ def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
         "healed_at": model.since(fault.healed_ns) if fault.healed_ns else None,
         "seen": seen,
     }
+
+
+def load_rows(model: TrialModel) -> list[dict[str, Any]]:
+    """Each load as it was last measured, by scenario."""
+    last = {(m.workload, m.scenario): m for m in model.measured if model.is_load(m.workload)}
+    names = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
+    return [
+        {
+            "name": name,
+            "scenario": scenario,
+            "asked": model.workloads[name].rate,
+            "invalid": str(measured.detail.get("invalid") or ""),
+            **{n: shown(measured.metrics.get(n)) for n in names},
+        }
+        for (name, scenario), measured in last.items()
+    ]
 
 
 def shown(value: object) -> str:
@@ -184,9 +201,29 @@ def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "end": end,
         "series": series,
+        "usage": usage(model),
         "faults": faults,
         "scenarios": scenarios,
         "lanes": {name: spans for name, spans in lanes.items() if spans},
         "roles": roles,
         "wall": wall(model, model.began_ns),
     }
+
+
+def usage(model: TrialModel) -> dict[str, Any]:
+    """`t` (s), and by service the `cores` and `mib` of all its instances together; None where it was not looked at."""
+    looks = model.usage[:: max(1, len(model.usage) // POINTS)]
+    services = list(dict.fromkeys(i.partition("#")[0] for look in looks for i in look.instances))
+    found: dict[str, Any] = {
+        "t": [round(model.since(look.at_ns), 2) for look in looks],
+        "mib": {},
+        "cores": {},
+    }
+    for service in services:
+        mine = [{i: u for i, u in look.instances.items() if i.partition("#")[0] == service} for look in looks]
+        found["mib"][service] = [round(sum(u[1] for u in m.values()) / 2**20, 1) if m else None for m in mine]
+        found["cores"][service] = [None] + [
+            round(max(0.0, sum(b[i][0] - a[i][0] for i in b if i in a)) / max(1e-9, t - s), 3) if a and b else None
+            for a, b, s, t in zip(mine, mine[1:], found["t"], found["t"][1:], strict=False)
+        ]
+    return found

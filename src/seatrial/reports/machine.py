@@ -85,5 +85,16 @@ def _fault(model: TrialModel, fault: FaultView) -> dict[str, Any]:
 
 
 def write_json(model: TrialModel, path: Path) -> None:
-    """Write the file."""
-    path.write_text(json.dumps(report(model), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    """Write the file: a line for each entry of a list, so that it can be read, searched and compared by line."""
+    members = (f'"{name}": {_lines(value)}' for name, value in report(model).items())
+    path.write_text("{\n " + ",\n ".join(members) + "\n}\n", encoding="utf-8")
+
+
+def _lines(value: object) -> str:
+    if isinstance(value, list) and value:
+        return "[\n  " + ",\n  ".join(map(_dumps, value)) + "\n ]"
+    return _dumps(value)
+
+
+def _dumps(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)

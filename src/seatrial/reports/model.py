@@ -17,6 +17,7 @@ from ..core.events import (
     FaultWitnessed,
     FindingJudged,
     InstanceChanged,
+    LoadProgressed,
     Noted,
     PhaseChanged,
     RoleChanged,
@@ -28,6 +29,7 @@ from ..core.events import (
     StepStarted,
     TrialEnded,
     TrialStarted,
+    UsageSampled,
     WorkloadMeasured,
     WorkloadStarted,
     read_journal,
@@ -97,6 +99,8 @@ class WorkloadView:
     file: str
     began_ns: int
     rate: str
+    kind: str = "workload"
+    live: LoadProgressed | None = None
     rows: int | None = None
     sha256: str = ""
     valid: bool | None = None
@@ -140,6 +144,7 @@ class TrialModel:
         self.instances: list[InstanceChanged] = []
         self.roles: list[tuple[int, RoleChanged]] = []
         self.attempts: list[Attempted] = []
+        self.usage: list[UsageSampled] = []
         self.notes: list[tuple[int, Noted]] = []
         self.stack: StackDescribed | None = None
         self.progress: dict[str, StackProgress] = {}
@@ -197,6 +202,10 @@ class TrialModel:
                 )
             )
         return views
+
+    def is_load(self, workload: str) -> bool:
+        """Whether it is a load, which has figures of its own."""
+        return workload in self.workloads and self.workloads[workload].kind == "load"
 
     def ranked_findings(self) -> list[Finding]:
         """Worst first, then in the order of judging."""
@@ -258,6 +267,10 @@ def _attempted(model: TrialModel, _ns: int, event: Attempted) -> None:
     model.attempts.append(event)
 
 
+def _used(model: TrialModel, _ns: int, event: UsageSampled) -> None:
+    model.usage.append(event)
+
+
 def _ordered(model: TrialModel, ns: int, event: FaultOrdered) -> None:
     model.faults[event.fault] = FaultView(
         id=event.fault,
@@ -285,9 +298,15 @@ def _healed(model: TrialModel, _ns: int, event: FaultHealed) -> None:
     fault.healed_ns, fault.healed = event.at_ns, event.ok
 
 
+def _load_progressed(model: TrialModel, _ns: int, event: LoadProgressed) -> None:
+    view = model.workloads.get(event.load)
+    if view is not None:
+        view.live = event
+
+
 def _workload_started(model: TrialModel, _ns: int, event: WorkloadStarted) -> None:
     model.workloads[event.workload] = WorkloadView(
-        name=event.workload, file=event.file, began_ns=event.at_ns, rate=event.rate
+        name=event.workload, file=event.file, began_ns=event.at_ns, rate=event.rate, kind=event.kind
     )
 
 
@@ -336,6 +355,8 @@ _TAKERS: Mapping[type, Any] = {
     FaultWitnessed: _witnessed,
     FaultHealed: _healed,
     WorkloadStarted: _workload_started,
+    LoadProgressed: _load_progressed,
+    UsageSampled: _used,
     WorkloadMeasured: _measured,
     ColumnSealed: _sealed,
     FindingJudged: _judged,

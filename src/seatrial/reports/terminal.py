@@ -20,13 +20,15 @@ from ..core.events import (
     StackProgress,
     StepEnded,
 )
+from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
-from .model import ScenarioView, TrialModel
+from .model import ScenarioView, TrialModel, WorkloadView
 from .tail import Tail
 from .words import mark, moment, style, took
 
 EVERY_S = 0.1
+_VERDICT = 14  # "? INCONCLUSIVE"
 
 
 class Follower:
@@ -98,6 +100,7 @@ def now(model: TrialModel) -> RenderableType:
         lines.append(Text(f"  starting: {', '.join(waiting[-6:])}", style="cyan", no_wrap=True, overflow="ellipsis"))
     running = [s for s in model.scenarios.values() if s.began_ns and not s.ended_ns]
     lines += [_running(scenario, ns) for scenario in running[:8]]
+    lines += [_load(view) for view in model.workloads.values() if view.live is not None and view.rows is None]
     done = sum(s.ended_ns is not None for s in model.scenarios.values())
     counts = {v: sum(f.verdict is v for f in model.findings.values()) for v in Verdict}
     planned = len(model.started.findings) if model.started else 0
@@ -106,6 +109,18 @@ def now(model: TrialModel) -> RenderableType:
     foot += "  ".join(f"{mark(v)} {n}" for v, n in counts.items())
     lines.append(Text(foot, style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
+
+
+def _load(view: WorkloadView) -> Text:
+    live = view.live
+    text = Text("  ~ ", style="blue", no_wrap=True, overflow="ellipsis").append(view.name)
+    if live is not None:
+        share = live.failed / max(1, live.ok + live.failed)
+        p95 = f"p95 {format_duration(live.p95_ns)}" if live.p95_ns is not None else "no answer yet"
+        text.append(
+            f"  {live.rate:,.0f}/s of {view.rate}  {p95}  errors {share:.2%}  {live.in_flight:,} in flight", style="dim"
+        )
+    return text
 
 
 def _running(scenario: ScenarioView, ns: int) -> Text:
@@ -159,15 +174,26 @@ def _decisive(finding: Finding, console: Console) -> None:
             console.print(Text(f"     {evidence.summary}", style="dim"), soft_wrap=True)
 
 
+def _table(title: str) -> Table:
+    """As wide as the terminal: only then do the columns that flex leave those of fixed width alone."""
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 1),
+        expand=True,
+    )
+
+
 def targets(model: TrialModel, width: int = 120) -> Table:
     """Target / actual / verdict: what was measured, and whatever did not pass."""
-    table = Table(
-        title="targets", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
-    )
-    table.add_column("finding", overflow="fold", ratio=3 if width >= 120 else None, style="dim")
+    table = _table("targets")
+    table.add_column("finding", overflow="fold", ratio=3 if width >= 120 else 2, style="dim")
     table.add_column("target", overflow="fold", ratio=3)
     table.add_column("actual", overflow="fold", ratio=3)
-    table.add_column("verdict", no_wrap=True, width=14)
+    table.add_column("verdict", no_wrap=True, width=_VERDICT)
     rows = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS or f.interval or f.scenario == "trial"]
     for finding in rows:
         word = finding.verdict.value
@@ -180,12 +206,10 @@ def targets(model: TrialModel, width: int = 120) -> Table:
 
 def requirements(model: TrialModel, width: int = 120) -> Table:
     """Requirement / evidence."""
-    table = Table(
-        title="requirements", title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 1)
-    )
+    table = _table("requirements")
     longest = max((len(r.id) for r in model.requirements()), default=2)
     table.add_column("id", no_wrap=True, width=longest)
-    table.add_column("verdict", no_wrap=True, width=14)
+    table.add_column("verdict", no_wrap=True, width=_VERDICT)
     table.add_column("requirement", overflow="ellipsis", no_wrap=True, ratio=3)
     if width >= 110:
         table.add_column("evidence", overflow="ellipsis", no_wrap=True, ratio=2, style="dim")

@@ -11,15 +11,18 @@ from typing import Any
 from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
-from ..core.quantities import Quantity
+from ..core.plan import STACK_METRICS, LoadPlan, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
+from ..core.quantities import Dimension, Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
+from ..core.usage import USAGE_METRICS
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
+from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
+from .loads import Loads
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, merge, read_file, read_text, shorten
 from .nodes import Sequence as SequenceNode
@@ -29,12 +32,12 @@ from .requirements import read_requirements
 from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
-from .steps import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene, Steps
+from .steps import Steps
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
 TOP = (
-    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "steady", "throughout", "setup",
+    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
     "scenarios", "expect", "python", "defaults",
 )  # fmt: skip
 DEFAULTS = {
@@ -136,7 +139,9 @@ class _Compiler:
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         self.reader.known.identities = self._names(root, "identities")
-        self.reader.known.workloads = self._names(root, "workloads")
+        self.reader.known.loads = self._names(root, "loads")
+        self.reader.known.workloads = self._names(root, "workloads") | self.reader.known.loads
+        self._apart(root)
         self.reader.known.scenarios = self._names(root, "scenarios")
         requirements = read_requirements(
             self.reader, root.get("requirements"), self.directory, self.path.parent, self.files
@@ -161,13 +166,14 @@ class _Compiler:
         setup = steps.steps(root.get("setup"), setup_scene)
         known = dict(setup_scene.values)
         workloads = self._workloads(root, steps, known, saves.for_standing())
+        loads = self._loads(root, steps, known, saves.for_standing())
         throughout = self._throughout(root)
-        scenarios = Scenarios(steps, self.metrics, throughout, deadline)
+        scenarios = Scenarios(steps, self.metrics, throughout, deadline, self._usage())
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans())
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
         trial_scene = Scene(values=known, defaults=defaults)
-        extra = {"stack": Type.record(STACK_METRICS)}
+        extra = {"stack": Type.record(STACK_METRICS), **self._usage()}
         expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)
         plan = Plan(
@@ -181,6 +187,7 @@ class _Compiler:
             secrets=secrets,
             values=parts.values,
             workloads=workloads,
+            loads=loads,
             steady=steady,
             throughout=throughout,
             setup=setup,
@@ -228,12 +235,19 @@ class _Compiler:
             self.reader.wrong(node, f"{part} is a mapping of names, not {found}", f"{part}: {{name: ...}}")
             return {}
         for key, _ in node:
-            if part == "workloads":
-                self.reader.name(key, "a workload", OWN_NAMES)
+            if part in ("workloads", "loads"):
+                self.reader.name(key, f"a {part[:-1]}", OWN_NAMES)
             else:
                 reserved = SCENARIOS_OF_SEATRIAL if part == "scenarios" else ()
                 self.reader.identifier(key, "a scenario" if part == "scenarios" else "an identity", reserved)
         return {key.text: key for key, _ in node}
+
+    def _apart(self, root: MappingNode) -> None:
+        """A workload and a load cannot share a name: both stand in expectations."""
+        workloads = root.get("workloads")
+        for key, _ in workloads if isinstance(workloads, MappingNode) else ():
+            if key.text in self.reader.known.loads:
+                self.reader.wrong(key, f"{shorten(key.text)} is the name of a load, too", "give one of them another")
 
     def _values(self, root: MappingNode) -> dict[str, object]:
         node = root.get("values")
@@ -351,6 +365,24 @@ class _Compiler:
                 found[key.text] = plan
         return found
 
+    def _loads(
+        self, root: MappingNode, steps: Steps, values: Mapping[str, Type], later: Mapping[str, str]
+    ) -> dict[str, LoadPlan]:
+        reader = Loads(steps, self.vocabulary, self.directory)
+        node = root.get("loads")
+        found = {}
+        for key, child in node if isinstance(node, MappingNode) else ():
+            plan = reader.read(key.text, child, values, later)
+            self.metrics[key.text] = load_metrics_type(self.vocabulary, plan.tags if plan is not None else ())
+            if plan is not None:
+                found[key.text] = plan
+        return found
+
+    def _usage(self) -> dict[str, Type]:
+        """What services use, by name: `usage.web.memory.growth`."""
+        each = _tree_of(USAGE_METRICS)
+        return {"usage": Type.record(dict.fromkeys(self.reader.known.services, each))}
+
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:
         node = root.get("throughout")
         found = self.reader.read(node, SCENARIO["throughout"].shape, Place()) if node is not None else ()
@@ -399,6 +431,17 @@ def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
     table = dict(vocabulary.workload_metrics)
     if model is not None and model in vocabulary.models:
         table |= vocabulary.models[model].metrics
+    return _tree_of(table)
+
+
+def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str]) -> Type:
+    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, ..."""
+    table = dict(vocabulary.load_metrics)
+    table |= {f"tag.{tag}.{n}": m for tag in tags if tag for n, m in vocabulary.tag_metrics.items()}
+    return _tree_of(table)
+
+
+def _tree_of(table: Mapping[str, tuple[Dimension, str]]) -> Type:
     tree: dict[str, Any] = {}
     for name, (dimension, _) in table.items():
         *path, last = name.split(".")

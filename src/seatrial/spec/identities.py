@@ -8,10 +8,11 @@ from pathlib import Path
 from ..core.expressions import Scope, Type
 from ..core.plan import IdentityPlan, SecretSource
 from ..core.shapes import COUNT, PATH, REQUEST, TEXT, Field, mapping_of, record
+from .keys import AT, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, shorten
 from .reading import BAD, Bad, Place, Reader
-from .steps import AT, Scene, Steps
+from .steps import Steps
 
 SECRET = record(
     {

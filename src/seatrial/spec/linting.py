@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..core.errors import Position, Problem
-from ..core.plan import FaultStep, HealStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
 
 
@@ -22,6 +22,12 @@ def lint(plan: Plan) -> list[Problem]:
         _warning(f"the workload {w.name} never runs", w.position, f"throughout: [{w.name}]")
         for w in plan.workloads.values()
         if w.name not in used
+    ]
+    used |= {t.load for s in plan.scenarios for t in (*s.steps, *s.finally_) if isinstance(t, LoadStep)}
+    found += [
+        _warning(f"the load {load.name} never runs", load.position, f"a step with load: {load.name}, or throughout")
+        for load in plan.loads.values()
+        if load.name not in used
     ]
     return found
 
@@ -69,4 +75,4 @@ def _uncovering(plan: Plan, scenario: ScenarioPlan) -> Iterator[Problem]:
         yield _warning(f"scenario {scenario.id} covers no requirement", scenario.position, "covers: [...]")
 
 
-_UNJUDGED = (HealStep, PauseStep)
+_UNJUDGED = (HealStep, LoadStep, PauseStep)

@@ -50,7 +50,8 @@ class Known:
 
     services: dict[str, ServiceInfo] = field(default_factory=dict)
     open: bool = False  # the stack could not be read: there may be any service
-    workloads: dict[str, Node] = field(default_factory=dict)
+    workloads: dict[str, Node] = field(default_factory=dict)  # and loads: both run throughout
+    loads: dict[str, Node] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
     requirements: dict[str, Node] = field(default_factory=dict)
@@ -87,8 +88,8 @@ class Reader:
         self.problems: list[Problem] = []
         self.known = Known()
         self.used: dict[tuple[str, str], Node] = {}  # what is referred to, and where first
-        self._expressions: dict[tuple[str, int, bool], Expression] = {}
-        self._scopes: list[Scope] = []  # keeps the ids above alive
+        self._expressions: dict[tuple[object, ...], Expression] = {}  # a spec asks for the same thing many times
+        self._scopes: list[Scope] = []  # keeps the ids in its keys alive
 
     def wrong(self, node: Node, message: str, hint: str = "", offset: int = 0, length: int | None = None) -> Bad:
         """Report a problem."""
@@ -180,7 +181,8 @@ class Reader:
         text = self.text(node)
         if isinstance(text, Bad):
             return BAD
-        key = (text, id(place.scope), condition)
+        names = place.scope.names
+        key = (text, condition, place.scope.open, tuple(names), tuple(map(id, names.values())))
         if key not in self._expressions:
             compile_ = compile_expression if condition else compile_path
             try:

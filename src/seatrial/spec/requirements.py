@@ -11,11 +11,11 @@ from ..core.expressions.problems import listing
 from ..core.plan import Requirement
 from ..core.shapes import TEXT, Field, choice, list_of, mapping_of
 from ..core.verdicts import Severity
+from .keys import SEVERITY
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Source, describe, shorten
 from .nodes import Sequence as SequenceNode
 from .reading import Bad, Place, Reader
-from .steps import SEVERITY
 
 PLATFORMS = ("local", "remote", "compose", "kubernetes")
 _LINE = re.compile(

@@ -7,15 +7,16 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Scope, Type
-from ..core.plan import Expectation, FaultStep, NamedCheck, ScenarioPlan
+from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan
 from ..core.quantities import Quantity
 from ..core.shapes import CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity
 from .coverage import findings_of
+from .keys import COVERS, SEVERITY, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
-from .steps import COVERS, SEVERITY, SOME_TIME, Scene, Steps
+from .steps import Steps
 
 SCENARIO: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="The claim, for people."),
@@ -29,7 +30,9 @@ SCENARIO: Mapping[str, Field] = {
     ),
     "deadline": Field(shape=SOME_TIME, doc="For all of it (2m).", example="3m"),
     "throughout": Field(
-        shape=list_of(reference("workload")), default=(), doc="Workloads that run from its beginning to its end."
+        shape=list_of(reference("workload")),
+        default=(),
+        doc="Workloads and loads that run from its beginning to its end.",
     ),
 }
 PARTS = ("steps", "finally", "holds", "expect")
@@ -45,15 +48,21 @@ TWO_MINUTES = 120_000_000_000
 
 
 class Scenarios:
-    """Reads scenarios. `deadline_ns`: of those that do not say theirs."""
+    """Reads scenarios. `deadline_ns`: of those that do not say theirs; `extra`: what expectations see beside workloads and loads."""
 
     def __init__(
-        self, steps: Steps, metrics: Mapping[str, Type], throughout: tuple[str, ...], deadline_ns: int | None
+        self,
+        steps: Steps,
+        metrics: Mapping[str, Type],
+        throughout: tuple[str, ...],
+        deadline_ns: int | None,
+        extra: Mapping[str, Type],
     ) -> None:
         self._steps = steps
         self._reader: Reader = steps.reader
         self._metrics = metrics
         self._throughout = throughout
+        self._extra = extra
         self._deadline_ns = deadline_ns or TWO_MINUTES
 
     def read(self, key: Scalar, node: Node, scene: Scene) -> ScenarioPlan | None:
@@ -73,8 +82,9 @@ class Scenarios:
         holds = self.named_checks(node.get("holds"), first, "holds")
         steps = self._steps.steps(listed, scene)
         last = self._steps.steps(node.get("finally"), scene)
-        names = (*found["throughout"], *self._throughout)
-        expect = self.expectations(node.get("expect"), scene, names, self._metrics)
+        loads = [s.load for s in (*steps, *last) if isinstance(s, LoadStep)]
+        names = (*found["throughout"], *self._throughout, *loads)
+        expect = self.expectations(node.get("expect"), scene, names, self._metrics, self._extra)
         plan = ScenarioPlan(
             id=key.text,
             title=str(found["title"]) if found["title"] not in (None, BAD) else key.text.replace("-", " "),

@@ -11,10 +11,11 @@ from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
+from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
+from .loads import LOAD, OF_MIX, SCRIPT
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
-from .steps import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .variants import VARIANT
 from .workloads import call_arguments
 from .workloads import fields as workload_fields
@@ -111,6 +112,8 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     steps["heal"] = {"title": "heal", **of_fields(UNJUDGED, {"heal": heal}, ("heal",))}
     pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}
     steps["pause"] = {"title": "pause", **of_fields({**UNJUDGED, "reason": REASON}, {"pause": pause}, ("pause",))}
+    load = {"type": "string", "description": "The name of a load: run it to its end."}
+    steps["load"] = {"title": "load", **of_fields(UNJUDGED, {"load": load}, ("load",))}
     path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
@@ -158,6 +161,19 @@ def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
     return found
 
 
+def _load(vocabulary: Vocabulary) -> dict[str, Any]:
+    """One request, a mix of them, or a script."""
+    http = vocabulary.verbs.get("http")
+    if http is None:
+        return {"type": "object"}
+    sent = call_arguments(http)
+    one = _of_verb(http, {**CALL, **LOAD}, sent)
+    mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
+    mixed["properties"]["requests"]["items"] = _of_verb(http, {**CALL, **OF_MIX}, sent)
+    scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
+    return {"anyOf": [one, mixed, scripted]}
+
+
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The schema of seatrial.yaml (draft 2020-12)."""
     remote = of_fields({"name": Field(shape=TEXT)}, {"remote": of_fields(REMOTE)}, ("remote",))
@@ -188,6 +204,7 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             "secrets": _named(of_shape(SECRET), "Where ${secret:NAME} comes from (else the environment)."),
             "identities": _named(identity, "What `as:` may name."),
             "workloads": _named(_workload(vocabulary), "Clients whose every operation is recorded."),
+            "loads": _named(_load(vocabulary), "Requests over time, measured as aggregates."),
             "steady": _named({"$ref": "#/$defs/check"}, "Holds before the first disrupting scenario and after each."),
             "throughout": {
                 **of_shape(SCENARIO["throughout"].shape),

@@ -12,11 +12,12 @@ from ..core.plan import CheckPlan
 from ..core.stack import StackPlan
 from ..core.vocabulary import Vocabulary
 from .compiling import ordered
+from .keys import CALL, EXPECT, Scene
 from .nodes import Entry, Node, Scalar, read_file, read_text
 from .nodes import Mapping as MappingNode
 from .reading import Reader, ServiceInfo
 from .stacks import Stacks
-from .steps import CALL, EXPECT, Scene, Steps, hosts_in
+from .steps import Steps, hosts_in
 
 
 def compile_stack(path: Path, vocabulary: Vocabulary, *, environment: Mapping[str, str]) -> StackPlan:

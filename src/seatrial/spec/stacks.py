@@ -14,11 +14,12 @@ from ..core.shapes import REQUEST, TEXT, Field, list_of, mapping_of
 from ..core.stack import ServicePlan, StackPlan
 from ..core.templates import Template, TemplateError, template_names
 from ..core.vocabulary import ServiceKind, Vocabulary
+from .keys import OWN_NAMES, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader, ServiceInfo
 from .saves import circle
-from .steps import OWN_NAMES, Scene, Steps, is_loopback
+from .steps import Steps, is_loopback
 
 STACK = Type.record({"directory": Type.TEXT, "name": Type.TEXT})
 SERVICE: Mapping[str, Field] = {

@@ -4,110 +4,40 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import CheckPlan, FaultStep, HealStep, PauseStep, ProbeCall, ProbeStep, Step
+from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
 from ..core.quantities import Quantity
-from ..core.shapes import (
-    CONDITION,
-    DURATION,
-    IDENTIFIER,
-    PATH,
-    TARGET,
-    TEXT,
-    Field,
-    choice,
-    list_of,
-    mapping_of,
-    reference,
-)
+from ..core.shapes import Field, reference
 from ..core.stack import Target
 from ..core.templates import Template
 from ..core.verdicts import Severity
 from ..core.vocabulary import FaultKind, Verb, Vocabulary
+from .keys import (
+    ALWAYS,
+    CALL,
+    CHECK,
+    COMMON,
+    EXPECT,
+    FAULT,
+    FAULT_SEEN,
+    NAMED,
+    OWN_NAMES,
+    REASON,
+    SOME_TIME,
+    UNJUDGED,
+    Defaults,
+    Scene,
+)
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
 
-SEVERITY = choice(*(s.value for s in Severity))
-COVERS = Field(shape=list_of(reference("requirement")), default=(), doc="Requirements that this shows.")
-AT = Field(
-    shape=TARGET,
-    doc="Where: service, service/role, service#2, service * (all), service 50%.",
-    example="postgres/primary",
-)
-AS = Field(shape=reference("identity"), doc="Whose credentials to use: a name under `identities`.")
-SOME_TIME = replace(DURATION, least=1)
-TIMES: Mapping[str, Field] = {
-    "within": Field(shape=DURATION, doc="Tried again until it holds, at most this long.", example="30s"),
-    "for": Field(shape=DURATION, doc="Must go on holding this long.", example="10s"),
-    "every": Field(shape=SOME_TIME, doc="Time between attempts.", example="500ms"),
-    "timeout": Field(shape=SOME_TIME, doc="Of a single attempt (5s).", example="2s"),
-}
-COMMON: Mapping[str, Field] = {
-    "id": Field(
-        shape=IDENTIFIER, doc="Part of the finding's stable id; made from verb and target where it is left out."
-    ),
-    "title": Field(shape=TEXT, doc="For people."),
-    "covers": COVERS,
-    "severity": Field(
-        shape=SEVERITY, doc="Only blocking findings decide the trial (default: the scenario's, which is blocking)."
-    ),
-}
-UNJUDGED: Mapping[str, Field] = {n: COMMON[n] for n in ("id", "title", "severity")}
-CALL: Mapping[str, Field] = {"at": AT, "as": AS}
-EXPECT: Mapping[str, Field] = {
-    "expect": Field(shape=CONDITION, doc="What must be true of what was seen.", example="status == 200"),
-    **TIMES,
-}
-SAVE: Mapping[str, Field] = {
-    "save": Field(shape=mapping_of(PATH), default={}, doc="Values to keep, by path.", example="{tenant: json.id}")
-}
-CHECK: Mapping[str, Field] = {**EXPECT, **SAVE}
-NAMED: Mapping[str, Field] = {n: COMMON[n] for n in ("title", "covers")}
-REASON = Field(shape=TEXT, default="", doc="Why a condition cannot be waited for.")
-FAULT: Mapping[str, Field] = {
-    "at": Field(shape=TARGET, required=True, doc="What is hit.", example="postgres/primary"),
-    "hold": Field(shape=DURATION, doc="Keeps it from being restarted, at most this long.", example="30s"),
-    "within": Field(shape=DURATION, doc="For the witness to see it act (5s)."),
-    "for": Field(shape=DURATION, doc="Heal after this time."),
-}
-ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
-FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
-SPECIAL = ("fault", "heal", "pause")
-OWN_NAMES = dict.fromkeys(
-    ("trial", "spec", "values", "fault", "instance", "error", "attempts", "took", "op", "stack"),
-    "a name of seatrial's own",
-)
+SPECIAL = ("fault", "heal", "pause", "load")
 _ADDRESS = re.compile(r"\s*(?:[A-Za-z]+\s+)?[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>(?:\{\{.*?\}\}|[^/?#\s])*)")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Defaults:
-    """What holds where nothing else is said; ns."""
-
-    within_ns: int | None = None
-    timeout_ns: int | None = None
-    every_ns: int | None = None
-    severity: Severity = Severity.BLOCKING
-
-
-NO_DEFAULTS = Defaults()
-
-
-@dataclass(kw_only=True)
-class Scene:
-    """What is known at a point of a scenario: values by name, those saved later, faults so far, ids taken."""
-
-    values: dict[str, Type]
-    later: dict[str, str] = field(default_factory=dict)
-    faults: list[str] = field(default_factory=list)
-    ids: dict[str, Node] = field(default_factory=dict)
-    defaults: Defaults = NO_DEFAULTS
-    open: bool = False  # there may be values that nobody declared
 
 
 class Steps:
@@ -170,6 +100,8 @@ class Steps:
                 return self._heal(node, scene)
             case "pause":
                 return self._pause(node, scene)
+            case "load":
+                return self._load(node, scene)
             case name:
                 return self._probe(node, self.vocabulary.verbs[name], scene)
 
@@ -433,6 +365,18 @@ class Steps:
             duration_ns=_ns(duration) or 0,
             reason=str(found["reason"]),
         )
+
+    def _load(self, node: MappingNode, scene: Scene) -> LoadStep | None:
+        found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a load step", also=("load",))
+        what = node.get("load")
+        if isinstance(found, Bad) or what is None:
+            return None
+        name = self.reader.read(what, reference("load"), self.place(scene))
+        if not isinstance(name, str):
+            return None
+        id_ = self._id(node, found, scene, f"load-{name}")
+        title = str(found["title"] or f"load {name}")
+        return LoadStep(id=id_, title=title, severity=_severity(found, scene), position=node.position(), load=name)
 
     def _id(self, node: MappingNode, found: Mapping[str, Any], scene: Scene, verb: str) -> str:
         given = found.get("id")

@@ -24,10 +24,11 @@ from ..core.shapes import (
     record,
 )
 from ..core.vocabulary import Verb, Vocabulary
+from .keys import CALL, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, describe
 from .reading import BAD, Bad
-from .steps import CALL, SOME_TIME, Scene, Steps
+from .steps import Steps
 
 SOME_RATE = replace(RATE, least=1e-6)
 _RAMP = record(

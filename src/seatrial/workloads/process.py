@@ -6,13 +6,13 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arrivals.records import seal
 from ..core.errors import SeatrialError
-from ..core.workloads import Sealed
+from ..core.workloads import Adopt, Sealed
 
 _START_S = 10.0
 _STOP_S = 10.0
@@ -28,9 +28,7 @@ class WorkloadProcess:
         self._patience_s = patience_s
 
     @classmethod
-    async def start(
-        cls, config: Mapping[str, Any], adopt: Callable[[int], Awaitable[None]] | None = None
-    ) -> WorkloadProcess:
+    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None = None) -> WorkloadProcess:
         """Start a worker; returns when it is about to send. Raises SeatrialError with what it said when it cannot.
 
         `adopt` is told its pid while it waits for its orders: a worker that nobody owns never sends anything.
@@ -79,6 +77,10 @@ class WorkloadProcess:
     def pid(self) -> int:
         """Of the worker."""
         return self._process.pid
+
+    async def ended(self) -> None:
+        """Returns when the worker is no more."""
+        await self._process.wait()
 
     async def stop(self) -> Sealed:
         """Let what is in flight end, seal. A worker that died before leaves what it had, and that is said."""

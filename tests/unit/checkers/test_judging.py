@@ -204,3 +204,31 @@ def test_totals_add_up_over_two_outages() -> None:
     longest, total = totals(past, outages(past))
     assert longest.low <= 2 * S <= longest.high
     assert total.low <= 3 * S <= total.high
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 3.0])
+def test_what_is_usual_is_not_told_from_a_window_in_which_most_operations_waited(seconds: float) -> None:
+    records = clean(2000)
+    begin, end = 11 * S, 11 * S + int(seconds * S)
+    records = stopped(records, begin, end)
+    around = Window(from_ns=begin - 500 * MS, to_ns=end + 500 * MS)
+    seen = max(outages(History.of(records, around, 100.0, 5 * S)), key=lambda o: o.high_ns)
+    assert seen.low_ns <= end - begin <= seen.high_ns
+    assert seen.high_ns - seen.low_ns < 40 * MS
+
+
+def test_a_hiccup_of_the_client_elsewhere_does_not_widen_an_outage() -> None:
+    records = stopped(clean(2000), 11 * S, 12 * S)
+    late = records["intended"] == records["intended"][300]
+    for name in ("sent", "first_sent", "done"):
+        records[name][late] += 400 * MS
+    seen = next(o for o in outages(history(records)) if o.low_ns > 900 * MS)
+    assert seen.high_ns - seen.low_ns < 40 * MS
+
+
+def test_a_hiccup_of_the_client_at_the_outage_widens_it() -> None:
+    records = stopped(clean(2000), 11 * S, 12 * S)
+    before = np.flatnonzero(records["done"] < 11 * S)[-1]
+    records["intended"][before] -= 30 * MS
+    seen = max(outages(history(records)), key=lambda o: o.high_ns)
+    assert seen.high_ns - seen.low_ns > 45 * MS

@@ -205,3 +205,43 @@ def test_a_typical_event_takes_microseconds() -> None:
         return (time.perf_counter() - began) / 200
 
     assert min(once() for _ in range(10)) < 100e-6
+
+
+plain_trees = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=12), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(st.lists(secrets, max_size=2), plain_trees)
+def test_a_line_that_is_called_clean_holds_nothing_to_strike_out(values: list[str], tree: Any) -> None:
+    redactor = Redactor(values)
+    if redactor.clean(json.dumps(tree, ensure_ascii=False)):
+        assert redactor.redact(tree) == tree
+
+
+@given(secrets, st.sampled_from(sorted(DISGUISES)), surroundings, surroundings)
+def test_a_line_with_a_secret_is_never_called_clean(secret: str, disguise: str, before: str, after: str) -> None:
+    tree = {"seen": [f"{before}{DISGUISES[disguise](secret)}{after}"]}
+    redactor = Redactor([secret])
+    assert redactor.redact(tree) == tree or not redactor.clean(json.dumps(tree, ensure_ascii=False))
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"password": "x"},
+        {"headers": {"Authorization": "Basic eHl6"}},
+        ["json.access_token", "abc"],
+        {"url": "postgres://u:p@h/db"},
+        {"X-Api-Key": 12345},
+        {"PASSPHRASE": "PASS"},
+    ],
+)
+def test_a_line_with_credentials_by_name_is_never_called_clean(tree: Any) -> None:
+    assert not Redactor().clean(json.dumps(tree, ensure_ascii=False))
+
+
+def test_an_ordinary_line_is_clean() -> None:
+    assert Redactor(["hunter2secret"]).clean('{"verdict":"PASS","request":"GET http://127.0.0.1:8000/item/1"}')

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.checkers.metrics import LOAD_METRICS, TAG_METRICS
 from seatrial.core.errors import UsageError
 from seatrial.core.expressions import Type
 from seatrial.core.plan import Plan
@@ -170,6 +171,8 @@ VOCABULARY = Vocabulary(
         "availability": (_R, ""),
         "sent": (_N, ""),
     },
+    load_metrics=LOAD_METRICS,
+    tag_metrics=TAG_METRICS,
 )
 
 

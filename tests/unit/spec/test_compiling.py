@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.core.errors import UsageError
-from seatrial.core.plan import FaultStep, HealStep, PauseStep, Plan, ProbeStep
+from seatrial.core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep
 from seatrial.core.quantities import NS_PER_S
 from seatrial.core.stack import Target
 from seatrial.core.templates import Template
@@ -30,7 +30,7 @@ def shop(plan_of: PlanOf, tmp_path: Path) -> Plan:
 
 
 def test_scenarios_have_what_they_say(shop: Plan) -> None:
-    failover, read = shop.scenarios
+    failover, read, _ = shop.scenarios
     assert (failover.id, failover.title, failover.covers, failover.labels) == (
         "failover",
         "it fails over",
@@ -41,8 +41,11 @@ def test_scenarios_have_what_they_say(shop: Plan) -> None:
     assert (failover.deadline_ns, read.deadline_ns) == (180 * NS_PER_S, 120 * NS_PER_S)
     assert read.needs == ("failover",)
     assert [h.id for h in failover.holds] == ["open"]
-    assert [str(e.condition) for e in failover.expect] == ["sales.recovery < 30s"]
-    assert str(failover.position) == "seatrial.yaml:34:3"
+    assert [str(e.condition) for e in failover.expect] == [
+        "sales.recovery < 30s",
+        "looks.during.errors < 5% and looks.outage.longest < 30s",
+    ]
+    assert str(failover.position) == "seatrial.yaml:37:3"
 
 
 def test_steps_have_what_they_say(shop: Plan) -> None:
@@ -99,7 +102,7 @@ def test_targets(shop: Plan) -> None:
     assert [t and t.everywhere for t in targets] == [False, False, True]
     assert nowhere.check.call.at is None
     assert isinstance(targets[0], Target)
-    assert str(targets[0].position) == "seatrial.yaml:54:49"
+    assert str(targets[0].position) == "seatrial.yaml:59:49"
 
 
 def test_a_probe_without_expectation_has_the_verbs_own(shop: Plan) -> None:
@@ -169,6 +172,18 @@ def test_arrivals_of_one_kind(plan_of: PlanOf, header: str, arrivals: str) -> No
     assert list(plan_of(header + text).workloads["w"].arrivals) == [arrivals[1:].partition(":")[0]]
 
 
+def test_loads_have_what_they_say(shop: Plan) -> None:
+    looks, crowd = shop.loads["looks"], shop.loads["crowd"]
+    assert (looks.for_ns, looks.warm_up_ns, looks.timeout_ns, looks.workers) == (5 * NS_PER_S, NS_PER_S, NS_PER_S, 2)
+    assert (looks.users, looks.tags, list(looks.arrivals)) == (0, ("",), ["constant"])
+    assert (crowd.users, crowd.think_ns, crowd.arrivals, crowd.for_ns) == (10, NS_PER_S, {}, None)
+    assert [(r.weight, r.tag, r.call.identity) for r in crowd.requests] == [(2.0, "home", "owner"), (1.0, "", "owner")]
+    (step,) = shop.scenarios[2].steps
+    assert isinstance(step, LoadStep)
+    assert (step.id, step.load) == ("run", "crowd")
+    assert not shop.scenarios[2].disrupting
+
+
 def test_identities_and_secrets(shop: Plan) -> None:
     owner, guest, robot = shop.identities.values()
     assert owner.login is not None
@@ -188,7 +203,7 @@ def test_requirements_have_text_severity_and_scope(shop: Plan) -> None:
 def test_the_plan_is_frozen_and_says_what_it_was_made_of(shop: Plan) -> None:
     assert [f.name for f in shop.files] == ["seatrial.yaml"]
     assert len(shop.digest) == 64
-    assert [w.splitlines()[0] for w in shop.warnings] == ["seatrial.yaml:45:9: warning: a fixed pause"]
+    assert [w.splitlines()[0] for w in shop.warnings] == ["seatrial.yaml:48:9: warning: a fixed pause"]
     with pytest.raises(FrozenInstanceError):
         shop.name = "other"  # type: ignore[misc]
 

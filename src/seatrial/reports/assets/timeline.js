@@ -59,7 +59,7 @@
     if (following) return; following = true;
     range.min = u.scales.x.min; range.max = u.scales.x.max;
     for (const chart of charts) if (chart !== u) chart.setScale("x", { min: range.min, max: range.max });
-    following = false; lanes();
+    following = false; lanes(); const s = data.series[which.value]; shapes(s && s.load);
   };
   const point = (u) => {
     const i = u.cursor.idx, s = data.series[which.value];
@@ -81,7 +81,60 @@
       ];
       $("keys").innerHTML = [["offered", c.offered, "dashed"], ["ok", c.ok], ["errors", c.bad], ["p50", c.p50], ["p95", c.p95], ["p99", c.p99], ["max", c.max, "dotted"]].map(([n, col, st]) => `<span><i style="border-color:${col};border-top-style:${st || "solid"}"></i>${n}</span>`).join("");
     }
-    lanes();
+    used(c, width, small); lanes(); shapes(s && s.load);
+  };
+
+  // What each service used: cores and memory, all its instances together.
+  const palette = ["#0550ae", "#bc4c00", "#1a7f37", "#8250df", "#b3261e", "#0e7490", "#9a6700", "#bf3989"];
+  const used = (c, width, small) => {
+    const names = Object.keys(data.usage.mib);
+    $("used").hidden = !names.length;
+    if (!names.length) return;
+    const lines = names.map((name, i) => ({ label: name, stroke: palette[i % palette.length], width: 1.5, spanGaps: false, points: { show: false } }));
+    const plain = { range: (u, lo, hi) => [0, Math.max(.1, (hi ?? 1) * 1.1)] }, height = small ? 130 : 150;
+    const quiet = (o) => ({ ...o, hooks: { ...o.hooks, setCursor: [] } });  // its places are not those of the clients' curves
+    charts.push(
+      new uPlot(quiet(options(width, height, "cores", lines, plain, (u, v) => v)), [data.usage.t, ...names.map((n) => data.usage.cores[n])], $("cpu")),
+      new uPlot(quiet(options(width, height, "memory", lines, plain, (u, v) => v.map((x) => `${x} MiB`))), [data.usage.t, ...names.map((n) => data.usage.mib[n])], $("memory")));
+    $("services").innerHTML = names.map((n, i) => `<span><i style="border-color:${palette[i % palette.length]}"></i>${n}</span>`).join("");
+  };
+
+  const canvas2d = (id, height) => {
+    const canvas = $(id), dpr = devicePixelRatio, width = canvas.clientWidth;
+    canvas.style.height = `${height}px`; canvas.width = width * dpr; canvas.height = height * dpr;
+    const ctx = canvas.getContext("2d"); ctx.scale(dpr, dpr); ctx.clearRect(0, 0, width, height);
+    ctx.font = "11px system-ui, sans-serif"; ctx.fillStyle = css("--dim"); ctx.textBaseline = "middle";
+    return [ctx, width];
+  };
+
+  // A load's response times: how many took how long over time (darker is more), and by percentile.
+  const shapes = (load) => {
+    $("shapes").hidden = !load;
+    if (!load) return;
+    const left = 84, right = 8, { heat, curve } = load, rows = heat.edges.length - 1, row = Math.max(7, Math.min(16, 150 / rows));
+    let [ctx, width] = canvas2d("heat", rows * row + 22);
+    const x = (t) => left + (t - range.min) / (range.max - range.min) * (width - left - right);
+    const most = Math.max(1, ...heat.counts.flat());
+    ctx.save(); ctx.beginPath(); ctx.rect(left, 0, width - left - right, rows * row); ctx.clip(); ctx.fillStyle = css("--accent");
+    heat.counts.forEach((column, i) => column.forEach((n, j) => {
+      if (!n) return;
+      const a = x(heat.from + i * heat.step), b = x(heat.from + (i + 1) * heat.step);
+      ctx.globalAlpha = .12 + .88 * Math.log1p(n) / Math.log1p(most); ctx.fillRect(a, (rows - 1 - j) * row, Math.max(1, b - a), row - 1);
+    }));
+    ctx.restore(); ctx.textAlign = "right";
+    const each = Math.max(1, Math.ceil(rows / 6));
+    for (let j = 0; j <= rows; j += each) ctx.fillText(seconds(heat.edges[j]), left - 8, Math.min(rows * row - 5, Math.max(6, (rows - j) * row)));
+    ctx.textAlign = "left"; ctx.fillText("requests by response time; darker: more", left, rows * row + 12);
+
+    [ctx, width] = canvas2d("curve", 150);
+    const bottom = 120, top = 8, nines = (p) => -Math.log10(1 - Math.min(p, 99.995) / 100), end = nines(100);
+    const lo = Math.log10(Math.max(1e-3, curve[0][1])), hi = Math.max(lo + .3, Math.log10(curve[curve.length - 1][1]));
+    const px = (p) => left + nines(p) / end * (width - left - right - 30), py = (ms) => bottom - (Math.log10(Math.max(1e-3, ms)) - lo) / (hi - lo) * (bottom - top);
+    ctx.strokeStyle = css("--line"); ctx.textAlign = "center";
+    for (const p of [50, 90, 99, 99.9, 99.99]) { ctx.beginPath(); ctx.moveTo(px(p), top); ctx.lineTo(px(p), bottom); ctx.stroke(); ctx.fillText(`${p} %`, px(p), bottom + 12); }
+    ctx.strokeStyle = css("--accent"); ctx.lineWidth = 2; ctx.beginPath();
+    curve.forEach(([p, ms], i) => i ? ctx.lineTo(px(p), py(ms)) : ctx.moveTo(px(p), py(ms))); ctx.stroke();
+    ctx.textAlign = "right"; for (const ms of [curve[0][1], curve[curve.length - 1][1]]) ctx.fillText(seconds(ms), left - 8, Math.max(8, py(ms)));
   };
 
   const lanes = () => {

@@ -1,0 +1,144 @@
+"""Loads for the engine: generator processes, and the figures of their samples."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrivals import samples
+from ..arrivals.schedules import highest_rate
+from ..checkers.loads import LoadSamples, load_figures, response_times
+from ..core.plan import LoadPlan
+from ..core.quantities import Quantity
+from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..load.process import LoadProcess
+
+_LIVE_ROWS = 200_000
+_LIVE_SLOTS = 50  # five seconds
+
+
+def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:
+    """A plan's arrivals as arrivals.schedules takes them: plain numbers."""
+    (kind, value), *_ = arrivals.items()
+    if kind == "ramp":
+        return {"ramp": {"from": value["from"].value, "to": value["to"].value, "over_ns": int(value["over"].value)}}
+    if kind == "steps":
+        return {"steps": [[s["rate"].value, int(s["for"].value)] for s in value]}
+    return {kind: value.value if isinstance(value, Quantity) else float(value)}
+
+
+def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Path) -> dict[str, Any]:
+    """What a generator's worker reads, without its share; see load.worker."""
+    first = requests[0]
+    arguments = plan.requests[0].call.arguments if plan.requests else {}
+    verify = arguments.get("verify", True)
+    return {
+        "name": plan.name,
+        "file": str(file),
+        "urls": list(first.urls),
+        "verify": verify if isinstance(verify, bool | str) else True,
+        "cert": "",
+        "key": "",
+        "tags": list(plan.tags),
+        "headers": {} if plan.requests else dict(first.headers),
+        "requests": [
+            {
+                "method": r.method,
+                "path": r.path,
+                "headers": dict(r.headers),
+                "json": r.json,
+                "body": r.body,
+                "tag": given.tag,
+                "weight": given.weight,
+            }
+            for given, r in zip(plan.requests, requests, strict=False)
+        ],
+        "script": plan.script,
+        "directory": str(plan.directory),
+        "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
+        "users": plan.users,
+        "think_ns": plan.think_ns,
+        "for_ns": plan.for_ns,
+        "warm_up_ns": plan.warm_up_ns,
+        "timeout_ns": plan.timeout_ns,
+        "connections": plan.connections,
+        "accept": list(plan.accept),
+        "lifo": True,
+        "seed": zlib.crc32(plan.name.encode()),
+    }
+
+
+class RunningLoad:
+    """core.workloads.Workload."""
+
+    def __init__(self, plan: LoadPlan, process: LoadProcess) -> None:
+        self._plan = plan
+        self._process = process
+
+    @property
+    def file(self) -> Path:
+        """The samples, once they are sealed."""
+        return self._process.file
+
+    def live(self) -> LiveFigures:
+        """Where it stands; the 95th percentile of the last five seconds."""
+        figures = self._process.live()
+        parts = [samples.read(part, last=_LIVE_ROWS) for part in self._process.parts]
+        rows = np.concatenate([r for _, r in parts])
+        recent = rows[(rows["kind"] == samples.RESPONSE) & (rows["slot"] != samples.WHOLE)]
+        if len(recent):
+            recent = recent[recent["slot"] + _LIVE_SLOTS > recent["slot"].max()]
+        p95 = response_times(recent)["p95"]
+        return replace(figures, p95_ns=p95.value if isinstance(p95, Quantity) else None)
+
+    def samples(self) -> LoadSamples:
+        """What was measured so far."""
+        start, rows = samples.together(self._process.parts)
+        results = self._process.results
+        names = results[0]["tags"] if results else self._plan.tags
+        died = self._process.died
+        doubt = f"{died} of its {self._plan.workers} generators died" if died else ""
+        return load_samples(self._plan, start, rows, names, self._reached(), doubt)
+
+    def _reached(self) -> int | None:
+        said = [r["reached"] for r in self._process.results]
+        return sum(said) if said and None not in said else self._process.connected() if self._plan.users else None
+
+    def figures(
+        self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None
+    ) -> Figures:
+        """A window's figures."""
+        metrics, detail = load_figures(self.samples(), window, faults)
+        return Figures(metrics=metrics, detail=detail)
+
+    async def ended(self) -> None:
+        """Returns when it has sent all that it had to."""
+        await self._process.ended()
+
+    async def stop(self) -> Sealed:
+        """End the generators and seal."""
+        return await self._process.stop()
+
+
+def load_samples(
+    plan: LoadPlan, start_ns: int, rows: Any, tags: Sequence[str], reached: int | None, doubt: str
+) -> LoadSamples:
+    """Samples with what was asked of the load."""
+    rate = highest_rate(describe_schedule(plan.arrivals)) if plan.arrivals else 0.0
+    return LoadSamples(
+        start_ns=start_ns,
+        rows=rows,
+        tags=tags,
+        rate=rate,
+        workers=plan.workers,
+        users=plan.users,
+        reached=reached,
+        warm_up_ns=plan.warm_up_ns,
+        window_ns=plan.window_ns,
+        doubt=doubt,
+    )

@@ -1,0 +1,72 @@
+"""Commands about load: a quick look, and two trials side by side."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from .app import app, examples
+from .options import Json, Root
+from .trials import console
+
+
+@app.command(
+    epilog=examples(
+        "seatrial load http://127.0.0.1:8000/ --rate 500/s --for 30s",
+        "seatrial load http://127.0.0.1:8000/ --users 100 --think 1s --expect 'p95 < 200ms' --expect 'errors < 1%'",
+        "seatrial load http://127.0.0.1:8000/items --method POST --header 'Content-Type: application/json' --body '{}'",
+    )
+)
+def load(
+    url: Annotated[str, typer.Argument(help="Where to send.")],
+    rate: Annotated[str | None, typer.Option("--rate", help="Requests at a constant rate (50/s).")] = None,
+    users: Annotated[
+        int | None, typer.Option("--users", help="Users who wait for their answers, instead of a rate.")
+    ] = None,
+    think: Annotated[str, typer.Option("--think", help="How long a user waits before the next request.")] = "0s",
+    duration: Annotated[str, typer.Option("--for", help="How long.")] = "10s",
+    method: Annotated[str, typer.Option("--method", help="The method.")] = "GET",
+    header: Annotated[list[str] | None, typer.Option("--header", help="A header, NAME: VALUE.")] = None,
+    body: Annotated[str | None, typer.Option("--body", help="The content.")] = None,
+    timeout: Annotated[str, typer.Option("--timeout", help="Of a request, from when it was due.")] = "5s",
+    connections: Annotated[int, typer.Option("--connections", min=1, help="At most so many.")] = 256,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Generator processes that share the load.")] = 1,
+    expect: Annotated[
+        list[str] | None, typer.Option("--expect", help="A threshold, for example 'p95 < 200ms'.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Send requests over time to a URL, and show how long the answers took; with --expect, judge them."""
+    from ..api.quickload import QuickLoad, quick_load
+
+    given = QuickLoad(
+        url=url,
+        rate=rate,
+        users=users,
+        think=think,
+        duration=duration,
+        method=method,
+        headers=tuple(header or ()),
+        body=body,
+        timeout=timeout,
+        connections=connections,
+        workers=workers,
+        expect=tuple(expect or ()),
+    )
+    return quick_load(given, console(), as_json=json)
+
+
+@app.command(epilog=examples("seatrial compare 2026-11-20T10-14 latest", "seatrial compare before after --json"))
+def compare(
+    before: Annotated[str, typer.Argument(help="A trial: its directory, the beginning of its name, or latest.")],
+    after: Annotated[str, typer.Argument(help="The trial to hold against it.")] = "latest",
+    json: Json = False,
+    directory: Root = None,
+) -> int:
+    """Two trials side by side: what changed, and what is noise. Exit status 1 when the second is worse."""
+    from ..api.comparing import show_comparison
+    from ..api.directories import find_trial
+
+    first, second = (find_trial(None if t == "latest" else t, directory) for t in (before, after))
+    return show_comparison(first, second, console(), as_json=json)

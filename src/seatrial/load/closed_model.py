@@ -1,0 +1,182 @@
+"""The closed model: users who wait for their answers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import cast
+
+from .driving import Generator, Orders, Waiting
+from .http1 import TIMEOUT, Connection, ReadingConnection
+from .recording import Recorder
+from .scripts import Prepared
+
+_RETRY_S = 0.01
+_RETRIES_A_SECOND = 1000
+
+
+class ClosedModel(Generator):
+    """N users, each with a connection of its own, who send, wait for the answer, think, and send again.
+
+    A user whose connection failed tries again after 10 ms, or later where there are many: all together 1,000 times a second.
+    """
+
+    def __init__(self, orders: Orders, recorder: Recorder, users: int) -> None:
+        super().__init__(orders, recorder)
+        self._users = users
+        self._running = False
+        self._retry_s = max(_RETRY_S, users / _RETRIES_A_SECOND)
+        self._standing: list[Connection] = []
+        self._pending: deque[Waiting] = deque()  # scripts that go on when there is a connection again
+        self.reached = 0  # the most users that had a connection at once
+        if orders.take is not None and not orders.think_ns and not orders.bodiless:
+            recorder.prompt = True
+            self.answered = self._brisk(orders.take)
+        elif orders.take is None and not orders.think_ns:
+            self._pause = False
+            self.answered = self._brisk_script()
+
+    def _brisk(self, take: Callable[[], Prepared]) -> Callable[[Connection, bytes], None]:
+        """The hot path, of users who do not think: they ask again at once. It does what `_answer`, `_judge`, `free` and `send` do, in
+        one call and for good answers only.
+        """
+        good, sent, done, now_ns = self._good, self._sent, self._done, time.monotonic_ns
+        tag = self._recorder.tags.append if self._tagged else None
+        only = None if self._tagged else take()
+
+        def answered(connection: Connection, last: bytes) -> None:
+            status = connection.status
+            if not (status == 200 or good[status]) or not connection.keep or not connection.busy or self.halted:
+                self._answer(connection, last)
+                return
+            now = now_ns()
+            connection.status = 0
+            sent(connection.sent)
+            done(now)
+            if tag is not None:
+                tag(connection.tag)
+            connection.intended = connection.sent = now
+            data, connection.tag = only or take()
+            write = connection.write
+            write(data)
+
+        return answered
+
+    def _brisk_script(self) -> Callable[[Connection, bytes], None]:
+        """The same for users with a script: `_follow` in addition, one time through the script after the other."""
+        good, due, sent, done, now_ns = self._good, self._due, self._sent, self._done, time.monotonic_ns
+        tag, prepare = self._recorder.tags.append, self._orders.write
+
+        def answered(connection: ReadingConnection, last: bytes) -> None:
+            status, visit = connection.status, connection.visit
+            if (
+                not (status == 200 or good[status])
+                or visit is None
+                or not connection.keep
+                or not connection.busy
+                or self.halted
+            ):
+                self._answer(connection, last)
+                return
+            now = now_ns()
+            connection.status = 0
+            try:
+                send = visit.send
+                asked = send(connection.take(status, last))
+                data = asked.data or prepare(asked)[0]
+            except Exception as raised:  # noqa: BLE001 - its assertion, or its bug
+                self._broke(connection, visit, raised, 0, now)
+                return
+            visit.asked = asked
+            due(connection.intended)
+            sent(connection.sent)
+            done(now)
+            tag(connection.tag)
+            connection.intended = connection.sent = now
+            connection.tag, connection.bodiless = asked.tag_number, asked.bodiless
+            write = connection.write
+            write(data)
+
+        return cast("Callable[[Connection, bytes], None]", answered)
+
+    def connect(self) -> None:
+        """Open a connection for each user."""
+        for _ in range(self._users):
+            self.open()
+
+    def start(self) -> None:
+        """Let all begin: at once, or spread over the time that they think, as people are."""
+        self._running = True
+        standing, self._standing = self._standing, []
+        loop, think = asyncio.get_running_loop(), self._orders.think_ns / 1e9
+        for number, connection in enumerate(standing):
+            if think:
+                loop.call_later(think * number / len(standing), self._act, connection)
+            else:
+                self._act(connection)
+
+    def halt(self) -> None:
+        """Nobody sends anything new."""
+        self.halted = True
+        self._pending.clear()
+
+    def ready(self, connection: Connection) -> None:
+        super().ready(connection)
+        self.reached = max(self.reached, len(self._all))
+
+    def free(self, connection: Connection) -> None:
+        if not self._running:
+            self._standing.append(connection)
+        elif self._pending:
+            self.send(connection, self._pending.popleft(), time.monotonic_ns())
+        elif self._orders.think_ns:
+            asyncio.get_running_loop().call_later(self._orders.think_ns / 1e9, self._act, connection)
+        else:
+            self._act(connection)
+
+    def _act(self, connection: Connection) -> None:
+        if self.halted or not connection.alive:
+            return
+        now = time.monotonic_ns()
+        waiting = self.begin(now)
+        if waiting is not None:
+            self.send(connection, waiting, now)
+        else:
+            asyncio.get_running_loop().call_later(self._retry_s, self._act, connection)
+
+    def elsewhere(self, waiting: Waiting) -> None:
+        self._pending.append(waiting)
+
+    def gone(self, connection: Connection, failed: bool) -> None:
+        if failed:
+            asyncio.get_running_loop().call_later(self._retry_s, self._again)
+        else:
+            self._again()
+
+    def unreachable(self, error: int, began: int) -> None:
+        """The user tries again soon: each try that fails is a request that failed."""
+        if self._pending:
+            due, _, tag, _ = self._pending.popleft()
+            self._recorder.error(error, due, tag)
+        elif self._running and not self.halted:
+            self._recorder.error(error, began)
+        asyncio.get_running_loop().call_later(self._retry_s, self._again)
+
+    def _again(self) -> None:
+        if not self.halted and len(self._all) + self._opening < self._users:
+            self.open()
+
+    def overdue(self, late: int) -> None:
+        while self._pending and self._pending[0][0] <= late:
+            due, _, tag, _ = self._pending.popleft()
+            self._recorder.error(TIMEOUT, due, tag)
+
+    def close(self) -> None:
+        super().close()
+        self.overdue(time.monotonic_ns())
+
+    @property
+    def in_flight(self) -> int:
+        return super().in_flight + len(self._pending)

@@ -1,0 +1,214 @@
+"""A load from the outside: one generator process, or several that share its schedule and agree on a start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..arrivals import samples
+from ..core.errors import SeatrialError
+from ..core.workloads import Adopt, LiveFigures, Sealed
+
+_START_S = 20.0
+_STOP_S = 10.0
+_AGREED_NS = 300_000_000  # one process: until it has read its configuration
+_AGREED_EACH_NS = 400_000_000  # and for each further one
+_LINE_BYTES = 1 << 20
+
+
+class LoadProcess:
+    """A running load. Made by `start`; `done` is set when it ended by itself; `stop` ends it and seals its samples."""
+
+    def __init__(self, name: str, workers: list[_Worker], file: Path, started_ns: int) -> None:
+        self.name = name
+        self._workers = workers
+        self.file = file
+        self.started_ns = started_ns
+        self._sealed: Sealed | None = None
+
+    @classmethod
+    async def start(cls, config: Mapping[str, Any], workers: int = 1, adopt: Adopt | None = None) -> LoadProcess:
+        """Start it; returns when it is about to send. `config` is a worker's, without share, start_ns and file's part.
+
+        `adopt` is told each pid while the worker waits for its orders: one that nobody owns never sends
+        anything. Raises SeatrialError with what a worker said when it cannot.
+        """
+        file = Path(config["file"])
+        agreed = time.monotonic_ns() + _AGREED_NS + (workers - 1) * _AGREED_EACH_NS
+        parts = [file] if workers == 1 else [file.with_suffix(f".{n}{file.suffix}") for n in range(workers)]
+        users = [config["users"] // workers + (n < config["users"] % workers) for n in range(workers)]
+        connections = max(1, config["connections"] // workers)
+        configs = [
+            {
+                **config,
+                "file": str(part),
+                "share": [n, workers],
+                "start_ns": agreed,
+                "users": users[n],
+                "connections": connections,
+            }
+            for n, part in enumerate(parts)
+        ]
+        started: list[_Worker] = []
+        try:
+            for one in configs:
+                started.append(await _Worker.start(one, adopt))  # noqa: PERF401 - those before one that fails must be ended
+            begun = [await worker.begun() for worker in started]
+        except BaseException:
+            for worker in started:
+                await worker.kill()
+            raise
+        return cls(config["name"], started, file, min(begun))
+
+    @property
+    def parts(self) -> list[Path]:
+        """The files that are being written."""
+        return [w.file for w in self._workers] if self._sealed is None else [self.file]
+
+    async def ended(self) -> None:
+        """Returns when every worker has ended, by itself or because it died."""
+        await asyncio.gather(*(w.ended() for w in self._workers))
+
+    def live(self) -> LiveFigures:
+        """Where it stands, all workers together."""
+        said = [w.live for w in self._workers]
+        ok = sum(int(s.get("ok", 0)) for s in said)
+        failed = sum(int(s.get("failed", 0)) for s in said)
+        in_flight = sum(int(s.get("in_flight", 0)) for s in said)
+        rate = sum(w.rate for w in self._workers)
+        return LiveFigures(
+            sent=ok + failed + in_flight, ok=ok, failed=failed, unknown=0, rate=rate, in_flight=in_flight
+        )
+
+    @property
+    def died(self) -> int:
+        """How many workers ended without a word."""
+        return sum(w.process.returncode is not None and not w.result for w in self._workers)
+
+    def connected(self) -> int:
+        """The most connections that were open at once, as the workers said so far."""
+        return sum(w.connected for w in self._workers)
+
+    async def stop(self) -> Sealed:
+        """End it, join the parts into one file, seal. A worker that died leaves what it had, and that is said."""
+        if self._sealed is not None:
+            return self._sealed
+        ends = await asyncio.gather(*(w.stop() for w in self._workers))
+        if len(self._workers) > 1:
+            await asyncio.to_thread(samples.join, [w.file for w in self._workers], self.file)
+        rows, digest = await asyncio.to_thread(samples.seal, self.file)
+        died = sum(e is None for e in ends)
+        note = f"{died} of {len(ends)} generators died: what they had in flight is unknown" if died else ""
+        self._sealed = Sealed(file=self.file, rows=rows, sha256=digest, valid=not died, note=note)
+        return self._sealed
+
+    @property
+    def results(self) -> list[Mapping[str, Any]]:
+        """What each worker said at its end: cpu_s, took_s, memory_bytes, tags, reached."""
+        return [w.result for w in self._workers if w.result]
+
+
+class _Worker:
+    """One generator process and what it says."""
+
+    def __init__(self, process: asyncio.subprocess.Process, file: Path, log: Path, patience_s: float) -> None:
+        self.process = process
+        self.file = file
+        self.live: Mapping[str, Any] = {}
+        self.rate = 0.0
+        self.connected = 0
+        self.result: Mapping[str, Any] = {}
+        self._log = log
+        self._patience_s = patience_s
+        self._begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._listening = asyncio.create_task(self._listen())
+
+    @classmethod
+    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None) -> _Worker:
+        file = Path(config["file"])
+        log = file.with_suffix(".log")
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("wb") as said:  # a file: a pipe that nobody reads would stop the worker when it is full
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "seatrial.load.worker",
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=said,
+                start_new_session=True,
+                limit=_LINE_BYTES,
+            )
+        worker = cls(process, file, log, config["timeout_ns"] / 1e9 + _STOP_S)
+        try:
+            if adopt is not None:
+                await adopt(process.pid)
+            await worker._order(config)
+        except BaseException:
+            await worker.kill()
+            raise
+        return worker
+
+    async def begun(self) -> int:
+        """When it began to send, ns. Raises SeatrialError when it did not."""
+        try:
+            async with asyncio.timeout(_START_S):
+                return await asyncio.shield(self._begun)
+        except (TimeoutError, asyncio.CancelledError):
+            if not self._begun.cancelled():
+                raise
+        words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        raise SeatrialError(f"the generator did not start: {words[-1] if words else 'no answer'}")
+
+    async def _listen(self) -> None:
+        if self.process.stdout is None:
+            return
+        before: tuple[int, int] | None = None
+        while line := await self.process.stdout.readline():
+            said = json.loads(line)
+            now = time.monotonic_ns()
+            if said["event"] == "started":
+                self._begun.set_result(int(said["at_ns"]))
+            elif said["event"] == "live":
+                if before is None or now - before[0] > 1_000_000_000:
+                    self.rate = (said["ok"] - before[1]) / (now - before[0]) * 1e9 if before else 0.0
+                    before = (now, said["ok"])
+                self.live = said
+                self.connected = max(self.connected, said["connected"])
+            else:
+                self.result = said
+        await self.process.wait()
+        if not self._begun.done():
+            self._begun.cancel()
+
+    async def ended(self) -> None:
+        await asyncio.shield(self._listening)
+
+    async def _order(self, order: Mapping[str, Any]) -> None:
+        if self.process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self.process.stdin.write(json.dumps(order).encode() + b"\n")
+                await self.process.stdin.drain()
+
+    async def stop(self) -> Mapping[str, Any] | None:
+        """End it; returns what it said at its end, None when it died."""
+        await self._order({"order": "stop"})
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._patience_s):
+                await self.ended()
+        if self.process.returncode is None:
+            await self.kill()
+        return self.result or None
+
+    async def kill(self) -> None:
+        """At once."""
+        with contextlib.suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+        self._listening.cancel()

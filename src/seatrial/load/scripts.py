@@ -1,0 +1,122 @@
+"""What users do: one request, a weighted mix of them, or a flow that looks at the answers."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import random
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from .http1 import Flow, Visit, Way
+
+Prepared = tuple[bytes, int]  # the request as it is sent, and its tag
+Begin = Callable[[], Flow]
+ENDED = object()
+NEWLINES = ("\r", "\n", "\0")
+
+
+class Request:
+    """A request that a flow yields; its bytes are made once, so make it once and yield it often.
+
+    `check`: what the flow thinks of the answer is its own affair; the generator counts statuses from 400 on as failed, unless
+    `accept` names them.
+    """
+
+    __slots__ = ("accept", "bodiless", "body", "data", "headers", "method", "path", "tag", "tag_number")
+
+    def __init__(
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: object = None,
+        body: bytes | str | None = None,
+        tag: str = "",
+        accept: Sequence[int] = (),
+    ) -> None:
+        self.method, self.path, self.tag, self.accept = method, path, tag, frozenset(accept)
+        self.headers = dict(headers or {})
+        self.body = encoded(json, body, self.headers)
+        self.bodiless = method == "HEAD"
+        self.data = b""  # made by the worker, once
+        self.tag_number = 0
+
+
+def encoded(value: object, body: bytes | str | None, headers: dict[str, str]) -> bytes | None:
+    """A body, and the header that says what it is unless there is one. None: there is no body."""
+    if value is not None:
+        headers.setdefault("Content-Type", "application/json")
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    if isinstance(body, str):
+        return body.encode()
+    return body
+
+
+def written(way: Way, request: Request, more: Mapping[str, str]) -> bytes:
+    """The request's bytes for a way in; `more` headers, of which the request's own win. Raises ValueError for a line break."""
+    own = {name.lower() for name in request.headers}
+    headers = {name: value for name, value in more.items() if name.lower() not in own} | request.headers
+    given = {name.lower() for name in headers}
+    lines = [f"{request.method} {request.path} HTTP/1.1"]
+    for name, value in (("Host", way.authority), ("User-Agent", "seatrial"), ("Accept", "*/*")):
+        if name.lower() not in given:
+            lines.append(f"{name}: {value}")
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if request.body is not None or request.method in ("POST", "PUT", "PATCH"):
+        lines.append(f"Content-Length: {len(request.body or b'')}")
+    if any(c in line for line in lines for c in NEWLINES):
+        raise ValueError(f"{request.method} {request.path}: a line break in a header or a path")
+    return "\r\n".join((*lines, "", "")).encode() + (request.body or b"")
+
+
+def mix(prepared: Sequence[Prepared], weights: Sequence[float], seed: int) -> Callable[[], Prepared]:
+    """Draws requests by their weights; the same seed gives the same sequence."""
+    if len(prepared) == 1:
+        only = prepared[0]
+        return lambda: only
+    draw = random.Random(seed)  # noqa: S311 - a mix, no secret
+    drawn: list[Prepared] = []
+
+    def take() -> Prepared:
+        if not drawn:
+            drawn.extend(draw.choices(prepared, weights, k=4096))
+        return drawn.pop()
+
+    return take
+
+
+def visit_of(begin: Begin, *, pause: bool) -> Visit:
+    """Someone who follows a script again and again. `pause`: with ENDED after each time."""
+    visit = Visit()
+    visit.send = _again(visit, begin, pause).send
+    return visit
+
+
+def _again(visit: Visit, begin: Begin, pause: bool) -> Flow:
+    while True:
+        visit.asked = None
+        yield from begin()  # tells its end without an exception
+        if visit.asked is None:
+            raise ValueError("the script asked nothing")
+        if pause:
+            yield ENDED
+
+
+def flow_of(reference: str, directory: Path) -> Begin:
+    """The generator function behind "file.py:function", relative to a directory. Raises ValueError, saying what is not there."""
+    name, _, function = reference.partition(":")
+    path = (directory / name).resolve()
+    if not function or not path.exists():
+        raise ValueError(f"{reference!r} is no file.py:function in {directory}")
+    spec = importlib.util.spec_from_file_location(f"seatrial_users_{path.stem}", path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{path} cannot be imported")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = getattr(module, function, None)
+    if not callable(found):
+        raise ValueError(f"{path} has no function {function}")
+    begin: Begin = found
+    return begin

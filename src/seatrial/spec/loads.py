@@ -1,0 +1,183 @@
+"""Loads: requests over time, from an open or a closed model, measured as aggregates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from ..core.expressions import Type
+from ..core.plan import LoadPlan, LoadRequest
+from ..core.quantities import Quantity
+from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, NUMBER, REQUEST, TEXT, Field, list_of
+from ..core.stack import Target
+from ..core.vocabulary import Vocabulary
+from .keys import CALL, SOME_TIME, Scene
+from .nodes import Mapping as MappingNode
+from .nodes import Node, Scalar, Sequence, describe
+from .reading import BAD, Bad
+from .steps import Steps
+from .workloads import ARRIVALS, SENT, SOME_RATE
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+LOAD: Mapping[str, Field] = {
+    "title": Field(shape=TEXT, doc="For people."),
+    "rate": Field(shape=SOME_RATE, doc="Requests at a constant rate (open model).", example="200/s"),
+    "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, poisson.", example="{poisson: 200/s}"),
+    "users": Field(shape=COUNT, doc="So many users, who wait for their answers (closed model).", example="100"),
+    "think": Field(shape=SOME_TIME, doc="How long a user waits before the next request (0s).", example="1s"),
+    "for": Field(shape=SOME_TIME, doc="How long it sends (until its scenario ends).", example="30s"),
+    "warm-up": Field(shape=DURATION, doc="The beginning that is not judged (0s).", example="5s"),
+    "window": Field(shape=SOME_TIME, doc="Length of the sliding windows of `worst` (10s).", example="10s"),
+    "timeout": Field(shape=SOME_TIME, doc="Of a request, from when it was due (5s).", example="2s"),
+    "connections": Field(shape=COUNT, default=256, doc="At most so many; what waits for one waits in the figures."),
+    "accept": Field(shape=list_of(INTEGER), default=(), doc="Statuses that are ok beside 2xx and 3xx."),
+    "workers": Field(shape=COUNT, default=1, doc="Generator processes that share the load."),
+}
+SCRIPT: Mapping[str, Field] = {
+    "script": Field(
+        shape=TEXT,
+        doc="A generator function that yields requests and is sent their answers.",
+        example="users.py:shopper",
+    ),
+    "requests": Field(
+        shape=list_of(REQUEST, lenient=False),
+        doc="A mix of requests, each with a weight and a tag.",
+        example="[{http: GET /, weight: 3, tag: home}]",
+    ),
+}
+OF_MIX: Mapping[str, Field] = {
+    "weight": Field(shape=replace(NUMBER, least=0), default=1.0, doc="How often, beside the others."),
+    "tag": Field(shape=IDENTIFIER, doc="Its figures apart from the others': tag.NAME.p95."),
+}
+
+
+class Loads:
+    """Reads the loads of a spec."""
+
+    def __init__(self, steps: Steps, vocabulary: Vocabulary, directory: Path) -> None:
+        self._steps = steps
+        self._reader = steps.reader
+        self._http = vocabulary.verbs.get("http")
+        self._directory = directory
+
+    def read(self, name: str, node: Node, values: Mapping[str, Type], later: Mapping[str, str]) -> LoadPlan | None:
+        """One load; None after a problem."""
+        if not isinstance(node, MappingNode):
+            hint = "for example {http: GET /, at: web, rate: 100/s}"
+            self._reader.wrong(node, f"a load is a mapping, not {describe(node)}", hint)
+            return None
+        scene = Scene(values=dict(values), later=dict(later))
+        what = [k for k in ("http", "requests", "script") if k in node.entries]
+        if len(what) != 1:
+            message = f"a load has one of http, requests and script, this one has {' and '.join(what) or 'none'}"
+            self._reader.wrong(node, message, "for example http: GET /")
+            return None
+        own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else {})}
+        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=tuple(what))
+        requests = self._requests(node, what[0], scene)
+        if isinstance(found, Bad) or BAD in found.values() or requests is None:
+            return None
+        model = self._model(node, found)
+        script = self._script(node.get("script")) if what == ["script"] else ""
+        if model is None or script is None:
+            return None
+        return LoadPlan(
+            name=name,
+            requests=requests,
+            script=script,
+            at=found["at"] if isinstance(found["at"], Target) else None,
+            identity=found["as"],
+            directory=self._directory,
+            arrivals=model,
+            users=found["users"] or 0,
+            think_ns=_ns(found["think"]) or 0,
+            for_ns=_ns(found["for"]),
+            warm_up_ns=_ns(found["warm-up"]) or 0,
+            window_ns=_ns(found["window"]) or 10_000_000_000,
+            timeout_ns=_ns(found["timeout"]) or 5_000_000_000,
+            connections=found["connections"],
+            accept=tuple(found["accept"]),
+            workers=found["workers"],
+            position=node.position(),
+        )
+
+    def _sent(self) -> dict[str, Field]:
+        return {n: f for n, f in self._http.arguments.items() if n in SENT} if self._http is not None else {}
+
+    def _requests(self, node: MappingNode, what: str, scene: Scene) -> tuple[LoadRequest, ...] | None:
+        """The mix; empty for a script, None after a problem."""
+        if what == "script":
+            return ()
+        if what == "http":
+            kept = {n: e for n, e in node.entries.items() if n in ("http", *self._sent(), *CALL)}
+            made = self._request(
+                MappingNode(source=node.source, line=node.line, column=node.column, entries=kept), scene
+            )
+            return None if made is None else (made,)
+        listed = node.get("requests")
+        if not isinstance(listed, Sequence) or not listed.items:
+            self._reader.wrong(listed or node, "requests are a list", "requests: [{http: GET /, weight: 3, tag: home}]")
+            return None
+        shared = {n: node.entries[n] for n in CALL if n in node.entries}
+        found = []
+        for item in listed.items:
+            if isinstance(item, MappingNode):
+                entries = {**shared, **item.entries}
+                item = MappingNode(source=item.source, line=item.line, column=item.column, entries=entries)
+            found.append(self._request(item, scene))
+        return None if None in found else tuple(r for r in found if r is not None)
+
+    def _request(self, node: Node, scene: Scene) -> LoadRequest | None:
+        if isinstance(node, MappingNode):
+            for key, _ in node:
+                if key.text not in ("http", *self._sent(), *CALL, *OF_MIX):
+                    self._reader.unknown_key(key, ("http", *self._sent(), *CALL, *OF_MIX), "a load's request")
+                    return None
+        read = self._steps.request(node, scene, OF_MIX, what="a load's request")
+        if read is None:
+            return None
+        call, found = read
+        method = str(call.what).strip().partition(" ")[0]
+        if isinstance(node, MappingNode) and method.isalpha() and method not in _METHODS:
+            self._reader.wrong(
+                node.entries["http"].value, f"a load cannot send {method}", f"it can send {', '.join(_METHODS)}"
+            )
+            return None
+        return LoadRequest(call=call, weight=float(found["weight"]), tag=str(found["tag"] or ""))
+
+    def _model(self, node: MappingNode, found: Mapping[str, Any]) -> Mapping[str, object] | None:
+        """The arrivals of an open model, nothing for a closed one; None after a problem."""
+        given = [n for n in ("rate", "arrivals", "users") if found[n] is not None]
+        if len(given) != 1:
+            has = f"this one has {' and '.join(given)}" if given else "this one has none"
+            self._reader.wrong(node, f"a load has one of rate, arrivals and users, {has}", "for example rate: 200/s")
+            return None
+        if found["think"] is not None and given != ["users"]:
+            self._reader.wrong(node.entries["think"].key, "only users think", "users: 100")
+            return None
+        if given == ["users"]:
+            return {}
+        if given == ["rate"]:
+            return {"constant": found["rate"]}
+        arrivals = {n: v for n, v in found["arrivals"].items() if v is not None}
+        if len(arrivals) != 1:
+            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", "ramp, steps or poisson")
+            return None
+        return arrivals
+
+    def _script(self, node: Node | None) -> str | None:
+        text = self._reader.text(node) if isinstance(node, Scalar) else None
+        file, _, function = text.partition(":") if isinstance(text, str) else ("", "", "")
+        if node is None or not function:
+            self._reader.wrong(node, "a script is file.py:function", "script: users.py:shopper") if node else None
+            return None
+        if not (self._directory / file).is_file():
+            self._reader.wrong(node, f"there is no file {file}", "beside the spec: script: users.py:shopper")
+            return None
+        return f"{file}:{function}"
+
+
+def _ns(quantity: object) -> int | None:
+    return int(quantity.value) if isinstance(quantity, Quantity) else None

@@ -1,0 +1,64 @@
+"""A regression is told from noise, and what cannot be told is said to be so."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from seatrial.arrivals import samples
+from seatrial.arrivals.histogram import bucket
+from seatrial.arrivals.samples import row, rows_of
+from seatrial.checkers.comparing import compare_loads
+from seatrial.checkers.loads import LoadSamples
+
+MS = 1_000_000
+
+
+def run(seed: int, *, seconds: int = 30, slower: float = 1.0, failed: int = 0, bursts: bool = False) -> LoadSamples:
+    """A run of 100 requests a second with log-normal times, in which some seconds are disturbed."""
+    random = np.random.default_rng(seed)
+    slots = np.repeat(np.arange(seconds * 10), 10)
+    factor = np.repeat(random.choice([1.0, 3.0], seconds, p=[0.7, 0.3]) if bursts else np.ones(seconds), 100)
+    ns = (random.lognormal(0, 0.3, len(slots)) * 10 * MS * slower * factor).astype(np.int64)
+    one, none = np.ones(len(slots), np.int64), np.zeros(len(slots), np.int64)
+    rows = [rows_of(samples.RESPONSE, slots, bucket(ns), one, none), rows_of(samples.DUE, slots, none, one, none)]
+    rows += [row(samples.FAILED, n % (seconds * 10), 1, code=3) for n in range(failed)]
+    return LoadSamples(start_ns=0, rows=np.concatenate(rows), tags=())
+
+
+def words(before: LoadSamples, after: LoadSamples) -> dict[str, str]:
+    return {c.name: c.word for c in compare_loads(before, after).changes}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_two_runs_of_the_same_are_never_called_worse(seed: int) -> None:
+    found = words(run(seed), run(seed + 100))
+    assert "worse" not in found.values()
+    assert "better" not in found.values()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_third_slower_is_worse_and_the_other_way_round_better(seed: int) -> None:
+    slow, fast = run(seed, slower=1.33), run(seed + 100)
+    assert [words(fast, slow)[n] for n in ("p50", "p95", "p99")] == ["worse"] * 3
+    assert [words(slow, fast)[n] for n in ("p50", "p95", "p99")] == ["better"] * 3
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_disturbed_seconds_are_noise_not_a_regression(seed: int) -> None:
+    assert "worse" not in words(run(seed, bursts=True), run(seed + 100, bursts=True)).values()
+
+
+def test_more_errors_are_worse_and_few_tell_nothing() -> None:
+    assert words(run(1), run(2, failed=100))["errors"] == "worse"
+    assert words(run(1), run(2, failed=1))["errors"] == "cannot be told"
+
+
+def test_the_effect_is_the_chance_to_be_slower() -> None:
+    assert compare_loads(run(1), run(2)).slower == pytest.approx(0.5, abs=0.03)
+    assert compare_loads(run(1), run(2, slower=100.0)).slower == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_short_run_is_not_compared() -> None:
+    assert "first run has under 5 seconds" in compare_loads(run(1, seconds=2), run(2)).why
+    assert compare_loads(LoadSamples(start_ns=0, rows=np.empty(0, samples.ROW), tags=()), run(2)).changes == ()

@@ -1,0 +1,168 @@
+"""Each kind of threshold over a load: a case that holds, one that does not, and one that cannot be told for lack of samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seatrial.api.vocabulary import vocabulary
+from seatrial.arrivals import samples
+from seatrial.arrivals.histogram import bucket
+from seatrial.arrivals.samples import Rows, row, rows_of
+from seatrial.checkers.loads import LoadSamples, load_figures, load_series
+from seatrial.core.expressions import Missing, Scope, compile_expression
+from seatrial.core.workloads import FaultSpan, Window
+from seatrial.spec.compiling import load_metrics_type
+
+MS = 1_000_000
+S = 1_000 * MS
+START = 5 * S
+TIMEOUT = 3
+
+
+def answers(slots: Sequence[int], ms: Sequence[float], tag: int = 0) -> Rows:
+    """Requests that were due in slots, and answered after so many ms."""
+    at, buckets = np.array(slots), bucket((np.array(ms) * MS).astype(np.int64))
+    one, tags = np.ones(len(at), np.int64), np.full(len(at), tag)
+    done = at + (np.array(ms) // 100).astype(np.int64)
+    return np.concatenate([
+        rows_of(samples.RESPONSE, at, buckets, one, tags),
+        rows_of(samples.OK, done, np.zeros_like(at), one, tags),
+        rows_of(samples.DUE, at, np.zeros_like(at), one, np.zeros_like(at)),
+    ])  # fmt: skip
+
+
+def failures(slots: Sequence[int]) -> Rows:
+    """Requests that were due in slots, and timed out."""
+    failed = [row(samples.FAILED, s, 1, code=TIMEOUT) for s in slots]
+    return np.concatenate([*failed, *(row(samples.DUE, s, 1) for s in slots)])
+
+
+def steady(seconds: int = 30, ms: float = 10.0, a_slot: int = 10) -> Rows:
+    slots = np.repeat(np.arange(seconds * 10), a_slot)
+    return answers(slots.tolist(), [ms] * len(slots))
+
+
+def load(*rows: Rows, tags: Sequence[str] = ("", "home"), **asked: object) -> LoadSamples:
+    found = np.concatenate(rows) if rows else np.empty(0, samples.ROW)
+    return LoadSamples(start_ns=START, rows=found, tags=tags, **{"rate": 100.0, **asked})
+
+
+def fault(begin_s: float, end_s: float) -> FaultSpan:
+    at, healed = START + int(begin_s * S), START + int(end_s * S)
+    return FaultSpan(id="f", scenario="s", began_ns=at, witnessed_ns=at, healed_ns=healed, lasting=True)
+
+
+def truth(of: LoadSamples, condition: str, faults: Sequence[FaultSpan] = ()) -> bool | None:
+    scope = Scope(names=load_metrics_type(vocabulary(), ("home",)).fields)
+    metrics, _ = load_figures(of, Window(from_ns=0, to_ns=10**15), faults)
+    return compile_expression(condition, scope).evaluate(metrics).truth
+
+
+SLOW = answers([100] * 200, [900.0] * 200)
+THRESHOLDS = [
+    ("p95 < 50ms", load(steady()), load(steady(ms=80))),
+    ("p99 < 50ms", load(steady()), load(steady(), SLOW)),
+    ("max <= 1s", load(steady()), load(steady(), answers([5], [1500.0]))),
+    ("errors < 1%", load(steady()), load(steady(), failures(range(200)))),
+    ("served >= 99%", load(steady()), load(steady(), failures(range(200)))),
+    ("rate > 90/s", load(steady()), load(steady(a_slot=5))),
+    ("offered > 90/s", load(steady()), load(steady(a_slot=5))),
+    ("ok >= 3000", load(steady()), load(steady(seconds=20))),
+    ("failed == 0", load(steady()), load(steady(), failures([4]))),
+    ("worst.p95 < 50ms", load(steady()), load(steady(), SLOW)),
+    ("worst.errors < 5%", load(steady()), load(steady(), failures([150] * 300))),
+    ("worst.rate > 90/s", load(steady()), load(steady(15), answers([299], [1.0]))),
+    ("tag.home.p95 < 50ms", load(answers([1] * 50, [5.0] * 50, tag=1)), load(answers([1] * 50, [90.0] * 50, tag=1))),
+    ("before.p95 < 50ms", load(steady()), load(steady(), answers([20] * 900, [900.0] * 900))),
+    ("during.errors < 5%", load(steady()), load(steady(), failures([120] * 300))),
+    ("after.p95 < 50ms", load(steady()), load(steady(), answers([280] * 900, [900.0] * 900))),
+]
+
+
+@pytest.mark.parametrize(("condition", "holds", "does_not"), THRESHOLDS, ids=[t[0] for t in THRESHOLDS])
+def test_a_threshold_holds_fails_and_is_unknown_without_samples(
+    condition: str, holds: LoadSamples, does_not: LoadSamples
+) -> None:
+    at = [fault(10, 20)]
+    assert truth(holds, condition, at) is True
+    assert truth(does_not, condition, at) is False
+    empty = truth(load(), condition, at)
+    assert empty is (condition == "failed == 0" or None) if not condition.startswith("ok") else empty is False
+
+
+def test_a_share_that_few_requests_cannot_show_is_unknown() -> None:
+    assert truth(load(answers([1] * 100, [5.0] * 100)), "errors < 1%") is None
+
+
+@pytest.mark.parametrize(
+    "condition", ["p95 < 50ms", "errors < 1%", "worst.p95 < 50ms", "rate > 1/s", "outage.longest < 1h"]
+)
+@pytest.mark.parametrize(
+    ("doubt", "asked"),
+    [
+        (row(samples.LATE, 5, 200), {}),
+        (np.concatenate([row(samples.CPU, s, S) for s in range(0, 300, 10)]), {}),
+        (row(samples.IN_FLIGHT, 5, 1), {"users": 10, "reached": 7, "rate": 0.0}),
+    ],
+    ids=["late", "saturated", "too few users"],
+)
+def test_what_a_generator_in_trouble_saw_is_unknown(condition: str, doubt: Rows, asked: dict[str, object]) -> None:
+    assert truth(load(steady(), doubt, **asked), condition) is None
+    assert truth(load(steady(), doubt, **asked), "ok == 3000") is True
+
+
+def test_the_warm_up_is_not_judged() -> None:
+    slow_start = answers([5] * 500, [900.0] * 500)
+    assert truth(load(steady(), slow_start), "p95 < 50ms") is False
+    assert truth(load(steady(), slow_start, warm_up_ns=2 * S), "p95 < 50ms") is True
+
+
+def test_nothing_before_or_after_a_fault_that_never_was() -> None:
+    metrics, _ = load_figures(load(steady()), Window(from_ns=0, to_ns=10**15), ())
+    assert isinstance(metrics["during"]["p95"], Missing)
+
+
+def gap(number: int, begin_s: float, end_s: float) -> Rows:
+    slot = int(begin_s * 10)
+    return np.concatenate([
+        row(samples.GAP_FROM, slot, int(begin_s * S), code=number), row(samples.GAP_TO, slot, int(end_s * S), code=number),
+    ])  # fmt: skip
+
+
+def test_an_outage_is_an_interval_around_the_longest_silence() -> None:
+    found = load(steady(), gap(1, 3, 3.2), gap(2, 10, 11), row(samples.LAG_MAX, 100, 4 * MS))
+    metrics, _ = load_figures(found, Window(from_ns=0, to_ns=10**15), ())
+    longest = metrics["outage"]["longest"]
+    assert (longest.low, longest.point, longest.high) == (S - 14 * MS, S, S + 14 * MS)
+
+
+def test_one_generator_that_hears_nothing_is_no_outage_of_two() -> None:
+    alone = load(steady(), gap(1, 10, 12), workers=2)
+    both = load(steady(), gap(1, 10, 12), gap(1, 11, 13), workers=2)
+    assert truth(alone, "outage.longest < 500ms") is True
+    assert truth(both, "outage.longest < 500ms") is False
+    assert truth(both, "outage.longest < 1100ms") is True
+
+
+def test_curves_keep_gaps_and_count_every_request() -> None:
+    found = load(steady(3), answers([60] * 10, [20.0] * 10), failures([61, 61]))
+    curves = load_series(found, START, START + 7 * S, points=70)
+    assert sum(v for v in curves["ok"] if v) == pytest.approx(310 / 0.1)
+    assert sum(v for v in curves["bad"] if v) == pytest.approx(2 / 0.1)
+    assert curves["p95"][45] is None
+    assert curves["p95"][60] == pytest.approx(20, rel=0.001)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 299), st.floats(0.01, 5000)), min_size=1, max_size=200))
+def test_percentiles_are_within_a_thousandth_of_the_requests_own(requests: list[tuple[int, float]]) -> None:
+    slots, ms = [s for s, _ in requests], [m for _, m in requests]
+    metrics, _ = load_figures(load(answers(slots, ms)), Window(from_ns=0, to_ns=10**15), ())
+    exact = np.percentile((np.array(ms) * MS).astype(np.int64), [50, 95, 99, 100], method="inverted_cdf")
+    for name, value in zip(("p50", "p95", "p99", "max"), exact, strict=True):
+        assert metrics[name].value == pytest.approx(value, rel=0.001)

@@ -1,0 +1,89 @@
+"""Growth is told with its interval: a leak is found, a level is not one, and what was started anew is not judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from seatrial.checkers.usage import student, usage_figures
+from seatrial.core.expressions import Missing
+from seatrial.core.intervals import Interval
+from seatrial.core.quantities import Quantity
+from seatrial.core.stack import Usage
+from seatrial.core.usage import UsageSample
+from seatrial.core.workloads import Window
+
+S = 1_000_000_000
+MIB = 1 << 20
+
+
+def looks(
+    memory: Callable[[int], float],
+    count: int = 60,
+    instance: str = "web#1",
+    identity: Callable[[int], str] = lambda n: "a",
+) -> list[UsageSample]:
+    return [
+        UsageSample(
+            at_ns=n * 2 * S,
+            instance=instance,
+            service="web",
+            identity=identity(n),
+            usage=Usage(cpu_seconds=n * 0.5, memory_bytes=int(memory(n)), descriptors=20, threads=4, processes=1),
+        )
+        for n in range(count)
+    ]
+
+
+def web(samples: list[UsageSample]) -> dict[str, dict[str, object]]:
+    found: dict[str, dict[str, object]] = usage_figures(samples, Window(from_ns=0, to_ns=10**15))["web"]
+    return found
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0, 5))
+def test_a_slope_is_inside_its_interval_most_of_the_time(seed: int, mib_a_look: float) -> None:
+    noise = np.random.default_rng(seed).normal(0, 2 * MIB, 200)
+    found = web(looks(lambda n: 500 * MIB + n * mib_a_look * MIB + noise[n], 200))["memory"]["growth"]
+    assert isinstance(found, Interval)
+    truth, half = mib_a_look * MIB * 300, (found.high - found.low) / 2
+    assert abs(found.point - truth) < 3 * half + 1  # 95 % are within one half; three are never left
+
+
+def test_a_leak_is_above_a_bound_and_a_level_is_below_it() -> None:
+    wave = lambda n: 300 * MIB + 5 * MIB * np.sin(n)  # noqa: E731 - a collector at work
+    level, leak = web(looks(wave))["memory"]["growth"], web(looks(lambda n: wave(n) + n * MIB))["memory"]["growth"]
+    assert level.high < 100 * MIB < leak.low
+    assert leak.low < 300 * MIB < leak.high + 1
+
+
+def test_an_instance_that_was_started_anew_has_no_growth() -> None:
+    found = web(looks(lambda n: 300 * MIB, identity=lambda n: "a" if n < 30 else "b"))
+    assert isinstance(found["memory"]["growth"], Missing)
+    assert found["memory"]["max"] == Quantity(300.0 * MIB, found["memory"]["max"].dimension)
+
+
+def test_few_looks_tell_no_slope() -> None:
+    assert isinstance(web(looks(lambda n: n * MIB, 10))["memory"]["growth"], Missing)
+
+
+def test_instances_count_together() -> None:
+    found = web([*looks(lambda n: 100 * MIB), *looks(lambda n: 50 * MIB, instance="web#2")])
+    assert found["memory"]["max"].value == 150 * MIB
+    assert found["descriptors"]["max"] == 40
+    assert found["cpu"]["mean"].value == pytest.approx(0.5)
+
+
+def test_a_window_leaves_out_what_was_before() -> None:
+    samples = looks(lambda n: 900 * MIB if n < 20 else 100 * MIB)
+    found = usage_figures(samples, Window(from_ns=40 * S, to_ns=10**15))["web"]
+    assert found["memory"]["max"].value == 100 * MIB
+
+
+@pytest.mark.parametrize(("degrees", "value"), [(1, 12.706), (5, 2.571), (13, 2.160), (30, 2.042)])
+def test_students_t(degrees: int, value: float) -> None:
+    assert student(degrees) == pytest.approx(value, abs=0.001)
