@@ -93,12 +93,16 @@ def segments() -> dict[int, int]:
     return {int(fields[1]): int(fields[4]) for fields in (line.split() for line in lines)}
 
 
-def mapped(pid: int) -> set[Path]:
-    """Files of /dev/shm that a process has mapped."""
+def mapped(pid: int) -> tuple[set[Path], set[int]]:
+    """Files of /dev/shm and SysV segments that a process has mapped; a segment's number is shown as its inode."""
+    files, numbers = set(), set()
     with contextlib.suppress(OSError):
-        lines = Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines()
-        return {Path(SHM + line.partition(SHM)[2]) for line in lines if SHM in line and "(deleted)" not in line}
-    return set()
+        for line in Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines():
+            if SHM in line and "(deleted)" not in line:
+                files.add(Path(SHM + line.partition(SHM)[2]))
+            elif "/SYSV" in line:
+                numbers.add(int(line.split()[4]))
+    return files, numbers
 
 
 def wait(condition: Callable[[], object], seconds: float, every: float = 0.005) -> bool:
@@ -149,7 +153,9 @@ class Nursery:
         """The same, and what they share with each other."""
         found = self.look()
         for process in found:
-            self.shared |= mapped(process.pid)
+            files, numbers = mapped(process.pid)
+            self.shared |= files
+            self.memory |= numbers - self.earlier
         self.memory |= self.made_by({process.pid for process in self.seen.values()})
         return found
 

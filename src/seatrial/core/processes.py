@@ -103,7 +103,7 @@ class Residue:
     processes: tuple[str, ...] = ()
     ports: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
-    memory: tuple[str, ...] = ()  # SysV shared memory
+    memory: tuple[str, ...] = ()  # shared memory
 
     @property
     def lines(self) -> tuple[str, ...]:

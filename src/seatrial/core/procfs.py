@@ -175,6 +175,19 @@ def socket_inodes(pid: int) -> frozenset[int]:
     return frozenset(found)
 
 
+def mapped_files(pid: int, under: str) -> Mapping[int, str]:
+    """Files below a directory (``/dev/shm/``) that a process has mapped, by inode; empty where it may not be looked at.
+
+    Files that have been removed are left out.
+    """
+    found = {}
+    for line in (_read(f"/proc/{pid}/maps") or b"").split(b"\n"):
+        fields = line.split(None, 5)
+        if len(fields) == 6 and fields[5].startswith(under.encode()) and not fields[5].endswith(b" (deleted)"):
+            found[int(fields[4])] = os.fsdecode(fields[5])
+    return found
+
+
 def _alive(pid: int) -> ProcessId | None:
     stat = read_stat(pid)
     return None if stat is None or stat.dead else ProcessId(boot=boot_id(), pid=pid, started=stat.started)

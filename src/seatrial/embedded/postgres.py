@@ -124,8 +124,8 @@ class _Settings:
         self.parameters: dict[str, Any] = {
             "max_connections": whole(arguments, "max-connections", 100),
             "shared_buffers": "64MB",
-            # The kernel knows who made a SysV segment, so that the keeper can remove it after a kill; not so /dev/shm.
-            "dynamic_shared_memory_type": "sysv",
+            # In the data directory, which goes with the stack: elsewhere it would outlive a server that is killed, and be nobody's.
+            "dynamic_shared_memory_type": "mmap",
             **(dict(given) if isinstance(given, Mapping) else {}),
         }
         for name in _OURS.intersection(self.parameters):

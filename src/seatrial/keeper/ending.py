@@ -40,6 +40,7 @@ async def end_everything(
     means.records.write("intent", sync=True, act="end", why=why)
     household = means.household
     household.look()
+    household.note_memory(household.everyone())
     sockets = means.claims.listening(household.everyone())
     await _all(unit.prepare_end() for unit in units)
     await _all(household.destroy(group) for group in means.commands)

@@ -11,7 +11,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
@@ -94,6 +94,13 @@ class Household:
         """All living processes of the trial, as far as known."""
         return [process for group in self.groups() for process in living(group.roots)]
 
+    def note_memory(self, processes: Collection[ProcessId]) -> None:
+        """Take in what these share, before they end: nobody knows afterwards whose it was."""
+        try:
+            self.memory.note(processes, self._records, files=True)
+        except SupervisorError as error:
+            complain(error)
+
     async def freeze(self, group: Group) -> list[ProcessId]:
         """Stop all processes of a group, and see that they are. Raises SupervisorError, with all resumed, if not."""
         deadline_ns = time.monotonic_ns() + _STOPPED_WITHIN_NS
@@ -142,11 +149,7 @@ class Household:
                 # What is stopped must now be killed or let go, recorded or not.
                 complain(error)
                 group.members[process.pid] = process
-        try:
-            # They may be killed next, and nobody knows afterwards what was theirs.
-            self.memory.note(found.values(), self._records)
-        except SupervisorError as error:
-            complain(error)
+        self.note_memory(list(found.values()))
         return list(found.values())
 
     def _look_at(self, group: Group) -> None:

@@ -7,7 +7,7 @@ Each line is an object with `event`, `at_ns` (CLOCK_MONOTONIC), `wall` (UTC) and
 - ``process``: a process that is the trial's: unit, part (leader, descendant, adopted, stray), boot, pid, started
 - ``left``: a leader ended, with its exit status; ``state``: a unit's new state
 - ``directory``, ``port``, ``locks``: claimed; a directory with device and inode
-- ``memory``: a segment of SysV shared memory that a process of the trial has made
+- ``memory``: shared memory of the trial's processes, a SysV segment or a file in /dev/shm; and which files were there earlier
 - ``lease``: the owner went, or fell silent; ``heal``: a pause or hold that was ended for it
 - ``end``: everything was ended, with what remains; ``undo``: the same, by `undo`
 

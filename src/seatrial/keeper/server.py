@@ -125,6 +125,7 @@ class Keeper:
             },
             sync=True,
         )
+        self._means.household.memory.begin(self._records)
         reader, writer = await asyncio.open_unix_connection(sock=owner, limit=LINE_BYTES)
         peer = Peer(reader, writer, owner=True)
         self._watch_process(peer)

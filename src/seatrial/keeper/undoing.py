@@ -213,7 +213,7 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     for _ in freezing(alive, caught):
         time.sleep(POLL_S)
     memory = Memory.recorded(known)
-    memory.note(caught.values(), records)
+    memory.note(list(caught.values()), records, files=True)
     kill_trees(alive, caught)
     left = living({**found, **caught}.values())
     removed, remaining = ([], []) if _ended_kept(known) else claims.remove_directories(directory, sure=False)

@@ -216,6 +216,7 @@ class Unit:
     async def _end_in_order(self, patience_ns: int) -> None:
         if self._state is UnitState.PAUSED:
             self._resume()
+        self._means.household.note_memory(self._group.alive())
         if self._process is not None and send(self._process, self.order.stop_signal):
             waits = {asyncio.ensure_future(event.wait()) for event in (self._gone, self._means.hurry)}
             await asyncio.wait(waits, timeout=patience_ns / NS_PER_S, return_when=asyncio.FIRST_COMPLETED)

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,7 +29,13 @@ def segments() -> set[int]:
 
 
 def told(file: Path) -> int:
-    return int(file.read_text()) if file.exists() and file.read_text().endswith("\n") else -1
+    """The number of its segment, once it is made; -1 before."""
+    return int(file.read_text().split()[0]) if file.exists() and file.read_text().endswith("\n") else -1
+
+
+def shared(file: Path) -> Path:
+    """Its file in /dev/shm."""
+    return Path(file.read_text().split()[1])
 
 
 def segmenter(trial: Trial, name: str) -> UnitOrder:
@@ -44,6 +51,7 @@ def foreign(tmp_path: Path) -> Iterator[int]:
         process.kill()
     yield told(file)
     ctypes.CDLL(None).shmctl(told(file), 0, None)
+    shared(file).unlink()
 
 
 async def die(client: KeeperClient) -> None:
@@ -52,14 +60,16 @@ async def die(client: KeeperClient) -> None:
     await eventually_async(lambda: not procfs.is_alive(client.keeper), "the keeper is dead")
 
 
-async def test_undo_removes_the_shared_memory_of_what_it_kills(trial: Trial, foreign: int) -> None:
+async def test_undo_removes_the_shared_memory_of_what_it_kills(trial: Trial, foreign: int, tmp_path: Path) -> None:
     async with await KeeperClient.launch(trial.directory) as client:
         await client.start(segmenter(trial, "u"))
         await eventually_async(lambda: told(trial.directory / "u") in segments(), "it has its segment")
         await die(client)
     assert undo(trial.directory).clean
     assert told(trial.directory / "u") not in segments()
+    assert not shared(trial.directory / "u").exists()
     assert foreign in segments()
+    assert shared(tmp_path / "foreign").exists()
 
 
 async def test_undo_removes_the_shared_memory_of_what_was_killed_before(trial: Trial) -> None:
@@ -80,6 +90,8 @@ async def test_undo_removes_the_shared_memory_of_what_was_killed_before(trial: T
     assert numbers <= segments()
     assert undo(trial.directory).clean
     assert not numbers & segments()
+    assert not shared(trial.directory / "killed").exists()
+    shared(trial.directory / "crashed").unlink()  # nobody had seen whose it was
 
 
 async def test_a_trial_that_ends_removes_the_shared_memory_of_what_it_killed(
@@ -89,28 +101,49 @@ async def test_a_trial_that_ends_removes_the_shared_memory_of_what_it_killed(
     await eventually_async(lambda: told(trial.directory / "u") >= 0, "it has its segment")
     await client.kill("u", None)
     assert told(trial.directory / "u") in segments(), "a server that is started again wants to find it"
+    assert shared(trial.directory / "u").exists()
     assert not await client.end()
     assert told(trial.directory / "u") not in segments()
+    assert not shared(trial.directory / "u").exists()
 
 
 async def test_shared_memory_that_others_use_is_said_and_left_to_them(trial: Trial, tmp_path: Path) -> None:
     script = (
-        "import ctypes,sys; c=ctypes.CDLL(None); c.shmat.restype=ctypes.c_void_p; c.shmat(int(sys.argv[1]),None,0);"
+        "import ctypes,mmap,sys; c=ctypes.CDLL(None); c.shmat.restype=ctypes.c_void_p; c.shmat(int(sys.argv[1]),None,0);"
+        "f=open(sys.argv[2],'r+b'); m=mmap.mmap(f.fileno(),4096);"
         "print(flush=True); sys.stdin.read(); c.shmctl(int(sys.argv[1]),0,None)"
     )
     async with await KeeperClient.launch(trial.directory) as client:
         await client.start(segmenter(trial, "u"))
         await eventually_async(lambda: told(trial.directory / "u") >= 0, "it has its segment")
-        number = told(trial.directory / "u")
+        number, file = told(trial.directory / "u"), shared(trial.directory / "u")
         with subprocess.Popen(  # noqa: ASYNC220 - a foreign process
-            [sys.executable, "-c", script, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-c", script, str(number), str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         ) as other:
             assert other.stdout is not None
             assert other.stdout.readline() == b"\n"
             residue = await client.end()
-            assert residue.memory == (f"shared memory {number}: attached by 1 who are not the trial's",)
+            assert residue.memory == (
+                f"{file}: mapped by others than the trial's",
+                f"shared memory {number}: attached by 1 who are not the trial's",
+            )
             assert number in segments()
+            assert file.exists()
             other.communicate()
+            file.unlink()
+
+
+async def test_a_file_that_was_there_before_the_trial_stays(trial: Trial) -> None:
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        file.truncate(4096)
+        script = f"import mmap,time; f=open({file.name!r},'r+b'); m=mmap.mmap(f.fileno(),4096); time.sleep(1000)"
+        async with await KeeperClient.launch(trial.directory) as client:
+            status = await client.start(trial.order("u", sys.executable, "-c", script, trial.mark))
+            assert status.process is not None
+            pid = status.process.pid
+            await eventually_async(lambda: procfs.mapped_files(pid, "/dev/shm/"), "it has mapped it")
+            assert not await client.end()
+        assert Path(file.name).exists()
 
 
 async def hold(client: KeeperClient, locks: Locks, other: ProcessId) -> None:

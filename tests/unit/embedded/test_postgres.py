@@ -88,7 +88,7 @@ def test_several_nodes_run_under_patroni(expand):
     assert {
         "work_mem": "5MB",
         "max_connections": 50,
-        "dynamic_shared_memory_type": "sysv",
+        "dynamic_shared_memory_type": "mmap",
     }.items() <= parameters.items()
     assert parameters["wal_log_hints"] == "on"
     assert one["postgresql"]["parameters"] == {"unix_socket_directories": ""}
