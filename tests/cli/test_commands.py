@@ -241,3 +241,23 @@ def test_one_interrupt_stops_and_heals(tmp_path: Path) -> None:
     report = json.loads((latest(tmp_path) / "report.json").read_text())
     assert all(f["healed"] for f in report["faults"])
     assert not (latest(tmp_path) / "stack").exists()
+
+
+def test_a_command_ends_when_seatrial_is_killed(tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    program = f"import os, time, pathlib; pathlib.Path({str(marker)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    (tmp_path / "program.py").write_text(program)
+    (tmp_path / "seatrial.yaml").write_text(
+        "seatrial: 1\nstack: {remote: {services: {web: 'http://127.0.0.1:1'}}}\n"
+        "scenarios: {long: {steps: [{command: python program.py, timeout: 500s}]}}\n"
+    )
+    process = subprocess.Popen([sys.executable, "-m", "seatrial", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (marker.exists() and marker.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    while Path(f"/proc/{marker.read_text()}").exists():
+        assert time.monotonic() < deadline, "the command goes on without anybody who owns it"
+        time.sleep(0.05)

@@ -97,6 +97,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     with Journal(directory, redactor) as journal:
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
+            prober.adopt = here.adopt
             trial = Trial(
                 plan,
                 select(plan, request.only, request.labels),

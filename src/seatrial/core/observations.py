@@ -80,6 +80,10 @@ class Surroundings(Protocol):
         """Run a command where the target runs, as its processes would."""
         ...
 
+    async def own(self, pid: int, purpose: str) -> None:
+        """Have the keeper own a process of ours, where there is a keeper: it ends when we do, whatever ended us."""
+        ...
+
     async def usage(self) -> Usage: ...
 
     def log_files(self) -> Mapping[str, Path]:

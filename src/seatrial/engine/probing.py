@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,12 @@ class Around:
     platform: Platform
     instances: Sequence[Instance]
     marks: Mapping[str, int]
+    adopt: Callable[[int, str], Awaitable[None]] | None = None
+
+    async def own(self, pid: int, purpose: str) -> None:
+        """Have the keeper own a process of ours; a single look outside a trial has none."""
+        if self.adopt is not None:
+            await self.adopt(pid, purpose)
 
     async def execute(self, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
         """Run a command where the first instance runs."""
@@ -78,6 +84,7 @@ class Prober:
         self._tokens: dict[str, Mapping[str, str]] = {}
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
+        self.adopt: Callable[[int, str], Awaitable[None]] | None = None
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan]) -> None:
@@ -231,9 +238,9 @@ class Prober:
         verb = self._vocabulary.verbs[call.verb]
         probe = _probe_function(verb.run)
         if self.platform is None:
-            around = Around(platform=_NO_PLATFORM, instances=(), marks={})
+            around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt)
         else:
-            around = Around(platform=self.platform, instances=instances, marks=marks)
+            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt)
         what = render(call.what, values, self.secret)
         self._check_host(what)
         request = ProbeRequest(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import shlex
+import shutil
 import signal
 import sys
 import tempfile
@@ -22,6 +24,7 @@ from ..core.vocabulary import Verb
 
 _SHOWN = 4096
 _MOST = 4 * 1024 * 1024
+_GATE = 'read -r _ && exec "$@" < "$0"'  # it waits until it is owned; nobody to let it through, and it ends
 
 VERB = Verb(
     name="command",
@@ -86,15 +89,33 @@ async def _here(argv: list[str], request: ProbeRequest, stdin: str) -> tuple[int
     scripts = str(Path(sys.executable).parent)
     environment = {**os.environ, "PATH": f"{scripts}{os.pathsep}{os.environ.get('PATH', os.defpath)}"}
     directory = request.arguments.get("directory")
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+    program = shutil.which(argv[0], path=environment["PATH"]) if os.sep not in argv[0] else argv[0]
+    if program is None:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+    if os.sep in program and not directory and not os.access(program, os.X_OK):
+        code = errno.EACCES if os.path.exists(program) else errno.ENOENT  # noqa: PTH110
+        raise OSError(code, os.strerror(code), program)
+    with tempfile.NamedTemporaryFile() as given, tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         given.write(stdin.encode())
-        given.seek(0)
-        process = await asyncio.create_subprocess_exec(
-            *argv, stdin=given, stdout=out, stderr=err, env=environment, cwd=str(directory) if directory else None,
-            start_new_session=True,
-        )  # fmt: skip
+        given.flush()
+        gate, key = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                "/bin/sh", "-c", _GATE, given.name, *argv, stdin=gate, stdout=out, stderr=err, env=environment,
+                cwd=str(directory) if directory else None, start_new_session=True,
+            )  # fmt: skip
+        except BaseException:
+            os.close(key)
+            raise
+        finally:
+            os.close(gate)
         late = False
         try:
+            try:
+                await request.around.own(process.pid, f"command {argv[0]}")
+                os.write(key, b"\n")
+            finally:
+                os.close(key)
             async with asyncio.timeout(request.timeout_ns / 1e9):
                 await process.wait()
         except TimeoutError:

@@ -26,6 +26,10 @@ class Around:
     files: Mapping[str, Path] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     executes: bool = True
+    owned: list[int] = field(default_factory=list)
+
+    async def own(self, pid: int, purpose: str) -> None:
+        self.owned.append(pid)
 
     async def execute(self, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
         if not self.executes:

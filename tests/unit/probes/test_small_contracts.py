@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.core.errors import PlatformError
 from seatrial.core.observations import Seen
 from seatrial.core.quantities import Dimension, Quantity
 from seatrial.core.shapes import ShapeKind
@@ -75,6 +76,28 @@ async def test_command_here_an_exit_status_is_a_value(kit, tmp_path):
 async def test_command_finds_the_programs_of_this_environment_first(kit):
     seen = await kit.observe("command", 'python -c "import sys; print(sys.prefix)"', target="")
     assert seen.values["stdout"].strip() == sys.prefix
+
+
+async def test_command_here_is_owned_before_it_acts(kit, tmp_path):
+    class Reluctant(kit.Around):
+        async def own(self, pid: int, purpose: str) -> None:
+            raise PlatformError("no keeper")
+
+    made = tmp_path / "made"
+    with pytest.raises(PlatformError):  # the prober makes it "could not look"
+        await kit.observe("command", f"touch {made}", target="", around=Reluctant())
+    assert not made.exists()
+    around = kit.Around()
+    seen = await kit.observe("command", "sh -c 'echo $$'", target="", around=around)
+    assert [int(seen.values["stdout"])] == around.owned
+
+
+@pytest.mark.parametrize("what", ["no-such-program-anywhere", "/no/such/program", "{}/text"])
+async def test_command_here_without_a_program_is_ours(kit, tmp_path, what):
+    what = what.format(tmp_path)
+    (tmp_path / "text").write_text("no program")
+    seen = await kit.observe("command", what, target="")
+    assert (seen.seen, seen.error) == (Seen.PROBE_ERROR, "no-program")
 
 
 async def test_command_there_gets_its_stdin(kit):
