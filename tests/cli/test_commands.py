@@ -243,12 +243,12 @@ def test_one_interrupt_stops_and_heals(tmp_path: Path) -> None:
     assert not (latest(tmp_path) / "stack").exists()
 
 
-def test_a_command_ends_when_seatrial_is_killed(tmp_path: Path) -> None:
+def test_a_command_ends_when_seatrial_is_killed(service: str, tmp_path: Path) -> None:
     marker = tmp_path / "pid"
     program = f"import os, time, pathlib; pathlib.Path({str(marker)!r}).write_text(str(os.getpid())); time.sleep(600)"
     (tmp_path / "program.py").write_text(program)
     (tmp_path / "seatrial.yaml").write_text(
-        "seatrial: 1\nstack: {remote: {services: {web: 'http://127.0.0.1:1'}}}\n"
+        f"seatrial: 1\nstack: {{remote: {{services: {{web: '{service}'}}}}}}\n"
         "scenarios: {long: {steps: [{command: python program.py, timeout: 500s}]}}\n"
     )
     process = subprocess.Popen([sys.executable, "-m", "seatrial", "run"], cwd=tmp_path, stdout=subprocess.DEVNULL)
