@@ -1,6 +1,6 @@
 """Several generator processes: what a split costs, and how long it takes to merge what they recorded.
 
-    python benchmarks/load_cores.py [--pairs 7] [--seconds 3]
+    python benchmarks/load_cores.py [--pairs 15] [--seconds 2]
 
 A closed loop of 64 users from one process and from two with 32 each, which agree on a start; all generators on one core, nginx on the
 other: requests per CPU-second, medians over pairs. Then 64 recorders with 60 s at 2,000/s in all: their files into percentiles of the
@@ -76,7 +76,7 @@ def merge(files: list[Path]) -> tuple[list[float], np.ndarray, int]:
 
 def main() -> int:
     """Command line."""
-    given = arguments(__doc__, pairs=7, seconds=3)
+    given = arguments(__doc__, pairs=15, seconds=2)
     ratios = []
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
