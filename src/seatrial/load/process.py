@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arrivals import samples
+from ..arrivals.workers import complaint, kill, spawn, tell
 from ..core.errors import SeatrialError
 from ..core.workloads import Adopt, LiveFigures, Sealed
 
@@ -19,7 +19,6 @@ _START_S = 20.0
 _STOP_S = 10.0
 _AGREED_NS = 300_000_000  # one process: until it has read its configuration
 _AGREED_EACH_NS = 400_000_000  # and for each further one
-_LINE_BYTES = 1 << 20
 
 
 class LoadProcess:
@@ -133,27 +132,8 @@ class _Worker:
     async def start(cls, config: Mapping[str, Any], adopt: Adopt | None) -> _Worker:
         file = Path(config["file"])
         log = file.with_suffix(".log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as said:  # a file: a pipe that nobody reads would stop the worker when it is full
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "seatrial.load.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=said,
-                start_new_session=True,
-                limit=_LINE_BYTES,
-            )
-        worker = cls(process, file, log, config["timeout_ns"] / 1e9 + _STOP_S)
-        try:
-            if adopt is not None:
-                await adopt(process.pid)
-            await worker._order(config)
-        except BaseException:
-            await worker.kill()
-            raise
-        return worker
+        process = await spawn("seatrial.load.worker", config, log, adopt)
+        return cls(process, file, log, config["timeout_ns"] / 1e9 + _STOP_S)
 
     async def begun(self) -> int:
         """When it began to send, ns. Raises SeatrialError when it did not."""
@@ -163,8 +143,7 @@ class _Worker:
         except (TimeoutError, asyncio.CancelledError):
             if not self._begun.cancelled():
                 raise
-        words = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        raise SeatrialError(f"the generator did not start: {words[-1] if words else 'no answer'}")
+        raise SeatrialError(f"the generator did not start: {complaint(self._log)}")
 
     async def _listen(self) -> None:
         if self.process.stdout is None:
@@ -190,15 +169,9 @@ class _Worker:
     async def ended(self) -> None:
         await asyncio.shield(self._listening)
 
-    async def _order(self, order: Mapping[str, Any]) -> None:
-        if self.process.stdin is not None:
-            with contextlib.suppress(OSError):
-                self.process.stdin.write(json.dumps(order).encode() + b"\n")
-                await self.process.stdin.drain()
-
     async def stop(self) -> Mapping[str, Any] | None:
         """End it; returns what it said at its end, None when it died."""
-        await self._order({"order": "stop"})
+        await tell(self.process, {"order": "stop"})
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._patience_s):
                 await self.ended()
@@ -208,7 +181,5 @@ class _Worker:
 
     async def kill(self) -> None:
         """At once."""
-        with contextlib.suppress(ProcessLookupError):
-            self.process.kill()
-        await self.process.wait()
+        await kill(self.process)
         self._listening.cancel()

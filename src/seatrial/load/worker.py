@@ -7,11 +7,9 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
 import resource
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..arrivals.samples import seal
 from ..arrivals.schedules import highest_rate, of
+from ..arrivals.workers import say, serve
 from .closed_model import ClosedModel
 from .driving import SWEEP_S, Generator, Orders
 from .http1 import Way
@@ -157,11 +156,6 @@ async def _told(orders: asyncio.StreamReader) -> None:
             return
 
 
-def say(event: Mapping[str, Any]) -> None:
-    """An event for whoever started this."""
-    os.write(events, (json.dumps(event) + "\n").encode())
-
-
 def descriptors() -> None:
     """As many open connections as the system allows."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -169,22 +163,11 @@ def descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-async def main() -> None:
-    """Read the configuration and run."""
-    loop = asyncio.get_running_loop()
-    orders = asyncio.StreamReader(limit=2**24)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), os.fdopen(0, "rb", closefd=False))
-    line = await orders.readline()
-    if line:
-        await Worker(json.loads(line)).run(orders)
+async def work(config: Mapping[str, Any], orders: asyncio.StreamReader) -> None:
+    """Run as configured."""
+    await Worker(config).run(orders)
 
 
 if __name__ == "__main__":
-    events = os.dup(1)
-    os.dup2(2, 1)  # what a script prints is no event
     descriptors()
-    try:
-        run: Callable[[Coroutine[Any, Any, None]], None] = import_module("uvloop").run
-    except ImportError:
-        run = asyncio.run
-    run(main())
+    serve(work)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..arrivals.records import seal
+from ..arrivals.workers import complaint, kill, spawn, tell
 from ..core.errors import SeatrialError
 from ..core.workloads import Adopt, Sealed
 
@@ -34,42 +34,15 @@ class WorkloadProcess:
         `adopt` is told its pid while it waits for its orders: a worker that nobody owns never sends anything.
         """
         log = Path(config["file"]).with_suffix(".log")
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("wb") as said:  # a file: a pipe that nobody reads would stop the worker when it is full
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "seatrial.workloads.worker",
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=said,
-                start_new_session=True,
-            )
-        if process.stdin is None or process.stdout is None:
-            raise SeatrialError("a worker without pipes")
-        if adopt is not None:
-            try:
-                await adopt(process.pid)
-            except BaseException:
-                with contextlib.suppress(ProcessLookupError):
-                    process.kill()
-                await process.wait()
-                raise
-        process.stdin.write(json.dumps(config).encode() + b"\n")
-        try:
-            async with asyncio.timeout(_START_S):
-                await process.stdin.drain()
-                line = await process.stdout.readline()
-        except (TimeoutError, OSError):
-            line = b""
+        process = await spawn("seatrial.workloads.worker", config, log, adopt)
+        line = b""
+        if process.stdout is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_START_S):
+                    line = await process.stdout.readline()
         if not line:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
-            words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-            raise SeatrialError(
-                f"the worker of workload {config['name']} did not start: {words[-1] if words else 'no answer'}"
-            )
+            await kill(process)
+            raise SeatrialError(f"the worker of workload {config['name']} did not start: {complaint(log)}")
         patience = config["timeout_ns"] / 1e9 + _STOP_S
         return cls(process, Path(config["file"]), int(json.loads(line)["at_ns"]), patience)
 
@@ -88,8 +61,7 @@ class WorkloadProcess:
         if self._process.stdin is not None and self._process.stdout is not None:
             with contextlib.suppress(OSError, TimeoutError):
                 async with asyncio.timeout(self._patience_s):
-                    self._process.stdin.write(b'{"order": "stop"}\n')
-                    await self._process.stdin.drain()
+                    await tell(self._process, {"order": "stop"})
                     answer = await self._process.stdout.readline()
                     self._process.stdin.close()
                     await self._process.wait()

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import json
-import os
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,6 +19,7 @@ import numpy as np
 from ..arrivals.records import FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
 from ..arrivals.schedules import of
 from ..arrivals.timer import AbsoluteTimer
+from ..arrivals.workers import say, serve
 from .http import NAME, REFUSED, TIMEOUT, Address, Pool
 from .requests import from_config
 
@@ -181,26 +180,10 @@ class Worker:
                 pool.sweep(now)
 
 
-def say(event: Mapping[str, Any]) -> None:
-    """An event for whoever started this."""
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
-
-
-async def main() -> None:
-    """Read the configuration and run."""
-    loop = asyncio.get_running_loop()
-    orders = asyncio.StreamReader(limit=2**24)
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), os.fdopen(0, "rb", closefd=False))
-    line = await orders.readline()
-    if line:
-        await Worker(json.loads(line)).run(orders)
+async def work(config: Mapping[str, Any], orders: asyncio.StreamReader) -> None:
+    """Run as configured."""
+    await Worker(config).run(orders)
 
 
 if __name__ == "__main__":
-    try:
-        import uvloop
-
-        uvloop.run(main())
-    except ImportError:
-        asyncio.run(main())
+    serve(work)
