@@ -2,20 +2,35 @@
 
     python benchmarks/load_cores.py [--pairs 15] [--seconds 2]
 
-A closed loop of 64 users from one process and from two with 32 each, which agree on a start; all generators on one core, nginx on the
-other: requests per CPU-second, medians over pairs. Then 64 recorders with 60 s at 2,000/s in all: their files into percentiles of the
-whole run and of each 100 ms. Exit status 1 when two processes have less than 0.95 of one, or merging takes more than 50 ms.
+A closed loop of 64 users from one process and from two with 32 each; nginx has a core of its own. Requests per CPU-second, medians
+over pairs. The bound is for a core each: with three cores both run together, with two one after the other, as there is no third core
+for them. Both on one core are measured too, without a bound: they take it from each other at each batch, as two threads of wrk do,
+which is measured beside it. Then 64 recorders with 60 s at 2,000/s in all: their files into percentiles of the whole run and of each
+100 ms. Exit status 1 when two processes have less than 0.95 of one, or merging takes more than 50 ms.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from load_tools import SECOND, Running, Server, arguments, configuration, generator, interval, nginx, per_cpu_second
+from load_tools import (
+    SECOND,
+    Running,
+    Server,
+    arguments,
+    configuration,
+    generator,
+    interval,
+    nginx,
+    per_cpu_second,
+    wrk,
+)
 
 from seatrial.arrivals import samples
 from seatrial.arrivals.histogram import percentiles, percentiles_by
@@ -27,15 +42,19 @@ PERCENTS = (50, 90, 95, 99, 99.9)
 FOLD_NS = 100_000_000
 
 
-def two(server: Server, directory: Path, seconds: int) -> float:
-    """Requests per CPU-second of two processes."""
-    start = time.monotonic_ns() + 2 * SECOND
-    more = {"users": USERS // 2, "for_ns": seconds * SECOND, "start_ns": start}
-    runs = [
-        Running(configuration(server.url, directory / f"{share}.load", share=[share, 2], **more)) for share in (0, 1)
-    ]
-    said = [run.result() for run in runs]
-    return sum(s["ok"] for s in said) / sum(s["cpu_s"] for s in said) if all(map(per_cpu_second, said)) else 0.0
+def two(server: Server, directory: Path, seconds: int, cores: tuple[int, int], *, together: bool) -> float:
+    """Requests per CPU-second of two processes on these cores, which agree on a start, or one after the other."""
+    more = {"users": USERS // 2, "for_ns": seconds * SECOND}
+    start = time.monotonic_ns() + 2 * SECOND if together else 0
+    configs = [configuration(server.url, directory / f"{n}.load", share=[n, 2], start_ns=start, **more) for n in (0, 1)]
+    if together:
+        runs = [Running(config, core) for config, core in zip(configs, cores, strict=True)]
+        said = [run.result() for run in runs]
+    else:
+        said = [generator(config, core) for config, core in zip(configs, cores, strict=True)]
+    for each in said:
+        per_cpu_second(each)  # raises when a request failed
+    return float(sum(s["ok"] for s in said) / sum(s["cpu_s"] for s in said))
 
 
 def record(directory: Path) -> list[Path]:
@@ -77,23 +96,26 @@ def merge(files: list[Path]) -> tuple[list[float], np.ndarray, int]:
 def main() -> int:
     """Command line."""
     given = arguments(__doc__, pairs=15, seconds=2)
-    ratios = []
+    enough = (os.cpu_count() or 1) >= 3
+    each = "a core each" if enough else "a core each, one after the other"
+    ratios: dict[str, list[float]] = {each: [], "both on one core": [], "wrk, two threads on one core": []}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with nginx() as server:
+            config = configuration(server.url, directory / "x.load", users=USERS, for_ns=given.seconds * SECOND)
+            runs: dict[str, Callable[[], float]] = {
+                "one": lambda: per_cpu_second(generator(config)),
+                each: lambda: two(server, directory, given.seconds, (1, 2 if enough else 1), together=enough),
+                "both on one core": lambda: two(server, directory, given.seconds, (1, 1), together=True),
+                "wrk": lambda: wrk(server.url, given.seconds),
+                "wrk, two threads on one core": lambda: wrk(server.url, given.seconds, threads=2),
+            }
             for number in range(given.pairs):
-                config = configuration(server.url, directory / "x.load", users=USERS, for_ns=given.seconds * SECOND)
-                if number % 2:
-                    pair = two(server, directory, given.seconds)
-                    single = per_cpu_second(generator(config))
-                else:
-                    single = per_cpu_second(generator(config))
-                    pair = two(server, directory, given.seconds)
-                ratios.append(pair / single)
-                print(
-                    f"pair {number + 1}: one {single:,.0f}, two {pair:,.0f} per CPU-second, {ratios[-1]:.2f}",
-                    flush=True,
-                )
+                found = {title: runs[title]() for title in (list(runs) if number % 2 else list(runs)[::-1])}
+                for title, values in ratios.items():
+                    values.append(found[title] / found["wrk" if title.startswith("wrk") else "one"])
+                said = ", ".join(f"{title} {values[-1]:.2f}" for title, values in ratios.items())
+                print(f"pair {number + 1:>2}: one {found['one']:,.0f} per CPU-second; {said}", flush=True)
         files = record(directory)
         merge(files)  # once before the clock: the pages are in memory, as they are after a run
         took = []
@@ -101,9 +123,12 @@ def main() -> int:
             began = time.perf_counter()
             whole, series, rows = merge(files)
             took.append((time.perf_counter() - began) * 1e3)
-    median, low, high = interval(ratios)
+    for title, values in ratios.items():
+        median, low, high = interval(values)
+        bound = f"bound: at least {SPLIT_BOUND}" if title == each else "no bound"
+        print(f"two / one, {title}: median of {len(values)} pairs {median:.2f} ({low:.2f} to {high:.2f}); {bound}")
     merged, _, _ = interval(took)
-    print(f"two processes / one: median of {len(ratios)} {median:.2f} ({low:.2f} to {high:.2f}), bound {SPLIT_BOUND}")
+    median, _, _ = interval(ratios[each])
     print(
         f"{WORKERS} workers, {rows:,} rows: p95 {whole[2] / 1e6:.2f} ms and {len(series)} slots merged in {merged:.1f} ms "
         f"(median of 5, {min(took):.1f} to {max(took):.1f}), bound {MERGE_BOUND_MS:.0f} ms"

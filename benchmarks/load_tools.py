@@ -192,9 +192,9 @@ def per_cpu_second(result: Mapping[str, Any]) -> float:
     return float(result["ok"] / result["cpu_s"])
 
 
-def wrk(url: str, seconds: float, connections: int = 64, core: int = CLIENT_CORE) -> float:
-    """Requests per CPU-second of wrk with one thread, whole process."""
-    argv = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{round(seconds)}s", url]
+def wrk(url: str, seconds: float, *, connections: int = 64, core: int = CLIENT_CORE, threads: int = 1) -> float:
+    """Requests per CPU-second of wrk, whole process."""
+    argv = ["taskset", "-c", str(core), "wrk", f"-t{threads}", f"-c{connections}", f"-d{round(seconds)}s", url]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     said = process.stdout.read()
