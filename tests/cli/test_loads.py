@@ -191,3 +191,18 @@ def cpu_of(pid: int | None) -> float:
     """CPU seconds that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def test_scripts_of_several_generators_keep_their_own_tags(seatrial: Run, service: str, tmp_path: Path) -> None:
+    (tmp_path / "users.py").write_text(
+        "import os\nfrom seatrial.load.scripts import Request\n"
+        "PAGES = [Request('GET', '/', tag='home'), Request('GET', '/ok', tag='ok')]\n"
+        "def visitor():\n    for page in PAGES if os.getpid() % 2 else PAGES[::-1]:\n        yield page\n"
+    )
+    (tmp_path / "seatrial.yaml").write_text(
+        f"seatrial: 1\nstack: {{remote: {{services: {{web: '{service}'}}}}}}\n"
+        "loads: {visits: {script: users.py:visitor, at: web, rate: 20/s, for: 2s, workers: 2}}\n"
+        "scenarios: {up: {steps: [{load: visits}], expect: {all: visits.ok == 80 and visits.failed == 0}}}\n"
+    )
+    done = seatrial("run")
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -99,11 +99,9 @@ class RunningLoad:
     def samples(self) -> LoadSamples:
         """What was measured so far."""
         start, rows = samples.together(self._process.parts)
-        results = self._process.results
-        names = results[0]["tags"] if results else self._plan.tags
         died = self._process.died
         doubt = f"{died} of its {self._plan.workers} generators died" if died else ""
-        return load_samples(self._plan, start, rows, names, self._reached(), doubt)
+        return load_samples(self._plan, start, rows, self._process.tags, self._reached(), doubt)
 
     def _reached(self) -> int | None:
         said = [r["reached"] for r in self._process.results]

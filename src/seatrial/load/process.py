@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ _AGREED_EACH_NS = 400_000_000  # and for each further one
 class LoadProcess:
     """A running load. Made by `start`; `done` is set when it ended by itself; `stop` ends it and seals its samples."""
 
-    def __init__(self, name: str, workers: list[_Worker], file: Path, started_ns: int) -> None:
+    def __init__(self, name: str, workers: list[_Worker], file: Path, started_ns: int, tags: Sequence[str]) -> None:
         self.name = name
         self._workers = workers
         self.file = file
         self.started_ns = started_ns
         self._sealed: Sealed | None = None
+        self._tags = list(tags)
 
     @classmethod
     async def start(cls, config: Mapping[str, Any], workers: int = 1, adopt: Adopt | None = None) -> LoadProcess:
@@ -63,7 +64,7 @@ class LoadProcess:
             for worker in started:
                 await worker.kill()
             raise
-        return cls(config["name"], started, file, min(begun))
+        return cls(config["name"], started, file, min(begun), config["tags"])
 
     @property
     def parts(self) -> list[Path]:
@@ -100,12 +101,20 @@ class LoadProcess:
             return self._sealed
         ends = await asyncio.gather(*(w.stop() for w in self._workers))
         if len(self._workers) > 1:
-            await asyncio.to_thread(samples.join, [w.file for w in self._workers], self.file)
+            numbered = [[str(t) for t in w.result.get("tags", self._tags)] for w in self._workers]
+            files = [w.file for w in self._workers]
+            self._tags = await asyncio.to_thread(samples.join, files, self.file, numbered)
         rows, digest = await asyncio.to_thread(samples.seal, self.file)
         died = sum(e is None for e in ends)
         note = f"{died} of {len(ends)} generators died: what they had in flight is unknown" if died else ""
         self._sealed = Sealed(file=self.file, rows=rows, sha256=digest, valid=not died, note=note)
         return self._sealed
+
+    @property
+    def tags(self) -> list[str]:
+        """Names of the tags in the samples, by number. A script names its own: until the end the first worker's count."""
+        said = self._workers[0].result if len(self._workers) == 1 or self._sealed is None else {}
+        return list(said.get("tags", self._tags))
 
     @property
     def results(self) -> list[Mapping[str, Any]]:
