@@ -3,9 +3,9 @@
     python benchmarks/load_cores.py [--pairs 15] [--seconds 2]
 
 A closed loop of 64 users from one process and from two with 32 each; nginx has a core of its own. Requests per CPU-second, medians
-over pairs. The bound is for a core each: with three cores both run together, with two one after the other, as there is no third core
-for them. Both on one core are measured too, without a bound: they take it from each other at each batch, as two threads of wrk do,
-which is measured beside it. Then 64 recorders with 60 s at 2,000/s in all: their files into percentiles of the whole run and of each
+over pairs. The bound is for both at once: on a core each where there are three, else on one core, which they take from each other at
+each batch, as two threads of wrk do; those are measured beside it, and so are the two halves one after the other, without a bound.
+Then 64 recorders with 60 s at 2,000/s in all: their files into percentiles of the whole run and of each
 100 ms. Exit status 1 when two processes have less than 0.95 of one, or merging takes more than 50 ms.
 """
 
@@ -97,16 +97,16 @@ def main() -> int:
     """Command line."""
     given = arguments(__doc__, pairs=15, seconds=2)
     enough = (os.cpu_count() or 1) >= 3
-    each = "a core each" if enough else "a core each, one after the other"
-    ratios: dict[str, list[float]] = {each: [], "both on one core": [], "wrk, two threads on one core": []}
+    at_once, alone = f"at once, {'a core each' if enough else 'on one core'}", "one after the other"
+    ratios: dict[str, list[float]] = {at_once: [], alone: [], "wrk, two threads on one core": []}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         with nginx() as server:
             config = configuration(server.url, directory / "x.load", users=USERS, for_ns=given.seconds * SECOND)
             runs: dict[str, Callable[[], float]] = {
                 "one": lambda: per_cpu_second(generator(config)),
-                each: lambda: two(server, directory, given.seconds, (1, 2 if enough else 1), together=enough),
-                "both on one core": lambda: two(server, directory, given.seconds, (1, 1), together=True),
+                at_once: lambda: two(server, directory, given.seconds, (1, 2 if enough else 1), together=True),
+                alone: lambda: two(server, directory, given.seconds, (1, 1), together=False),
                 "wrk": lambda: wrk(server.url, given.seconds),
                 "wrk, two threads on one core": lambda: wrk(server.url, given.seconds, threads=2),
             }
@@ -125,10 +125,10 @@ def main() -> int:
             took.append((time.perf_counter() - began) * 1e3)
     for title, values in ratios.items():
         median, low, high = interval(values)
-        bound = f"bound: at least {SPLIT_BOUND}" if title == each else "no bound"
+        bound = f"bound: at least {SPLIT_BOUND}" if title == at_once else "no bound"
         print(f"two / one, {title}: median of {len(values)} pairs {median:.2f} ({low:.2f} to {high:.2f}); {bound}")
     merged, _, _ = interval(took)
-    median, _, _ = interval(ratios[each])
+    median, _, _ = interval(ratios[at_once])
     print(
         f"{WORKERS} workers, {rows:,} rows: p95 {whole[2] / 1e6:.2f} ms and {len(series)} slots merged in {merged:.1f} ms "
         f"(median of 5, {min(took):.1f} to {max(took):.1f}), bound {MERGE_BOUND_MS:.0f} ms"

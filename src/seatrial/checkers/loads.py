@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..arrivals import samples
-from ..arrivals.histogram import middle, percentiles
+from ..arrivals.histogram import middle, percentiles, percentiles_by
 from ..arrivals.records import ERRORS
 from ..arrivals.samples import SLOT_NS, Rows
 from ..core.expressions import Missing
@@ -260,10 +260,8 @@ def load_series(load: LoadSamples, start_ns: int, end_ns: int, points: int = 120
 
     response = load.of(samples.RESPONSE)
     at = place(response)
-    order = np.argsort(at, kind="stable")
-    edges = np.searchsorted(at[order], np.arange(1, count))
-    groups = np.split(response[order], edges)
-    times = [response_times(g) if len(g) else None for g in groups]
+    groups, values = percentiles_by(at, response["bucket"].astype(np.int64), response["count"], (50, 95, 99, 100))
+    times: dict[int, Any] = dict(zip(groups.tolist(), (values / 1e6).round(2).tolist(), strict=True))
     offered, good, bad = total(samples.DUE), total(samples.OK), total(samples.FAILED)
     if not offered.any():
         offered = good + bad
@@ -272,7 +270,10 @@ def load_series(load: LoadSamples, start_ns: int, end_ns: int, points: int = 120
         n: [round(float(v) * 1e9 / step, 1) if a else None for v, a in zip(x, alive, strict=True)]
         for n, x in (("offered", offered), ("ok", good), ("bad", bad))
     }
-    curves = {n: [round(t[n].value / 1e6, 2) if t else None for t in times] for n in ("p50", "p95", "p99", "max")}
+    curves = {
+        n: [times[at][i] if at in times else None for at in range(count)]
+        for i, n in enumerate(("p50", "p95", "p99", "max"))
+    }
     return {"t": [round(i * step / 1e9, 3) for i in range(count)], "step": step / 1e9, **rates, **curves}
 
 
