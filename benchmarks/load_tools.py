@@ -83,9 +83,17 @@ class Server:
     directory: Path
 
 
+def needed() -> None:
+    """Ends the benchmark, saying what to install, where a program that it holds against ours is missing."""
+    missing = [program for program in ("nginx", "wrk", "taskset") if shutil.which(program) is None]
+    if missing:
+        sys.exit(f"{', '.join(missing)} not found: apt-get install nginx-light wrk util-linux")
+
+
 @contextlib.contextmanager
 def nginx(*, tls: bool = False, core: int = SERVER_CORE) -> Iterator[Server]:
     """nginx with one worker on a core, answering every path with 200 bytes; with `tls` also over https, self-signed."""
+    needed()
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         directory.chmod(0o755)
