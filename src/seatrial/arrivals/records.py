@@ -34,6 +34,7 @@ ERRORS: Final = (
     "capacity",
     "resend",
     "script",
+    "reply",
 )
 RECORD = np.dtype(
     [

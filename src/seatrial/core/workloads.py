@@ -14,14 +14,21 @@ Adopt = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RenderedRequest:
-    """A workload's request, all filled in but the operation's own places. `urls`: scheme://host:port of each way in."""
+    """A workload's request, all filled in but the operation's own places. `urls`: scheme://host:port of each way in.
+
+    Of other verbs than http `what` and `arguments` are the verb's own, and `parameters` those of the service (user, password, dbname).
+    """
 
     urls: tuple[str, ...]
-    method: str
-    path: str
-    headers: Mapping[str, str]
+    method: str = "GET"
+    path: str = "/"
+    headers: Mapping[str, str] = field(default_factory=dict)
     json: object = None
     body: str | None = None
+    verb: str = "http"
+    what: str = ""
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    parameters: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -176,6 +176,16 @@ class Prober:
             return [i for i in view.instances if i.ordinal == target.ordinal]
         return sorted(view.instances, key=lambda i: (i.state is InstanceState.DOWN, not i.ready, i.ordinal))
 
+    async def reach(self, target: Target) -> Reach:
+        """Where a target is to be found now. Raises SeatrialError where nothing answers to it."""
+        try:
+            reach, _ = await self._aim(target)
+        except _NoTarget as nobody:
+            raise SeatrialError(str(nobody)) from None
+        if not reach.endpoints:
+            raise SeatrialError(f"{target} has no endpoint")
+        return reach
+
     async def credentials(self, identity: str | None) -> Mapping[str, str]:
         """Headers for an identity; logs in once and remembers."""
         if identity is None:

@@ -138,6 +138,8 @@ class Workloads:
         arguments = render(dict(call.arguments), known, self._prober.secret)
         if not isinstance(what, str) or not isinstance(arguments, dict):
             raise UsageError.simple(f"{name}: what it requests is not text")
+        if call.verb != "http":
+            return await self._spoken(name, call, what, arguments)
         method, _, path = what.partition(" ") if what[:1] != "/" and " " in what else ("GET", "", what)
         headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
         headers |= await self._prober.credentials(call.identity)
@@ -158,6 +160,20 @@ class Workloads:
             headers=headers,
             json=arguments.get("json"),
             body=arguments.get("body"),
+        )
+
+    async def _spoken(self, name: str, call: ProbeCall, what: str, arguments: Mapping[str, object]) -> RenderedRequest:
+        """In another protocol than HTTP, to every way in: a service as a whole is asked where it takes what is asked."""
+        if call.at is None:
+            raise SeatrialError(f"{name}: nothing says where to (at:)")
+        reach = await self._prober.reach(call.at)
+        return RenderedRequest(
+            urls=tuple(e.url for e in reach.endpoints.values()),
+            headers=await self._prober.credentials(call.identity),
+            verb=call.verb,
+            what=what,
+            arguments=arguments,
+            parameters=reach.parameters,
         )
 
     async def _read(self, read: ReadBack, values: Mapping[str, object]) -> ReadBackValue:

@@ -1,0 +1,74 @@
+"""What a generator asks of a client, whatever it speaks.
+
+A client is one connection, of one user, for one operation at a time. It connects when it is first used, and anew after it failed: what
+it costs to find a server again is part of the operation that had to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Access:
+    """Where to, and as whom. `urls`: scheme://host:port of each instance, in the order to try them; `parameters`: the service's own
+    (user, password, dbname); `headers`: of the identity; `verify`: as the http probe has it; `cert`, `key`: the client's own.
+    """
+
+    urls: tuple[str, ...]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    verify: bool | str = True
+    cert: str = ""
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One thing to ask: a verb's main argument, rendered, and its other arguments."""
+
+    what: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that is good as far as its protocol knows. `status`: of HTTP or gRPC, else 0; `size` in bytes where it is known."""
+
+    value: object = None
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
+
+
+class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
+    """The operation had no good answer.
+
+    `code` as in arrivals.records.ERRORS. `happened`: False where nothing can have been changed (never sent, or turned down as a whole),
+    None where that is unknown. `lost`: the connection is of no use any more.
+    """
+
+    def __init__(self, code: int, message: str = "", *, happened: bool | None = None, lost: bool = True) -> None:
+        self.code, self.happened, self.lost = code, happened, lost
+        super().__init__(message)
+
+
+class Client(Protocol):
+    """One connection. Cancelling a call leaves it closed."""
+
+    async def connect(self) -> None:
+        """Connect now, unless it is. Raises Failure."""
+        ...
+
+    async def call(self, operation: Operation) -> Reply:
+        """Raises Failure."""
+        ...
+
+    async def close(self) -> None:
+        """At once, without asking the server."""
+        ...
+
+
+Connector = Callable[[Access], Client]
