@@ -87,7 +87,7 @@ def needed() -> None:
     """Ends the benchmark, saying what to install, where a program that it holds against ours is missing."""
     missing = [program for program in ("nginx", "wrk", "taskset") if shutil.which(program) is None]
     if missing:
-        sys.exit(f"{', '.join(missing)} not found: apt-get install nginx-light wrk util-linux")
+        sys.exit(f"{', '.join(missing)} not found: scripts/install-peers installs them (as root)")
 
 
 @contextlib.contextmanager
