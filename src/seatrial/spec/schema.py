@@ -12,7 +12,8 @@ from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
-from .loads import LOAD, OF_MIX, SCRIPT
+from .loads import LOAD, OF_MIX, SCRIPT, sent_with
+from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
@@ -166,7 +167,7 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     http = vocabulary.verbs.get("http")
     if http is None:
         return {"type": "object"}
-    sent = call_arguments(http)
+    sent = sent_with(http)
     one = _of_verb(http, {**CALL, **LOAD}, sent)
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = _of_verb(http, {**CALL, **OF_MIX}, sent)
@@ -221,6 +222,8 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
             "defaults": of_fields(DEFAULTS),
+            "profiles": _named(of_fields(PROFILE), "Profiles of loads: other users or lengths, or names of your own."),
+            "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": _definitions(vocabulary),
     }
