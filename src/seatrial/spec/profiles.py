@@ -18,7 +18,8 @@ from .nodes import Node, Scalar, describe, shorten
 from .reading import BAD, Bad, Place, Reader
 
 _MINUTE = 60 * NS_PER_S
-SCALE = replace(NUMBER, least=0.001)
+LEAST, MOST = 0.001, 1000
+SCALE = replace(NUMBER, least=LEAST)
 PROFILE: Mapping[str, Field] = {
     "users": Field(shape=USERS, doc="How many, or how many over time.", example="100"),
     "for": Field(shape=SOME_TIME, doc="How long.", example="10m"),
@@ -71,10 +72,14 @@ class Profiles:
 
     def _scale(self, node: Node | None) -> float:
         found = self._reader.read(node, SCALE, Place(literal=True)) if node is not None else 1.0
+        if node is not None and not isinstance(found, Bad) and found > MOST:
+            found = self._reader.wrong(node, f"{found} is too large", f"at most {MOST:,}")
         given = self._choice.scale
-        if given is not None and not 0.001 <= given < float("inf"):
-            message = f"--scale {given:g}: a factor is more than 0"
-            self._reader.problems.append(Problem(message=message, hint="at least 0.001; for example --scale 0.1"))
+        if given is not None and not LEAST <= given <= MOST:
+            message = f"--scale {given:g} is no factor"
+            hint = f"from {LEAST:g} to {MOST:,}; for example --scale 0.1"
+            self._reader.problems.append(Problem(message=message, hint=hint))
+            given = None
         return given if given is not None else 1.0 if isinstance(found, Bad) else float(found)
 
     def _read(self, node: Node | None) -> None:
