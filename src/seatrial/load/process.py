@@ -173,7 +173,7 @@ class _Worker:
                     self.rate = (said["ok"] - before[1]) / (now - before[0]) * 1e9 if before else 0.0
                     before = (now, said["ok"])
                 self.live = said
-                self.connected = max(self.connected, said["reached"])
+                self.connected = max(self.connected, said.get("reached") or said["connected"])
             else:
                 self.result = said
         await self.process.wait()
