@@ -18,6 +18,7 @@ from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
 from ..core.templates import render
 from ..core.workloads import FaultSpan, Figures, ReadBackValue, RenderedRequest, Window, Workload, WorkloadMaker
+from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
 from .values import missing
@@ -84,9 +85,8 @@ class Workloads:
             requests = [await self._request(plan.name, call, values)]
         adopt = self._owning(f"load {plan.name}")
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
-        rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items()) or f"{plan.users:,} users"
         running = Running(plan.name, None, workload, None)
-        self._begun(running, "load", rate)
+        self._begun(running, "load", asked(plan), plan)
         running.watch = asyncio.create_task(self._tell(running))
 
     async def _tell(self, running: Running) -> None:
@@ -102,6 +102,7 @@ class Workloads:
                     in_flight=live.in_flight,
                     rate=live.rate,
                     p95_ns=live.p95_ns,
+                    users=live.users if self._plan.loads[running.name].crowd else 0,
                 )
             )
 
@@ -113,11 +114,17 @@ class Workloads:
 
         return adopt
 
-    def _begun(self, running: Running, kind: str, rate: str) -> None:
+    def _begun(self, running: Running, kind: str, rate: str, load: LoadPlan | None = None) -> None:
         self.running[running.name] = running
         file = str(running.workload.file.relative_to(self._journal.directory))
         at = time.monotonic_ns()
-        self._journal.write(WorkloadStarted(workload=running.name, file=file, at_ns=at, rate=rate, kind=kind))
+        users = load.crowd if load is not None else {}
+        profile = profile_of(load) if load is not None else {}
+        self._journal.write(
+            WorkloadStarted(
+                workload=running.name, file=file, at_ns=at, rate=rate, kind=kind, users=users, profile=profile
+            )
+        )
 
     async def _start(self, plan: WorkloadPlan, values: Mapping[str, object]) -> None:
         initial = await self._read(plan.initial, values) if plan.initial else None
@@ -144,11 +151,13 @@ class Workloads:
         headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
         headers |= await self._prober.credentials(call.identity)
         urls: tuple[str, ...] = ()
+        parameters: Mapping[str, str] = {}
         if "://" in path:
             scheme, _, rest = path.partition("://")
             host, slash, path = rest.partition("/")
             urls, path = (f"{scheme}://{host}",), f"{slash}{path}" or "/"
         elif call.at is not None:
+            parameters = (await self._prober.view(call.at.service)).parameters
             instances = await self._prober.instances(call.at)
             urls = tuple(next(iter(i.endpoints.values())).url for i in instances if i.endpoints)
         if not urls:
@@ -160,6 +169,7 @@ class Workloads:
             headers=headers,
             json=arguments.get("json"),
             body=arguments.get("body"),
+            parameters=parameters,
         )
 
     async def _spoken(self, name: str, call: ProbeCall, what: str, arguments: Mapping[str, object]) -> RenderedRequest:

@@ -12,7 +12,8 @@ from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
-from .loads import LOAD, OF_MIX, SCRIPT
+from .loads import LOAD, OF_MIX, SCRIPT, sent_with
+from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
@@ -164,11 +165,9 @@ def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     """One request, a mix of them, or a script."""
     verbs = [v for v in vocabulary.verbs.values() if v.client]
-    one = [_of_verb(v, {**CALL, **LOAD}, call_arguments(v)) for v in verbs]
+    one = [_of_verb(v, {**CALL, **LOAD}, sent_with(v)) for v in verbs]
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
-    mixed["properties"]["requests"]["items"] = {
-        "anyOf": [_of_verb(v, {**CALL, **OF_MIX}, call_arguments(v)) for v in verbs]
-    }
+    mixed["properties"]["requests"]["items"] = {"anyOf": [_of_verb(v, {**CALL, **OF_MIX}, sent_with(v)) for v in verbs]}
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
     return {"anyOf": [*one, mixed, scripted]}
 
@@ -220,6 +219,8 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
             "defaults": of_fields(DEFAULTS),
+            "profiles": _named(of_fields(PROFILE), "Profiles of loads: other users or lengths, or names of your own."),
+            "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": _definitions(vocabulary),
     }

@@ -11,6 +11,7 @@ from ..core.plan import ReadBack, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import (
     COUNT,
+    DURATION,
     INTEGER,
     PATH,
     RATE,
@@ -46,14 +47,27 @@ _STEP = record(
     },
     doc="a step",
 )
+_SPIKE = record(
+    {
+        "base": Field(shape=RATE, required=True, example="20/s"),
+        "peak": Field(shape=SOME_RATE, required=True, example="200/s"),
+        "after": Field(shape=DURATION, required=True, example="10s"),
+        "for": Field(shape=SOME_TIME, required=True, example="5s"),
+    },
+    doc="a spike",
+)
 ARRIVALS = record(
     {
         "ramp": Field(shape=_RAMP, doc="From one rate to another.", example="{from: 0/s, to: 100/s, over: 10s}"),
         "steps": Field(shape=list_of(_STEP), doc="One rate after another.", example="[{rate: 50/s, for: 10s}]"),
         "poisson": Field(shape=SOME_RATE, doc="At random, with this rate.", example="100/s"),
+        "spike": Field(
+            shape=_SPIKE, doc="A peak for a time.", example="{base: 20/s, peak: 200/s, after: 10s, for: 5s}"
+        ),
     },
     doc="arrivals",
 )
+KINDS = "ramp, steps, spike or poisson"
 OPERATION = Type.record({"id": Type.TEXT, "n": Type.NUMBER, "key": Type.TEXT})
 
 
@@ -64,7 +78,9 @@ def fields(vocabulary: Vocabulary) -> dict[str, Field]:
     return {
         "title": Field(shape=TEXT, doc="For people."),
         "rate": Field(shape=SOME_RATE, doc="Operations at a constant rate.", example="100/s"),
-        "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, poisson.", example="{poisson: 100/s}"),
+        "arrivals": Field(
+            shape=ARRIVALS, doc="Another schedule: ramp, steps, spike, poisson.", example="{poisson: 100/s}"
+        ),
         "timeout": Field(shape=SOME_TIME, doc="Of an operation; then its outcome is unknown (5s).", example="2s"),
         "in-flight": Field(
             shape=COUNT, default=64, doc="At most so many at once; what cannot be sent counts as failed."
@@ -160,7 +176,7 @@ class Workloads:
             return {"constant": rate}
         given = {n: v for n, v in arrivals.items() if v is not None}
         if len(given) != 1:
-            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", "ramp, steps or poisson")
+            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", KINDS)
             return None
         return given
 
