@@ -64,8 +64,10 @@ async def test_a_coroutine_sees_answers_and_goes_on(tmp_path: Path, users: int, 
     for row in found.of(samples.OK):
         tags[names[row["tag"]]] += int(row["count"])
     assert tags["login"] + tags["basket"] == found.ok
-    assert 0 <= tags["login"] - tags["basket"] <= max(1, users)
     assert tags["login"] == 50 if not users else found.ok > 50
+    assert (
+        0.75 * tags["login"] <= tags["basket"] <= tags["login"]
+    )  # those that were at their first request in the end stop there
 
 
 @BOTH

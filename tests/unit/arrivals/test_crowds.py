@@ -117,7 +117,7 @@ def test_the_shares_of_several_workers_are_the_spike(
     described = {"spike": {"base": base, "peak": peak, "after_ns": after, "for_ns": span}}
     config = {
         "urls": [], "verify": True, "cert": "", "key": "", "tags": [], "headers": {}, "file": str(Path("x")), "users": 0,
-        "timeout_ns": S, "for_ns": long, "schedule": described, "seed": 0,
+        "timeout_ns": S, "for_ns": long, "schedule": described, "seed": 0, "script": "", "protocol": "http1",
     }  # fmt: skip
     parts = [Worker({**config, "share": [n, workers]})._schedule() for n in range(workers)]
     found = np.sort(np.concatenate([np.empty(0, np.int64), *(c for p in parts for c in p)]))
