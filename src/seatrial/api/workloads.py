@@ -37,7 +37,11 @@ class Maker:
         config = {
             "name": plan.name,
             "file": str(directory / f"{plan.name}.ops"),
+            "verb": request.verb,
             "urls": list(request.urls),
+            "what": request.what,
+            "arguments": dict(request.arguments),
+            "parameters": dict(request.parameters),
             "method": request.method,
             "path": request.path,
             "headers": dict(request.headers),

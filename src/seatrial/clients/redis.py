@@ -1,0 +1,275 @@
+"""A client of Redis: a command an operation; replies as redis-cli has them, words for what went wrong.
+
+`database` is the operation's argument; its reply is {"reply"}. A service with several addresses is connected to at its master, and
+found anew after that moved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..arrivals.records import ERRORS
+from ..core.stack import Endpoint
+from .addresses import endpoints_of
+from .protocol import Access, Failure, Operation, Reply
+
+if TYPE_CHECKING:
+    from redis.asyncio import Connection
+    from redis.exceptions import RedisError
+
+_PAIRS = ("SENTINEL MASTER", "CONFIG GET")  # flat lists of name and value
+_LISTS_OF_PAIRS = ("SENTINEL MASTERS", "SENTINEL REPLICAS", "SENTINEL SLAVES", "SENTINEL SENTINELS")
+_NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(\.\d+)?", re.ASCII)
+TURNED_AWAY = ("refused", "name", "readonly", "loading", "masterdown")  # it cannot have acted: another one is asked
+_OF_CONNECTION = ("refused", "closed", "name", "tls", "protocol", "reset", "timeout")
+_SCRIPTS = ("EVAL", "EVALSHA", "FCALL")  # an error in the middle leaves what was done before it
+_GRACE_S = 0.05
+
+
+class RedisClient:
+    """clients.protocol.Client."""
+
+    def __init__(self, access: Access) -> None:
+        import redis.asyncio  # noqa: F401 - is it there
+
+        self._parameters = access.parameters
+        self._endpoints = endpoints_of(access.urls, ("redis", "rediss"), 6379)
+        self._database = _database(access.parameters.get("database"))
+        self._connection: Connection | None = None
+        self._connected_to = 0
+
+    async def connect(self) -> None:
+        """clients.protocol.Client: to the master, where several addresses are known."""
+        await self._at(self._database)
+
+    async def _at(self, database: int) -> Connection:
+        connection = self._connection
+        if connection is not None and self._connected_to == database and not _ended(connection):
+            return connection
+        await self.close()
+        if len(self._endpoints) == 1:
+            found = await self._opened(self._endpoints[0], database)
+        else:
+            found = await self._master(database)
+        self._connection, self._connected_to = found, database
+        return found
+
+    async def _opened(self, endpoint: Endpoint, database: int) -> Connection:
+        from redis.exceptions import RedisError
+
+        connection = connection_to(endpoint, database, self._parameters)
+        try:
+            await connection.connect()  # type: ignore[no-untyped-call]
+        except RedisError as error:
+            word = word_of(error)
+            code = word if word in _OF_CONNECTION else "refused" if word in TURNED_AWAY else "reply"
+            server = f"{endpoint.host}:{endpoint.port}"
+            raise Failure(ERRORS.index(code), f"{server}: {error}", happened=False) from None
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection
+
+    async def _master(self, database: int) -> Connection:
+        """All are asked at the same time: a paused server keeps nobody waiting.
+
+        Of two that call themselves master (the old one does, until it is told) the one that is further on.
+        """
+        tasks = [asyncio.create_task(self._looked_at(e, database)) for e in self._endpoints]
+        chosen: Connection | None = None
+        try:
+            pending = set(tasks)
+            while pending and not _masters(tasks):
+                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            if pending:
+                await asyncio.wait(pending, timeout=_GRACE_S)
+            masters = _masters(tasks)
+            # Without one, a replica says best itself that it takes no writes, and answers those who read.
+            good = masters or [t for t in tasks if t.done() and t.exception() is None]
+            if good:
+                chosen = max((t.result() for t in good), key=lambda seen: seen[1])[0]
+                return chosen
+            raise next(error for t in tasks if (error := t.exception()) is not None)
+        finally:
+            await _give_up(tasks, chosen)
+
+    async def _looked_at(self, endpoint: Endpoint, database: int) -> tuple[Connection, int]:
+        """A connection, and how far the master at its end is on; -1 where it is none."""
+        from redis.exceptions import RedisError, ResponseError
+
+        connection = await self._opened(endpoint, database)
+        try:
+            await connection.send_command("ROLE")
+            role = await connection.read_response()
+        except ResponseError:
+            return connection, 0  # it does not know of roles, or does not tell them: it is taken for one
+        except RedisError as error:
+            await connection.disconnect(nowait=True)
+            raise Failure(ERRORS.index("reset"), f"{endpoint.host}:{endpoint.port}: {error}", happened=False) from None
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        return connection, int(role[1]) if isinstance(role, list) and role[0] == "master" else -1
+
+    async def call(self, operation: Operation) -> Reply:
+        """clients.protocol.Client."""
+        from redis.exceptions import RedisError, ResponseError
+
+        try:
+            command = words(operation.what)
+        except ValueError as error:
+            message = f"{operation.what}: {error}"
+            raise Failure(ERRORS.index("reply"), message, happened=False, lost=False) from None
+        given = operation.arguments.get("database")
+        connection = await self._at(self._database if given is None else _database(given))
+        try:
+            await connection.send_command(*command)
+            raw = await connection.read_response()
+        except ResponseError as error:
+            word = word_of(error)
+            if word in TURNED_AWAY:
+                await self.close()
+                raise Failure(ERRORS.index("refused"), str(error), happened=False) from None
+            raise Failure(ERRORS.index("reply"), str(error), happened=happened(command[0]), lost=False) from None
+        except (RedisError, OSError) as error:
+            await self.close()
+            word = word_of(error) if isinstance(error, RedisError) else "reset"
+            code = word if word in _OF_CONNECTION else "reply"
+            raise Failure(ERRORS.index(code), str(error), happened=None) from None
+        except BaseException:
+            await self.close()
+            raise
+        return Reply(value={"reply": structured(command, raw)})
+
+    async def close(self) -> None:
+        """clients.protocol.Client."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+
+def connection_to(endpoint: Endpoint, database: int, parameters: Mapping[str, str]) -> Connection:
+    """A bare connection, not yet open: a client would try again on its own, and make what it likes of the reply."""
+    from redis.asyncio import Connection, SSLConnection
+
+    kind = SSLConnection if endpoint.scheme == "rediss" else Connection
+    return kind(
+        host=endpoint.host, port=endpoint.port, db=database, protocol=2, decode_responses=True, encoding_errors="replace",
+        username=parameters.get("user"), password=parameters.get("password"), socket_timeout=None, socket_connect_timeout=None,
+    )  # fmt: skip
+
+
+def happened(command: str) -> bool | None:
+    """Whether a command that got an error for an answer may have changed something: False (no), None (unknown)."""
+    return None if command.upper() in _SCRIPTS else False
+
+
+def _masters(tasks: Sequence[asyncio.Task[tuple[Connection, int]]]) -> list[asyncio.Task[tuple[Connection, int]]]:
+    return [t for t in tasks if t.done() and t.exception() is None and t.result()[1] >= 0]
+
+
+async def _give_up(tasks: Sequence[asyncio.Task[tuple[Connection, int]]], kept: Connection | None) -> None:
+    """Leave no connection behind but the one that is kept."""
+    for task in tasks:
+        task.cancel()
+    for seen in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(seen, tuple) and seen[0] is not kept:
+            await seen[0].disconnect(nowait=True)
+
+
+def _ended(connection: Connection) -> bool:
+    """Whether an idle connection was ended by the server."""
+    reader = connection._reader
+    return reader is None or reader.at_eof() or reader.exception() is not None
+
+
+def _database(given: object) -> int:
+    return int(given) if isinstance(given, int | str) else 0
+
+
+def words(text: str) -> list[str]:
+    """The command in words. Raises ValueError for none, or a quote that does not end."""
+    found = shlex.split(text)
+    if not found:
+        raise ValueError("no command is given; for example PING")
+    return found
+
+
+def word_of(error: RedisError) -> str:
+    """A word for what went wrong: of the connection, or the first one of the server's own."""
+    from redis import exceptions as known
+
+    text = str(error)
+    if isinstance(error, known.AuthenticationError) or text.startswith(("WRONGPASS", "NOAUTH")):
+        return "credentials"
+    if isinstance(error, known.InvalidResponse):
+        return "protocol"
+    if isinstance(error, known.TimeoutError):
+        return "timeout"
+    kinds: Sequence[tuple[type[RedisError], str]] = (
+        (known.ReadOnlyError, "readonly"),
+        (known.BusyLoadingError, "loading"),
+        (known.MasterDownError, "masterdown"),
+    )
+    named = next((word for kind, word in kinds if isinstance(error, kind)), None)
+    if named is not None:
+        return named
+    if isinstance(error, known.ConnectionError):
+        return _of_connection(text.lower())
+    first = text.split(" ", 1)[0]
+    return first.lower() if first.isalpha() and first.isupper() and first != "ERR" else "reply"
+
+
+def _of_connection(text: str) -> str:
+    for part, word in (
+        ("refused", "refused"), ("connect call failed", "refused"), ("closed by server", "closed"), ("name or service", "name"),
+        ("name resolution", "name"), ("no address", "name"), ("certificate", "tls"), ("ssl", "tls"), ("protocol", "protocol"),
+    ):  # fmt: skip
+        if part in text:
+            return word
+    return "reset"
+
+
+def structured(command: Sequence[str], raw: Any) -> Any:
+    """The reply as JSON would have it, with names where the command has them."""
+    name = " ".join(w.upper() for w in command[:2])
+    first = command[0].upper()
+    if isinstance(raw, str) and first == "INFO":
+        pairs = (line.split(":", 1) for line in raw.splitlines() if ":" in line and not line.startswith("#"))
+        return {key: _fields(text) for key, text in pairs}
+    if isinstance(raw, list) and first == "HGETALL":
+        return {str(k): plain(v) for k, v in zip(raw[::2], raw[1::2], strict=False)}
+    if isinstance(raw, list) and name in _PAIRS:
+        return _mapping(raw)
+    if isinstance(raw, list) and name in _LISTS_OF_PAIRS:
+        return [_mapping(r) if isinstance(r, list) else plain(r) for r in raw]
+    return plain(raw)
+
+
+def plain(raw: Any) -> Any:
+    """Nested replies as JSON types."""
+    if isinstance(raw, list | tuple):
+        return [plain(r) for r in raw]
+    return raw if raw is None or isinstance(raw, bool | int | float | str) else str(raw)
+
+
+def _mapping(raw: list[Any]) -> dict[str, Any]:
+    return {str(k): number(v) if isinstance(v, str) else plain(v) for k, v in zip(raw[::2], raw[1::2], strict=False)}
+
+
+def _fields(text: str) -> object:
+    """A number, or the fields of a line like keys=1,expires=0."""
+    parts = [part.partition("=") for part in text.split(",")]
+    if all(name.isidentifier() and sign for name, sign, _ in parts):
+        return {name: number(v) for name, _, v in parts}
+    return number(text)
+
+
+def number(text: str) -> object:
+    """A number where it is one; what begins with a needless 0 is a name (0000 of a digest)."""
+    match = _NUMBER.fullmatch(text)
+    return text if match is None else float(text) if match[1] else int(text)
