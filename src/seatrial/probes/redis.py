@@ -14,6 +14,16 @@ from ..core.stack import Endpoint
 from ..core.vocabulary import Verb
 from .aiming import endpoints, located
 
+
+def check_command(text: str) -> str | None:
+    """What is wrong with a command that is written out."""
+    try:
+        words(text)
+    except ValueError as error:
+        return f"{str(error)[:1].lower()}{str(error)[1:]} in {text!r}; words are parted as in a shell: SET greeting 'hello world'"
+    return None
+
+
 VERB = Verb(
     name="redis",
     doc="A command, on a connection of its own; its reply as redis-cli has it. INFO, HGETALL, CONFIG GET and SENTINEL "
@@ -24,6 +34,7 @@ VERB = Verb(
     arguments={"database": Field(shape=Shape(kind=INTEGER.kind, least=0), doc="The number of the database (0).")},
     extra="redis",
     example="redis: PING",
+    check_what=check_command,
 )
 
 
