@@ -145,6 +145,8 @@ def driver(verb: str, config: Mapping[str, Any]) -> ClientDriver:
         from ..clients.sql import SqlClient
 
         return ClientDriver(SqlClient, config)
+    import redis.asyncio  # noqa: F401 - now: importing it takes a while
+
     from ..clients.redis import RedisClient
 
     return ClientDriver(RedisClient, config)
