@@ -15,6 +15,7 @@ from ..checkers.models import SetJudgement, judge_counter, judge_set, keys_of, n
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, WorkloadPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
 from .loads import RunningLoad, configuration, describe_schedule
 
@@ -100,7 +101,7 @@ class RunningWorkload:
         """Judge a window; models look at all operations so far."""
         records = read(self.file)
         patience = self._plan.timeout_ns + _SECOND
-        history = History.of(records, window, self._rate, patience)
+        history = History.of(records, window, self._rate, patience, 0 if self._plan.call.verb == "http" else FINDING_NS)
         metrics, detail = figures(history, faults)
         whole = window.from_ns <= self._process.started_ns
         counterexamples: tuple[str, ...] = ()

@@ -117,11 +117,11 @@ def describe(record: Any, prefix: str) -> dict[str, Any]:
 def judge_counter(records: Records, initial: float, final: float, amount: float, read_ns: int) -> tuple[Interval, str]:
     """How far the final value is from what is possible: 0 while initial - (ok + unknown) <= final <= initial - ok.
 
-    `amount` is what an operation takes away. Operations that ended after the reading began may or may not be in it.
+    `amount` is what an operation takes away (negative: adds). Operations that ended after the reading began may or may not be in it.
     """
     ok = int(((records["status"] == OK) & (records["done"] < read_ns)).sum())
     open_ = int(((records["status"] == UNKNOWN) | ((records["status"] == OK) & (records["done"] >= read_ns))).sum())
-    least, most = initial - (ok + open_) * amount, initial - ok * amount
+    least, most = sorted((initial - (ok + open_) * amount, initial - ok * amount))
     drift = final - most if final > most else final - least if final < least else 0.0
     text = (
         f"initial {initial:g}, {ok} acknowledged and {open_} unknown operations of {amount:g}: between {least:g} and {most:g} possible, "

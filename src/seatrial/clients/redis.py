@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..arrivals.records import ERRORS
@@ -27,7 +27,9 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(\.\d+)?", re.ASCII)
 TURNED_AWAY = ("refused", "name", "readonly", "loading", "masterdown")  # it cannot have acted: another one is asked
 _OF_CONNECTION = ("refused", "closed", "name", "tls", "protocol", "reset", "timeout")
 _SCRIPTS = ("EVAL", "EVALSHA", "FCALL")  # an error in the middle leaves what was done before it
-_GRACE_S = 0.05
+_GRACE_S = 0.05  # for a second master to speak up
+_PATIENCE_S = 1.0  # for a master, when others have answered
+_Seen = tuple["Connection", int]
 
 
 class RedisClient:
@@ -51,69 +53,14 @@ class RedisClient:
         if connection is not None and self._connected_to == database and not _ended(connection):
             return connection
         await self.close()
-        if len(self._endpoints) == 1:
-            found = await self._opened(self._endpoints[0], database)
-        else:
-            found = await self._master(database)
+        try:
+            found, _ = await connected(self._endpoints, database, self._parameters)
+        except NotConnectedError as error:
+            word = error.word
+            code = word if word in _OF_CONNECTION else "refused" if word in TURNED_AWAY else "reply"
+            raise Failure(ERRORS.index(code), str(error), happened=False) from None
         self._connection, self._connected_to = found, database
         return found
-
-    async def _opened(self, endpoint: Endpoint, database: int) -> Connection:
-        from redis.exceptions import RedisError
-
-        connection = connection_to(endpoint, database, self._parameters)
-        try:
-            await connection.connect()  # type: ignore[no-untyped-call]
-        except RedisError as error:
-            word = word_of(error)
-            code = word if word in _OF_CONNECTION else "refused" if word in TURNED_AWAY else "reply"
-            server = f"{endpoint.host}:{endpoint.port}"
-            raise Failure(ERRORS.index(code), f"{server}: {error}", happened=False) from None
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection
-
-    async def _master(self, database: int) -> Connection:
-        """All are asked at the same time: a paused server keeps nobody waiting.
-
-        Of two that call themselves master (the old one does, until it is told) the one that is further on.
-        """
-        tasks = [asyncio.create_task(self._looked_at(e, database)) for e in self._endpoints]
-        chosen: Connection | None = None
-        try:
-            pending = set(tasks)
-            while pending and not _masters(tasks):
-                _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
-            if pending:
-                await asyncio.wait(pending, timeout=_GRACE_S)
-            masters = _masters(tasks)
-            # Without one, a replica says best itself that it takes no writes, and answers those who read.
-            good = masters or [t for t in tasks if t.done() and t.exception() is None]
-            if good:
-                chosen = max((t.result() for t in good), key=lambda seen: seen[1])[0]
-                return chosen
-            raise next(error for t in tasks if (error := t.exception()) is not None)
-        finally:
-            await _give_up(tasks, chosen)
-
-    async def _looked_at(self, endpoint: Endpoint, database: int) -> tuple[Connection, int]:
-        """A connection, and how far the master at its end is on; -1 where it is none."""
-        from redis.exceptions import RedisError, ResponseError
-
-        connection = await self._opened(endpoint, database)
-        try:
-            await connection.send_command("ROLE")
-            role = await connection.read_response()
-        except ResponseError:
-            return connection, 0  # it does not know of roles, or does not tell them: it is taken for one
-        except RedisError as error:
-            await connection.disconnect(nowait=True)
-            raise Failure(ERRORS.index("reset"), f"{endpoint.host}:{endpoint.port}: {error}", happened=False) from None
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return connection, int(role[1]) if isinstance(role, list) and role[0] == "master" else -1
 
     async def call(self, operation: Operation) -> Reply:
         """clients.protocol.Client."""
@@ -152,8 +99,97 @@ class RedisClient:
             await connection.disconnect(nowait=True)
 
 
-def connection_to(endpoint: Endpoint, database: int, parameters: Mapping[str, str]) -> Connection:
-    """A bare connection, not yet open: a client would try again on its own, and make what it likes of the reply."""
+class NotConnectedError(Exception):
+    """No server of those that were asked can be used. `word` as word_of has it."""
+
+    def __init__(self, word: str, message: str) -> None:
+        self.word = word
+        super().__init__(message)
+
+
+async def connected(
+    endpoints: Sequence[Endpoint], database: int, parameters: Mapping[str, str]
+) -> tuple[Connection, Endpoint]:
+    """To the only endpoint, or to the master; where none says that it is one, to any that answers. Raises NotConnectedError.
+
+    All are asked at the same time: a paused server keeps nobody waiting. Of two that call themselves master (the old one does, until
+    it is told) the one that is further on.
+    """
+    if len(endpoints) == 1:
+        return await _opened(endpoints[0], database, parameters), endpoints[0]
+    tasks = {asyncio.create_task(_looked_at(e, database, parameters)): e for e in endpoints}
+    chosen: asyncio.Task[_Seen] | None = None
+    try:
+        pending, patience = set(tasks), None
+        while pending and not _good(tasks, 0):
+            done, pending = await asyncio.wait(pending, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                break
+            patience = _PATIENCE_S if _good(tasks, -1) else None
+        if pending:
+            await asyncio.wait(pending, timeout=_GRACE_S)
+        chosen = max(_good(tasks, 0) or _good(tasks, -1), key=lambda task: task.result()[1], default=None)
+        if chosen is not None:
+            return chosen.result()[0], tasks[chosen]
+        raise next(error for t in tasks if (error := t.exception()) is not None)
+    finally:
+        await _give_up(tasks, chosen)
+
+
+async def _opened(endpoint: Endpoint, database: int, parameters: Mapping[str, str]) -> Connection:
+    from redis.exceptions import RedisError
+
+    connection = _connection(endpoint, database, parameters)
+    try:
+        await connection.connect()  # type: ignore[no-untyped-call]
+    except RedisError as error:
+        raise NotConnectedError(word_of(error), f"{endpoint.host}:{endpoint.port}: {error}") from None
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    return connection
+
+
+async def _looked_at(endpoint: Endpoint, database: int, parameters: Mapping[str, str]) -> _Seen:
+    """A connection, and how far the master at its end is on; -1 where there is a replica."""
+    from redis.exceptions import RedisError, ResponseError
+
+    connection = await _opened(endpoint, database, parameters)
+    try:
+        await connection.send_command("ROLE")
+        role = await connection.read_response()
+    except ResponseError:
+        return connection, 0  # it does not know of roles, or does not tell them: it is taken for one
+    except RedisError as error:
+        await connection.disconnect(nowait=True)
+        raise NotConnectedError(word_of(error), f"{endpoint.host}:{endpoint.port}: {error}") from None
+    except BaseException:
+        await connection.disconnect(nowait=True)
+        raise
+    match role:
+        case ["master", int() as offset, *_]:
+            return connection, offset
+        case ["slave", *_]:
+            return connection, -1
+    return connection, 0
+
+
+def _good(tasks: Iterable[asyncio.Task[_Seen]], least: int) -> list[asyncio.Task[_Seen]]:
+    return [t for t in tasks if t.done() and t.exception() is None and t.result()[1] >= least]
+
+
+async def _give_up(tasks: Iterable[asyncio.Task[_Seen]], kept: asyncio.Task[_Seen] | None) -> None:
+    """Leave no connection behind but the one that is kept."""
+    others = [t for t in tasks if t is not kept]
+    for task in others:
+        task.cancel()
+    for seen in await asyncio.gather(*others, return_exceptions=True):
+        if isinstance(seen, tuple):
+            await seen[0].disconnect(nowait=True)
+
+
+def _connection(endpoint: Endpoint, database: int, parameters: Mapping[str, str]) -> Connection:
+    """Not yet open, and bare: a client would try again on its own, and make what it likes of the reply."""
     from redis.asyncio import Connection, SSLConnection
 
     kind = SSLConnection if endpoint.scheme == "rediss" else Connection
@@ -166,19 +202,6 @@ def connection_to(endpoint: Endpoint, database: int, parameters: Mapping[str, st
 def happened(command: str) -> bool | None:
     """Whether a command that got an error for an answer may have changed something: False (no), None (unknown)."""
     return None if command.upper() in _SCRIPTS else False
-
-
-def _masters(tasks: Sequence[asyncio.Task[tuple[Connection, int]]]) -> list[asyncio.Task[tuple[Connection, int]]]:
-    return [t for t in tasks if t.done() and t.exception() is None and t.result()[1] >= 0]
-
-
-async def _give_up(tasks: Sequence[asyncio.Task[tuple[Connection, int]]], kept: Connection | None) -> None:
-    """Leave no connection behind but the one that is kept."""
-    for task in tasks:
-        task.cancel()
-    for seen in await asyncio.gather(*tasks, return_exceptions=True):
-        if isinstance(seen, tuple) and seen[0] is not kept:
-            await seen[0].disconnect(nowait=True)
 
 
 def _ended(connection: Connection) -> bool:

@@ -90,7 +90,7 @@ class SqlClient:
         except asyncio.CancelledError:
             await self.close()
             raise
-        if connection.pgconn.transaction_status is not TransactionStatus.IDLE:
+        if connection.pgconn.transaction_status != TransactionStatus.IDLE:
             await self.close()
             message = "it leaves a transaction open: nothing is committed"
             raise Failure(ERRORS.index("reply"), message, happened=happened("", "ERROR", operation.what))
@@ -104,7 +104,7 @@ class SqlClient:
     async def _failure(self, error: psycopg.Error, connection: Connection, statement: str) -> Failure:
         """What became of a statement, and of the connection."""
         told = explained([error])
-        if error.sqlstate is None and connection.pgconn.transaction_status is TransactionStatus.IDLE:
+        if error.sqlstate is None and connection.pgconn.transaction_status == TransactionStatus.IDLE:
             return Failure(ERRORS.index("reply"), str(told), happened=False, lost=False)  # psycopg did not send it
         severity = error.diag.severity_nonlocalized or error.diag.severity or ""
         changed = happened(error.sqlstate or "", severity, statement)

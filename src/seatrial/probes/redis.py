@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-import time
 
-from ..clients.redis import TURNED_AWAY, connection_to, structured, word_of, words
+from ..clients.redis import NotConnectedError, connected, structured, word_of, words
 from ..core.expressions import Type
-from ..core.observations import Observation, ProbeRequest, Seen, probe_error, target_error, value
+from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
 from ..core.shapes import INTEGER, TEXT, Field, Shape
 from ..core.stack import Endpoint
 from ..core.vocabulary import Verb
@@ -27,7 +26,7 @@ def check_command(text: str) -> str | None:
 VERB = Verb(
     name="redis",
     doc="A command, on a connection of its own; its reply as redis-cli has it. INFO, HGETALL, CONFIG GET and SENTINEL "
-    "MASTER answer with a mapping. A service as a whole: at the first instance that does not turn it away.",
+    "MASTER answer with a mapping. A service as a whole: at its master.",
     what=TEXT,
     observes={"reply": Type.ANY},
     run="seatrial.probes.redis:run",
@@ -39,7 +38,7 @@ VERB = Verb(
 
 
 async def run(request: ProbeRequest) -> Observation:
-    """One attempt, which has one time for all the instances that it asks."""
+    """One attempt."""
     try:
         import redis.asyncio  # noqa: F401 - is it there
     except ImportError:
@@ -51,36 +50,35 @@ async def run(request: ProbeRequest) -> Observation:
         command = words(str(request.what))
     except ValueError as error:
         return probe_error("spec", f"{request.what}: {error}")
-    deadline_ns = time.monotonic_ns() + request.timeout_ns
-    observation = target_error("absent", f"{request.reach.name} has no endpoint that is running")
-    for endpoint in found:
-        observation = located(await _ask(request, endpoint, command, deadline_ns), request, endpoint)
-        if observation.seen is not Seen.TARGET_ERROR or observation.error not in TURNED_AWAY:
-            break
-    return observation
+    record: dict[str, object] = {"command": shlex.join(command), "servers": [f"{e.host}:{e.port}" for e in found]}
+    try:
+        async with asyncio.timeout(request.timeout_ns / 1e9):
+            return await _asked(request, found, command, record)
+    except TimeoutError:
+        return target_error("timeout", f"{record.get('server', request.reach.name)}: no answer in time", record)
+    except NotConnectedError as error:
+        return (probe_error if error.word == "credentials" else target_error)(error.word, str(error), record)
 
 
-async def _ask(request: ProbeRequest, endpoint: Endpoint, command: list[str], deadline_ns: int) -> Observation:
+async def _asked(
+    request: ProbeRequest, found: list[Endpoint], command: list[str], record: dict[str, object]
+) -> Observation:
     from redis.exceptions import RedisError
 
-    server = f"{endpoint.host}:{endpoint.port}"
-    record: dict[str, object] = {"command": shlex.join(command), "server": server}
     database = request.arguments.get("database", 0)
-    connection = connection_to(endpoint, database if isinstance(database, int) else 0, request.reach.parameters)
+    connection, endpoint = await connected(
+        found, database if isinstance(database, int) else 0, request.reach.parameters
+    )
+    server = record["server"] = f"{endpoint.host}:{endpoint.port}"
     try:
-        async with asyncio.timeout((deadline_ns - time.monotonic_ns()) / 1e9):
-            await connection.connect()  # type: ignore[no-untyped-call]
-            await connection.send_command(*command)
-            raw = await connection.read_response()
-    except TimeoutError:
-        return target_error("timeout", f"{server}: no answer in time", record)
-    except RedisError as error:
-        word = word_of(error)
+        await connection.send_command(*command)
+        raw = await connection.read_response()
+    except (RedisError, OSError) as error:
+        word = word_of(error) if isinstance(error, RedisError) else "reset"
         say = probe_error if word == "credentials" else target_error
-        return say(word, f"{server}: {error}", record)
-    except OSError as error:
-        return target_error("reset", f"{server}: {error}", record)
+        return located(say(word, f"{server}: {error}", record), request, endpoint)
     finally:
         await connection.disconnect(nowait=True)
     reply = structured(command, raw)
-    return value({"reply": reply}, {**record, "reply": reply}, f"{record['command']}: {str(reply)[:120]}")
+    record["reply"] = reply
+    return located(value({"reply": reply}, record, f"{record['command']}: {str(reply)[:120]}"), request, endpoint)

@@ -15,15 +15,18 @@ from .requests import OperationPattern
 
 _TIMEOUT, _PROTOCOL = ERRORS.index("timeout"), ERRORS.index("protocol")
 _SPACE_NS = 2_000_000  # between two connections that are begun: one may cost milliseconds of CPU
-_SPACE_FAILING_NS = 10_000_000
+_SPACE_FAILING_NS = 20_000_000
+FINDING_NS = 50_000_000  # a service that is back is found so much later at most: that space, and connecting
+_FIRST, _FIRST_S = 4, 2.0
 _MESSAGES, _TOLD = 50, 3
-_Wanted = tuple[int, int, Finished]
+_Wanted = tuple[int, int, Finished, int]  # number, deadline, whom to tell, since when
 
 
 class ClientDriver:
     """workloads.driving.Driver. The connection used last is used first; what finds none waits for one that is free, or for a new one.
 
-    Not begun when its time is over: FAIL. Begun, and not answered in time: UNKNOWN, and the connection is closed.
+    Not begun when its time is over: FAIL. Begun, and not answered in time: UNKNOWN, and the connection is closed. While nobody can be
+    connected to there are at most 50 attempts a second, and all that waited when one began share its fate.
     """
 
     def __init__(self, connect: Connector, config: Mapping[str, Any]) -> None:
@@ -45,7 +48,7 @@ class ClientDriver:
 
     def attempt(self, number: int, deadline_ns: int, finished: Finished) -> None:
         """workloads.driving.Driver."""
-        wanted = (number, deadline_ns, finished)
+        wanted = (number, deadline_ns, finished, time.monotonic_ns())
         if self._idle:
             self._idle.pop().set_result(wanted)
             return
@@ -61,22 +64,37 @@ class ClientDriver:
         now = time.monotonic_ns()
         if now >= self._next_ns:
             self._next_ns = now + (_SPACE_FAILING_NS if self._failing else _SPACE_NS)
-            seat = asyncio.create_task(self._serve(self._waiting.popleft()))
-            self._seats.add(seat)
-            seat.add_done_callback(self._ended)
+            self._seat(self._connect(self._access), self._waiting.popleft())
         if self._waiting:
             left = max(0.0, (self._next_ns - time.monotonic_ns()) / 1e9)
             self._growing = asyncio.get_running_loop().call_later(left, self._grow)
+
+    def _seat(self, client: Client, wanted: _Wanted | None) -> None:
+        seat = asyncio.create_task(self._serve(client, wanted))
+        self._seats.add(seat)
+        seat.add_done_callback(self._ended)
+
+    async def prepare(self) -> None:
+        """workloads.driving.Driver: a few connections, each of which waits for its first operation."""
+        clients = [self._connect(self._access) for _ in range(min(_FIRST, self._most))]
+        connecting = [asyncio.create_task(c.connect()) for c in clients]
+        await asyncio.wait(connecting, timeout=_FIRST_S)
+        for client, task in zip(clients, connecting, strict=True):
+            if task.done() and task.exception() is None:
+                self._seat(client, None)
+            else:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                await client.close()
 
     def _ended(self, seat: asyncio.Task[None]) -> None:
         self._seats.discard(seat)
         if self._waiting and self._growing is None:
             self._grow()
 
-    async def _serve(self, wanted: _Wanted) -> None:
-        client = self._connect(self._access)
+    async def _serve(self, client: Client, wanted: _Wanted | None) -> None:
         try:
-            while await self._one(client, wanted):
+            while wanted is None or await self._one(client, wanted):
                 wanted = self._waiting.popleft() if self._waiting else await self._given()
         finally:
             await client.close()
@@ -88,8 +106,8 @@ class ClientDriver:
 
     async def _one(self, client: Client, wanted: _Wanted) -> bool:
         """One operation; whether the client is of further use."""
-        number, deadline_ns, finished = wanted
-        sent = False
+        number, deadline_ns, finished, _ = wanted
+        sent, began = False, time.monotonic_ns()
         try:
             async with asyncio.timeout((deadline_ns - time.monotonic_ns()) / 1e9):
                 await client.connect()
@@ -102,8 +120,9 @@ class ClientDriver:
             return False
         except Failure as failure:
             self._note(str(failure))
-            self._failing = not sent
             finished(FAIL if failure.happened is False else UNKNOWN, failure.code, 0)
+            if not sent:
+                self._unreachable(failure, began)
             return not failure.lost
         except Exception as error:  # noqa: BLE001 - a library's mistake is no reason to lose the record
             self._note(f"{type(error).__name__}: {error}")
@@ -112,6 +131,13 @@ class ClientDriver:
         self._failing = False
         finished(OK, 0, 0)
         return True
+
+    def _unreachable(self, failure: Failure, began: int) -> None:
+        shared, self._failing = self._failing, True
+        waiting = self._waiting
+        while shared and waiting and waiting[0][3] <= began:
+            self._note(str(failure))
+            waiting.popleft()[2](FAIL, failure.code, 0)
 
     def _note(self, message: str) -> None:
         if message in self._messages or len(self._messages) < _MESSAGES:

@@ -11,6 +11,10 @@ Finished = Callable[[int, int, int], None]  # OK, FAIL or UNKNOWN; a code of ERR
 class Driver(Protocol):
     """Makes attempts, each on a connection that is free, and tells how each ended, exactly once."""
 
+    async def prepare(self) -> None:
+        """Before the first operation is due: what would make it late. Nothing that goes wrong here is of importance."""
+        ...
+
     def attempt(self, number: int, deadline_ns: int, finished: Finished) -> None:
         """Begin an operation by its number. FAIL says that it cannot have happened, UNKNOWN that nobody knows."""
         ...

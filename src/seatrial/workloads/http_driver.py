@@ -24,6 +24,9 @@ class HttpDriver:
         addresses = [Address.of(url) for url in config["urls"]]
         self._ways = [(Pool(a, config["verify"]), from_config(config, a)) for a in addresses]
 
+    async def prepare(self) -> None:
+        """workloads.driving.Driver: a connection costs next to nothing."""
+
     def attempt(self, number: int, deadline_ns: int, finished: Finished) -> None:
         """workloads.driving.Driver."""
         pool, pattern = self._ways[number % len(self._ways)]

@@ -52,6 +52,7 @@ class Worker:
 
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Until the order to stop, or the end of the orders."""
+        await self._driver.prepare()
         gc.collect()
         gc.freeze()
         self._start = time.monotonic_ns() + _BEGIN_NS

@@ -168,6 +168,8 @@ def test_a_counter_drifts_by_what_nothing_explains(unknown: int, more: int) -> N
     drift, _ = judge_counter(records, 1000, 1000 - ok - more, 1, 1000 * S)
     expected = 0 if 0 <= more <= unknown else -more if more < 0 else unknown - more
     assert drift.low == drift.high == expected
+    added, _ = judge_counter(records, 1000, 1000 + ok + more, -1, 1000 * S)
+    assert added.low == added.high == -expected
 
 
 @pytest.mark.parametrize(("n", "shows"), [(2995, True), (2994, False)])
