@@ -19,7 +19,8 @@ def check_command(text: str) -> str | None:
     try:
         words(text)
     except ValueError as error:
-        return f"{str(error)[:1].lower()}{str(error)[1:]} in {text!r}; words are parted as in a shell: SET greeting 'hello world'"
+        said = str(error).partition(";")[0]
+        return f"{said[:1].lower()}{said[1:]}; words are parted as in a shell: SET greeting 'hello world'"
     return None
 
 
