@@ -81,7 +81,7 @@ scenarios:
     steps:
       - {sql: select count(*) from ledger, at: db, expect: "rows[0][0] > 0", for: 1s}
       - {sql: "delete from ledger where id like '%-ledger-7'", at: db, expect: count == 1, id: delete}
-      - {sql: update stock set n = n + 5, at: db, expect: count == 1, id: add}
+      - {sql: update stock set n = n + 500, at: db, expect: count == 1, id: add}
     expect:
       nothing-lost: ledger.lost == 0
       books: stock.drift == 0
@@ -193,9 +193,9 @@ def test_a_cluster_keeps_what_it_acknowledged_and_what_is_tampered_with_is_found
     assert "1 of " in said
     assert "acknowledged operations are gone" in said
     assert "-ledger-7" in said
-    drift = re.search(r"drift (\d)", json.dumps(trial.finding("tampered/books")))
+    drift = re.search(r"drift (\d+)", json.dumps(trial.finding("tampered/books")))
     assert drift is not None
-    assert 5 - int((trial.records("stock")["status"] == UNKNOWN).sum()) <= int(drift[1]) <= 5
+    assert 400 < int(drift[1]) <= 500  # what was unknown or under way may explain a few
     unknown = int((first["status"] == UNKNOWN).sum())
     assert trial.measured("ledger", "killed")["metrics"]["recovered"] <= unknown
     assert set(first["status"].tolist()) <= {OK, FAIL, UNKNOWN, 3}
