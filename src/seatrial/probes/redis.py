@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shlex
 
-from ..clients.redis import NotConnectedError, connected, structured, word_of, words
+from ..clients.redis_wire import NotConnectedError, connected, structured, word_of, words
 from ..core.expressions import Type
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
 from ..core.shapes import INTEGER, TEXT, Field, Shape

@@ -13,7 +13,7 @@ from psycopg import errors
 from redis import exceptions
 
 from seatrial.clients.postgres import explained, plain
-from seatrial.clients.redis import number, structured, word_of, words
+from seatrial.clients.redis_wire import number, structured, word_of, words
 from seatrial.core.observations import Observation, ProbeRequest, Reach, value
 from seatrial.core.stack import Endpoint, Instance, InstanceState
 from seatrial.probes.aiming import endpoints, located

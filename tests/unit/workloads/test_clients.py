@@ -19,8 +19,9 @@ from seatrial.workloads.requests import OperationPattern
 class Server:
     """Does what the first word says, after `role`; counts the keys it was sent and the connections it had."""
 
-    def __init__(self, role: str = "master") -> None:
+    def __init__(self, role: str = "master", offset: int = 7) -> None:
         self.role = role
+        self.offset = offset
         self.keys: Counter[str] = Counter()
         self.connections = 0
         self.port = 0
@@ -62,7 +63,7 @@ class Server:
                 writer.write(b"+OK\r\n")
             case "ROLE":
                 name = self.role.encode()
-                writer.write(b"*2\r\n$%d\r\n%s\r\n:7\r\n" % (len(name), name))
+                writer.write(b"*2\r\n$%d\r\n%s\r\n:%d\r\n" % (len(name), name, self.offset))
             case _ if self.role == "slave":
                 writer.write(b"-READONLY You can't write against a read only replica.\r\n")
             case "OK":
@@ -190,6 +191,19 @@ async def test_of_several_the_master_is_found_and_found_again(tmp_path: Path) ->
     assert (
         records["status"] != OK
     ).sum() <= 2  # what was in flight, and nothing else: idle connections were seen to be gone
+
+
+async def test_of_two_that_call_themselves_master_the_one_that_is_further_on_is_used(tmp_path: Path) -> None:
+    servers = [Server("master", 0), Server("master", 900), Server("slave", 900)]
+    for server in servers:
+        await server.start()
+    try:
+        records, _ = await run(config(servers, tmp_path / "x.ops", "OK {{ op.id }}"))
+    finally:
+        for server in servers:
+            await server.close()
+    assert (records["status"] == OK).all()
+    assert [sum(s.keys.values()) for s in servers] == [0, len(records), 0]
 
 
 async def test_where_only_replicas_answer_nothing_happens(tmp_path: Path) -> None:
