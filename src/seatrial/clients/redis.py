@@ -1,20 +1,18 @@
 """A client of Redis: a command an operation.
 
-`database` is the operation's argument; its reply is {"reply"}. A service with several addresses is connected to at its master, and
-found anew after that moved.
+`database` is the operation's argument; its reply is what redis-cli would show. A service with several addresses is connected to at
+its master, and found anew after that moved.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from redis.asyncio import Connection
+from redis.exceptions import RedisError, ResponseError
 
 from ..arrivals.records import ERRORS
 from .addresses import endpoints_of
-from .protocol import Access, Failure, Operation, Reply
+from .protocol import Access, Connect, Failure, Operation, Reply
 from .redis_wire import NotConnectedError, connected, structured, word_of, words
-
-if TYPE_CHECKING:
-    from redis.asyncio import Connection
 
 _TURNED_AWAY = ("refused", "name", "readonly", "loading", "masterdown")  # it cannot have acted
 _OF_CONNECTION = ("refused", "closed", "name", "tls", "protocol", "reset", "timeout")
@@ -25,8 +23,6 @@ class RedisClient:
     """clients.protocol.Client."""
 
     def __init__(self, access: Access) -> None:
-        import redis.asyncio  # noqa: F401 - is it there
-
         self._parameters = access.parameters
         self._endpoints = endpoints_of(access.urls, ("redis", "rediss"), 6379)
         self._database = _database(access.parameters.get("database"))
@@ -47,14 +43,12 @@ class RedisClient:
         except NotConnectedError as error:
             word = error.word
             code = word if word in _OF_CONNECTION else "refused" if word in _TURNED_AWAY else "reply"
-            raise Failure(ERRORS.index(code), str(error), happened=False) from None
+            raise Failure(ERRORS.index(code), str(error), happened=False, word=word.upper()) from None
         self._connection, self._connected_to = found, database
         return found
 
     async def call(self, operation: Operation) -> Reply:
         """clients.protocol.Client."""
-        from redis.exceptions import RedisError, ResponseError
-
         try:
             command = words(operation.what)
         except ValueError as error:
@@ -69,8 +63,9 @@ class RedisClient:
             word = word_of(error)
             if word in _TURNED_AWAY:
                 await self.close()
-                raise Failure(ERRORS.index("refused"), str(error), happened=False) from None
-            raise Failure(ERRORS.index("reply"), str(error), happened=happened(command[0]), lost=False) from None
+                raise Failure(ERRORS.index("refused"), str(error), happened=False, word=word.upper()) from None
+            changed = happened(command[0])
+            raise Failure(ERRORS.index("reply"), str(error), happened=changed, lost=False, word=word.upper()) from None
         except (RedisError, OSError) as error:
             await self.close()
             word = word_of(error) if isinstance(error, RedisError) else "reset"
@@ -79,13 +74,18 @@ class RedisClient:
         except BaseException:
             await self.close()
             raise
-        return Reply(value={"reply": structured(command, raw)})
+        return Reply(value=structured(command, raw))
 
     async def close(self) -> None:
         """clients.protocol.Client."""
         connection, self._connection = self._connection, None
         if connection is not None:
             await connection.disconnect(nowait=True)
+
+
+def connector(access: Access) -> Connect:
+    """clients.protocol.Connector."""
+    return lambda: RedisClient(access)
 
 
 def happened(command: str) -> bool | None:

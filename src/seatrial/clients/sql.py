@@ -17,7 +17,7 @@ from psycopg.pq import TransactionStatus
 from ..arrivals.records import ERRORS
 from .addresses import endpoints_of
 from .postgres import Connection, StatementError, connected, explained, fetched
-from .protocol import Access, Failure, Operation, Reply
+from .protocol import Access, Connect, Failure, Operation, Reply
 
 # Words of clients.postgres as codes of a record. What turns everybody away refuses: it did nothing.
 _CODES = {
@@ -73,7 +73,7 @@ class SqlClient:
             found, _ = await connected(self._endpoints, {**self._options, "dbname": database})
         except StatementError as error:
             code = _CODES.get(error.word, "reply")
-            raise Failure(ERRORS.index(code), str(error), happened=False) from None
+            raise Failure(ERRORS.index(code), str(error), happened=False, word=error.sqlstate) from None
         self._connection, self._connected_to = found, database
         return found
 
@@ -114,13 +114,18 @@ class SqlClient:
         code = _CODES.get(told.word, "reply")
         if severity != "ERROR":  # the connection ended
             code = "closed" if error.sqlstate is None else "reset"
-        return Failure(ERRORS.index(code), str(told), happened=changed, lost=lost)
+        return Failure(ERRORS.index(code), str(told), happened=changed, lost=lost, word=error.sqlstate or "")
 
     async def close(self) -> None:
         """clients.protocol.Client."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.pgconn.finish()
+
+
+def connector(access: Access) -> Connect:
+    """clients.protocol.Connector."""
+    return lambda: SqlClient(access)
 
 
 def _quiet(connection: Connection) -> bool:

@@ -201,12 +201,14 @@ class LoadRequest:
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
 
-    `script`: "file.py:function", a generator function that yields requests and is sent answers, instead of `requests`.
+    `script`: "file.py:function", instead of `requests`: a generator function that yields requests and is sent answers, or an async one
+    that is given a user. `protocol`: what its clients speak.
     """
 
     name: str
     requests: tuple[LoadRequest, ...] = ()
     script: str = ""
+    protocol: str = "http1"
     at: Target | None = None  # of the script's requests
     identity: str | None = None
     directory: Path

@@ -173,8 +173,8 @@ class ClosedModel(Generator):
             due, _, tag, _ = self._pending.popleft()
             self._recorder.error(TIMEOUT, due, tag)
 
-    def close(self) -> None:
-        super().close()
+    async def close(self) -> None:
+        await super().close()
         self.overdue(time.monotonic_ns())
 
     @property

@@ -13,6 +13,8 @@ from ..core.stack import Endpoint
 from ..core.vocabulary import Verb
 from .aiming import endpoints, located
 
+SCHEMES = ("redis", "rediss")
+
 
 def check_command(text: str) -> str | None:
     """What is wrong with a command that is written out."""
@@ -33,6 +35,9 @@ VERB = Verb(
     run="seatrial.probes.redis:run",
     arguments={"database": Field(shape=Shape(kind=INTEGER.kind, least=0), doc="The number of the database (0).")},
     extra="redis",
+    client="redis",
+    sent=("database",),
+    schemes=SCHEMES,
     example="redis: PING",
     check_what=check_command,
 )
@@ -44,7 +49,7 @@ async def run(request: ProbeRequest) -> Observation:
         import redis.asyncio  # noqa: F401 - is it there
     except ImportError:
         return probe_error("no-client", "redis is not installed: pip install 'seatrial[redis]'")
-    found = endpoints(request, ("redis", "rediss"))
+    found = endpoints(request, SCHEMES)
     if isinstance(found, Observation):
         return found
     try:

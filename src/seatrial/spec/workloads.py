@@ -55,8 +55,7 @@ ARRIVALS = record(
     },
     doc="arrivals",
 )
-SENT = ("json", "body", "headers", "verify")
-SPEAKS: Mapping[str, tuple[str, ...]] = {"http": SENT, "sql": ("parameters", "database"), "redis": ("database",)}
+SPEAKS = ("http", "sql", "redis")
 _OF_HTTP = ("accept",)  # what only a protocol with statuses and identities has
 OPERATION = Type.record({"id": Type.TEXT, "n": Type.NUMBER, "key": Type.TEXT})
 
@@ -90,7 +89,7 @@ def fields(vocabulary: Vocabulary, verb: str) -> dict[str, Field]:
 
 def call_arguments(verb: Verb) -> dict[str, Field]:
     """What a workload's request may have: it is sent over and over, so it is one plain request."""
-    return {n: f for n, f in verb.arguments.items() if n in SPEAKS.get(verb.name, ())}
+    return {n: verb.arguments[n] for n in verb.sent}
 
 
 def call_keys(verb: str) -> Mapping[str, Field]:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..arrivals.records import ERRORS, FAIL, OK, UNKNOWN
-from ..clients.protocol import Access, Client, Connector, Failure
+from ..clients import connector
+from ..clients.protocol import Access, Client, Failure
 from .driving import Finished
 from .requests import OperationPattern
 
@@ -29,13 +30,13 @@ class ClientDriver:
     connected to there are at most 50 attempts a second, and all that waited when one began share its fate.
     """
 
-    def __init__(self, connect: Connector, config: Mapping[str, Any]) -> None:
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        """Raises ImportError, saying what to install."""
         arguments, prefix = dict(config["arguments"]), config["prefix"]
         known = dict(config["parameters"])
         if "database" in arguments:
             known["database"] = str(arguments.pop("database"))
-        self._access = Access(urls=tuple(config["urls"]), parameters=known)
-        self._connect = connect
+        self._connect = connector(config["verb"])(Access(urls=tuple(config["urls"]), parameters=known))
         self._pattern = OperationPattern(config["what"], arguments, prefix)
         self._most: int = config["in_flight"]
         self._idle: list[asyncio.Future[_Wanted]] = []
@@ -64,7 +65,7 @@ class ClientDriver:
         now = time.monotonic_ns()
         if now >= self._next_ns:
             self._next_ns = now + (_SPACE_FAILING_NS if self._failing else _SPACE_NS)
-            self._seat(self._connect(self._access), self._waiting.popleft())
+            self._seat(self._connect(), self._waiting.popleft())
         if self._waiting:
             left = max(0.0, (self._next_ns - time.monotonic_ns()) / 1e9)
             self._growing = asyncio.get_running_loop().call_later(left, self._grow)
@@ -76,7 +77,7 @@ class ClientDriver:
 
     async def prepare(self) -> None:
         """workloads.driving.Driver: a few connections, each of which waits for its first operation."""
-        clients = [self._connect(self._access) for _ in range(min(_FIRST, self._most))]
+        clients = [self._connect() for _ in range(min(_FIRST, self._most))]
         connecting = [asyncio.create_task(c.connect()) for c in clients]
         await asyncio.wait(connecting, timeout=_FIRST_S)
         for client, task in zip(clients, connecting, strict=True):
@@ -163,16 +164,3 @@ class ClientDriver:
     def complaints(self) -> list[str]:
         """workloads.driving.Driver."""
         return [f"{count}x {message[:200]}" for message, count in self._messages.most_common(_TOLD)]
-
-
-def driver(verb: str, config: Mapping[str, Any]) -> ClientDriver:
-    """For a verb that has a client. Raises ImportError where its library is not installed."""
-    if verb == "sql":
-        from ..clients.sql import SqlClient
-
-        return ClientDriver(SqlClient, config)
-    import redis.asyncio  # noqa: F401 - now: importing it takes a while
-
-    from ..clients.redis import RedisClient
-
-    return ClientDriver(RedisClient, config)

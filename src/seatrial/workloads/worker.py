@@ -20,7 +20,9 @@ from ..arrivals.records import ERRORS, FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Reco
 from ..arrivals.schedules import of
 from ..arrivals.timer import AbsoluteTimer
 from ..arrivals.workers import say, serve
+from .clients import ClientDriver
 from .driving import Driver
+from .http_driver import HttpDriver
 
 _CAPACITY = ERRORS.index("capacity")
 _FINAL = (ERRORS.index("status-4xx"), ERRORS.index("timeout"))  # no further attempt changes anything
@@ -162,17 +164,12 @@ class Worker:
 
 def driver_of(config: Mapping[str, Any]) -> Driver:
     """Of the verb that the operations are made with; ends the process where its library is not installed."""
-    verb = config["verb"]
-    if verb == "http":
-        from .http_driver import HttpDriver
-
+    if config["verb"] == "http":
         return HttpDriver(config)
-    from .clients import driver
-
     try:
-        return driver(verb, config)
+        return ClientDriver(config)
     except ImportError as error:
-        raise SystemExit(f"{error.name} is not installed, which operations with {verb} need") from None
+        raise SystemExit(str(error)) from None
 
 
 async def work(config: Mapping[str, Any], orders: asyncio.StreamReader) -> None:

@@ -133,7 +133,7 @@ async def test_a_server_that_is_silent_is_given_up_at_once(
         await client.close()
     assert time.monotonic() - began < 4
     assert (await sql.call(Operation("select 1"))).value["rows"] == [[1]]
-    assert (await redis.call(Operation("PING"))).value == {"reply": "PONG"}
+    assert (await redis.call(Operation("PING"))).value == "PONG"
 
 
 @pytest.mark.parametrize(
@@ -150,10 +150,10 @@ async def test_a_server_that_is_silent_keeps_nobody_from_the_others(
 
 
 async def test_a_command_answers_as_redis_cli_does(redis: RedisClient) -> None:
-    assert (await redis.call(Operation("SET greeting 'hello world'"))).value == {"reply": "OK"}
-    assert (await redis.call(Operation("GET greeting"))).value == {"reply": "hello world"}
-    assert (await redis.call(Operation("EXISTS greeting", {"database": 1}))).value == {"reply": 0}
-    assert (await redis.call(Operation("GET greeting"))).value == {"reply": "hello world"}
+    assert (await redis.call(Operation("SET greeting 'hello world'"))).value == "OK"
+    assert (await redis.call(Operation("GET greeting"))).value == "hello world"
+    assert (await redis.call(Operation("EXISTS greeting", {"database": 1}))).value == 0
+    assert (await redis.call(Operation("GET greeting"))).value == "hello world"
 
 
 @pytest.mark.parametrize(

@@ -227,7 +227,7 @@ async def test_a_client_that_is_not_installed_is_told_by_its_name(
     hidden.mkdir(parents=True)
     (hidden / "__init__.py").write_text("raise ModuleNotFoundError('No module named redis', name='redis')\n")
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(hidden.parent), os.environ.get("PYTHONPATH", "")]))
-    with pytest.raises(SeatrialError, match="redis is not installed"):
+    with pytest.raises(SeatrialError, match=r"No module named redis: pip install .seatrial\[redis\]."):
         await WorkloadProcess.start(config([server], tmp_path / "x.ops", "OK {{ op.id }}"))
 
 
