@@ -199,8 +199,6 @@ def test_a_cluster_keeps_what_it_acknowledged_and_what_is_tampered_with_is_found
     unknown = int((first["status"] == UNKNOWN).sum())
     assert trial.measured("ledger", "killed")["metrics"]["recovered"] <= unknown
     assert set(first["status"].tolist()) <= {OK, FAIL, UNKNOWN, 3}
-    print({w: [int((trial.records(w)["status"] == s).sum()) for s in range(4)] for w in ("ledger", "typed", "stock")})
-    print(trial.measured("ledger", "killed")["metrics"])
 
 
 def test_redis_is_found_where_its_master_is_and_what_it_forgets_is_found(tmp_path: Path) -> None:
@@ -211,5 +209,3 @@ def test_redis_is_found_where_its_master_is_and_what_it_forgets_is_found(tmp_pat
     said = json.dumps(trial.finding("forgotten/nothing-lost"))
     assert "acknowledged operations are gone" in said
     assert "-kept.2-0" in said  # its second run has keys of its own
-    print({w: [int((trial.records(w)["status"] == s).sum()) for s in range(4)] for w in ("sales", "visits", "kept")})
-    print(trial.measured("sales", "killed")["metrics"])
