@@ -16,6 +16,7 @@ from ..core.observations import Seen
 from ..core.plan import LoadPlan, Plan, ProbeCall, ReadBack, WorkloadPlan
 from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
+from ..core.stack import Target
 from ..core.templates import render
 from ..core.workloads import FaultSpan, Figures, ReadBackValue, RenderedRequest, Window, Workload, WorkloadMaker
 from .asking import asked, profile_of
@@ -61,6 +62,7 @@ class Workloads:
         self._prefix = prefix
         self.running: dict[str, Running] = {}
         self._last: dict[str, Figures] = {}
+        self._runs: dict[str, int] = {}
 
     async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
         """Start those that do not run yet; returns the ones started, for `stop`."""
@@ -133,9 +135,12 @@ class Workloads:
                 f"workload {plan.name} could not start: its initial value could not be read: {initial.error}"
             )
         request = await self._request(plan.name, plan.call, values)
-        prefix = f"{self._prefix}-{plan.name}-"
+        # One that runs again has keys and records of its own: the store has those of before, and so has the journal.
+        run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        prefix = f"{self._prefix}-{plan.name}{'' if run == 1 else f'.{run}'}-"
+        directory = self._journal.directory / "histories" / ("" if run == 1 else str(run))
         adopt = self._owning(f"workload {plan.name}")
-        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix, adopt)
+        workload = await self._maker.start(plan, request, directory, prefix, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
         self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
 
@@ -191,8 +196,12 @@ class Workloads:
         deadline = time.monotonic_ns() + READ_WITHIN_NS
         while True:
             began = time.monotonic_ns()
+            doubt = await self._several(read.call.at)
             answer = await self._prober.call(read.call, values, 10 * NS_PER_S)
-            if answer.seen is Seen.VALUE:
+            doubt = doubt or await self._several(read.call.at)
+            if doubt:
+                error = doubt
+            elif answer.seen is Seen.VALUE:
                 value = read.path.value(answer.values)
                 if not missing(value):
                     return ReadBackValue(value=value, began_ns=began)
@@ -202,6 +211,16 @@ class Workloads:
             if answer.seen is Seen.PROBE_ERROR or time.monotonic_ns() > deadline:
                 return ReadBackValue(value=None, began_ns=began, error=error)
             await asyncio.sleep(0.2)
+
+    async def _several(self, at: Target | None) -> str:
+        """Why what a role was asked may not be the truth: until the others know better, an instance that is back has its old role."""
+        if at is None or at.role is None:
+            return ""
+        try:
+            holders = await self._prober.instances(at)
+        except SeatrialError as error:
+            return str(error)
+        return "" if len(holders) == 1 else f"{at} is said of {', '.join(i.name for i in holders) or 'nobody'}"
 
     async def settle(self, names: Sequence[str], from_ns: int, spans: Sequence[FaultSpan], within_ns: int) -> None:
         """Wait until the clients have been served for a second without a failure, so that recovery can be told; bounded."""

@@ -18,7 +18,7 @@ from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
 from .variants import VARIANT
-from .workloads import call_arguments
+from .workloads import SPEAKS, call_arguments, call_keys
 from .workloads import fields as workload_fields
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -152,14 +152,15 @@ def _scenario() -> dict[str, Any]:
 
 
 def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Workloads speak http; a vocabulary without it has none."""
-    http = vocabulary.verbs.get("http")
-    if http is None:
-        return {"type": "object"}
-    found = _of_verb(http, {**CALL, **workload_fields(vocabulary)}, call_arguments(http))
-    for name in ("read-back", "initial"):
-        found["properties"][name] = {**found["properties"][name], "$ref": "#/$defs/read"}
-    return found
+    """One for each verb that workloads speak; a vocabulary without any has none."""
+    found = []
+    for verb in (v for v in vocabulary.verbs.values() if v.name in SPEAKS):
+        own = {**call_keys(verb.name), **workload_fields(vocabulary, verb.name)}
+        one = _of_verb(verb, own, call_arguments(verb))
+        for name in ("read-back", "initial"):
+            one["properties"][name] = {**one["properties"][name], "$ref": "#/$defs/read"}
+        found.append(one)
+    return {"anyOf": found} if found else {"type": "object"}
 
 
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
