@@ -59,7 +59,7 @@ scenarios:
   clean:
     throughout: [readers]
     steps:
-      - {sql: select count(*) from ledger, at: db, expect: "rows[0][0] > 300", within: 20s, every: 200ms}
+      - {sql: select count(*) from ledger, at: db, expect: "rows[0][0] > 300", for: 2s, within: 20s, every: 200ms}
     expect:
       nothing-lost: ledger.lost == 0 and ledger.doubled == 0 and ledger.phantom == 0
       nothing-lost-typed: typed.lost == 0 and typed.doubled == 0 and typed.phantom == 0
@@ -130,7 +130,7 @@ scenarios:
   clean:
     throughout: [sales, visits, kept, lookers]
     steps:
-      - {redis: LLEN sales, at: redis/master, expect: reply > 300, within: 20s, every: 200ms}
+      - {redis: LLEN sales, at: redis/master, expect: reply > 300, for: 2s, within: 20s, every: 200ms}
     expect:
       nothing-lost: sales.lost == 0 and sales.doubled == 0 and sales.phantom == 0 and kept.lost == 0
       books: visits.drift == 0
