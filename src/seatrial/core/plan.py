@@ -102,9 +102,13 @@ class PauseStep(StepBase):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadStep(StepBase):
-    """Run a load to its end; it goes on being there for the scenario's expectations."""
+    """Run a load to its end; it goes on being there for the scenario's expectations.
+
+    `judged`: its tool has a verdict of its own, which is a finding.
+    """
 
     load: str
+    judged: bool = False
 
 
 Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep
@@ -132,6 +136,7 @@ class ScenarioPlan:
     needs: tuple[str, ...] = ()
     deadline_ns: int
     throughout: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()  # loads of `throughout` whose tools have a verdict of their own: a finding each, of that name
     holds: tuple[NamedCheck, ...] = ()  # checks that must hold throughout the scenario
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = ()
@@ -198,15 +203,38 @@ class LoadRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ToolPlan:
+    """An existing file of another load tool, run as it is: Locust or k6. Strings of `arguments` and `environment` may be Templates.
+
+    `spawn_rate`: users a second; `classes`, `tags` and `skip_tags` choose among what the file has (Locust).
+    """
+
+    name: str  # locust, k6
+    file: str  # relative to the spec
+    arguments: tuple[object, ...] = ()
+    environment: Mapping[str, object] = field(default_factory=dict)
+    spawn_rate: float = 0.0
+    classes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The tool's name as people write it."""
+        return self.name.capitalize() if self.name == "locust" else self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
 
-    `script`: "file.py:function", a generator function that yields requests and is sent answers, instead of `requests`.
+    `script`: "file.py:function", a generator function that yields requests and is sent answers, instead of `requests`; or `tool`.
     """
 
     name: str
     requests: tuple[LoadRequest, ...] = ()
     script: str = ""
+    tool: ToolPlan | None = None
     at: Target | None = None  # of the script's requests
     identity: str | None = None
     directory: Path
@@ -226,6 +254,19 @@ class LoadPlan:
     def tags(self) -> tuple[str, ...]:
         """The tags of its requests, each once, in order; the place of a tag is its number in the samples."""
         return tuple(dict.fromkeys(r.tag for r in self.requests))
+
+    @property
+    def asked(self) -> str:
+        """How much it sends, for people."""
+        users = f"{self.users:,} users" if self.users else ""
+        if self.tool is not None:
+            return ", ".join(x for x in (f"{self.tool.title} {self.tool.file}", users) if x)
+        return ", ".join(f"{k} {v}" for k, v in self.arrivals.items()) or users
+
+
+def own_claim(load: str) -> str:
+    """What the finding of a tool's own verdict says."""
+    return f"load {load}: its tool finds nothing wrong"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -270,6 +311,11 @@ class Plan:
     scenarios: tuple[ScenarioPlan, ...] = ()
     expect: tuple[Expectation, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Loads that run throughout and whose tools have a verdict of their own: a finding each, of that name."""
+        return tuple(n for n in self.throughout if n in self.loads and self.loads[n].tool is not None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,6 +18,7 @@ from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe
 from .reading import BAD, Bad
 from .steps import Steps
+from .tools import Tools, tool_of
 from .workloads import ARRIVALS, SENT, SOME_RATE
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -68,10 +69,12 @@ class Loads:
             hint = "for example {http: GET /, at: web, rate: 100/s}"
             self._reader.wrong(node, f"a load is a mapping, not {describe(node)}", hint)
             return None
+        if tool_of(node):
+            return Tools(self._steps, self._directory).read(name, node, values, later)
         scene = Scene(values=dict(values), later=dict(later))
         what = [k for k in ("http", "requests", "script") if k in node.entries]
         if len(what) != 1:
-            message = f"a load has one of http, requests and script, this one has {' and '.join(what) or 'none'}"
+            message = f"a load has one of http, requests, script, locust and k6, this one has {' and '.join(what) or 'none'}"
             self._reader.wrong(node, message, "for example http: GET /")
             return None
         own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else {})}

@@ -16,6 +16,8 @@ from .loads import LOAD, OF_MIX, SCRIPT
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
+from .tools import FIELDS as TOOLS
+from .tools import FILE as FILE_OF_TOOL
 from .variants import VARIANT
 from .workloads import call_arguments
 from .workloads import fields as workload_fields
@@ -113,7 +115,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}
     steps["pause"] = {"title": "pause", **of_fields({**UNJUDGED, "reason": REASON}, {"pause": pause}, ("pause",))}
     load = {"type": "string", "description": "The name of a load: run it to its end."}
-    steps["load"] = {"title": "load", **of_fields(UNJUDGED, {"load": load}, ("load",))}
+    steps["load"] = {"title": "load", **of_fields(COMMON, {"load": load}, ("load",))}
     path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
@@ -171,7 +173,8 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = _of_verb(http, {**CALL, **OF_MIX}, sent)
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
-    return {"anyOf": [one, mixed, scripted]}
+    tools = [of_fields({**TOOLS[n], n: FILE_OF_TOOL[n]}, {}, (n,)) for n in TOOLS]
+    return {"anyOf": [one, mixed, scripted, *tools]}
 
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
