@@ -136,7 +136,9 @@ class ScenarioPlan:
     needs: tuple[str, ...] = ()
     deadline_ns: int
     throughout: tuple[str, ...] = ()
-    judged: tuple[str, ...] = ()  # loads of `throughout` whose tools have a verdict of their own: a finding each, of that name
+    judged: tuple[
+        str, ...
+    ] = ()  # loads of `throughout` whose tools have a verdict of their own: a finding each, of that name
     holds: tuple[NamedCheck, ...] = ()  # checks that must hold throughout the scenario
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = ()

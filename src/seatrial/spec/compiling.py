@@ -175,7 +175,9 @@ class _Compiler:
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
         trial_scene = Scene(values=known, defaults=defaults)
-        trial_scene.ids |= dict.fromkeys(reader.judged(throughout), root.entries["throughout"].key) if throughout else {}
+        trial_scene.ids |= (
+            dict.fromkeys(reader.judged(throughout), root.entries["throughout"].key) if throughout else {}
+        )
         extra = {"stack": Type.record(STACK_METRICS), **self._usage()}
         expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)

@@ -74,7 +74,9 @@ class Loads:
         scene = Scene(values=dict(values), later=dict(later))
         what = [k for k in ("http", "requests", "script") if k in node.entries]
         if len(what) != 1:
-            message = f"a load has one of http, requests, script, locust and k6, this one has {' and '.join(what) or 'none'}"
+            message = (
+                f"a load has one of http, requests, script, locust and k6, this one has {' and '.join(what) or 'none'}"
+            )
             self._reader.wrong(node, message, "for example http: GET /")
             return None
         own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else {})}

@@ -22,7 +22,9 @@ _SHARED: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="For people."),
     "at": Field(shape=TARGET, required=True, doc="Its host: the first instance of this.", example="web"),
     "users": Field(shape=COUNT, doc="So many users (what the file says).", example="100"),
-    "for": Field(shape=SOME_TIME, doc="How long it runs (what the file says, or until its scenario ends).", example="60s"),
+    "for": Field(
+        shape=SOME_TIME, doc="How long it runs (what the file says, or until its scenario ends).", example="60s"
+    ),
     "warm-up": Field(shape=DURATION, doc="The beginning that is not judged (0s).", example="5s"),
     "window": Field(shape=SOME_TIME, doc="Length of the sliding windows of `worst` (10s).", example="10s"),
     "arguments": Field(
@@ -81,7 +83,9 @@ class Tools:
         self._reader = steps.reader
         self._directory = directory
 
-    def read(self, name: str, node: MappingNode, values: Mapping[str, Type], later: Mapping[str, str]) -> LoadPlan | None:
+    def read(
+        self, name: str, node: MappingNode, values: Mapping[str, Type], later: Mapping[str, str]
+    ) -> LoadPlan | None:
         """One load; None after a problem."""
         tool = tool_of(node)
         place = self._steps.place(Scene(values=dict(values), later=dict(later)))
