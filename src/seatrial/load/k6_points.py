@@ -75,7 +75,7 @@ class Points:
             if metric in COUNTS:
                 return Count(metric, float(data["value"]))
             return self._request(metric, data) if metric in REQUESTS else None
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def _request(self, metric: str, data: Mapping[str, Any]) -> Point:

@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -138,8 +138,7 @@ class K6:
                     pass_fds=(writing,),
                     env={**os.environ, **self._config["environment"]},
                     cwd=self._config["directory"],
-                    process_group=0,
-                    preexec_fn=_end_with_parent(os.getpid()),
+                    preexec_fn=_apart(os.getpid()),
                 )
         finally:
             os.close(writing)
@@ -215,16 +214,16 @@ def _file(prefix: Path, suffix: str) -> Any:
     return Path(f"{prefix}{suffix}").open("wb")
 
 
-def _end_with_parent(parent: int) -> Any:
-    """In the child, before k6: to end at once when the generator dies, where the system can do that."""
-    if not sys.platform.startswith("linux"):
-        return None
-    libc = ctypes.CDLL(None, use_errno=True)
+def _apart(parent: int) -> Callable[[], None]:
+    """What the child does before it is k6: a process group of its own, which ends when the generator dies, where the system can do that."""
+    libc = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
     def prepare() -> None:
-        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died meanwhile
-            os._exit(1)
+        os.setpgid(0, 0)
+        if libc is not None:
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+            if os.getppid() != parent:  # it died meanwhile
+                os._exit(1)
 
     return prepare
 

@@ -103,4 +103,4 @@ def cut(words: str) -> str:
 
 def left(prefix: Path) -> list[str]:
     """The files that a tool left under a prefix, by name."""
-    return sorted(p.name for p in prefix.parent.glob(f"{prefix.name}[._]*"))
+    return sorted(p.name for p in prefix.parent.glob(f"{prefix.name}[._-]*"))
