@@ -182,7 +182,7 @@ class Watch:
     def judge(self, status: object) -> tuple[bool | None, str]:
         """Locust's own verdict, by its exit status."""
         if status in (None, 0):
-            return True, "Locust ended with 0"
+            return True, "Locust ended with 0" + (f"; of its own code {_first(self._broken)}" if self._broken else "")
         said = "; ".join(self._said.lines)
         if self._environment is not None and self._environment.process_exit_code is not None:
             return False, f"its own code set the exit status {status}" + (f": {said}" if said else "")

@@ -86,7 +86,7 @@ class Tally:
         ended = time.monotonic_ns()
         recorder.close(ended)
         if passed and not recorder.ok + recorder.failed:
-            passed, words = None, NOTHING_SENT
+            passed, words = None, f"{NOTHING_SENT}: {words}"
         rows, digest = seal(self.path)
         say({
             "event": "stopped", "rows": rows, "sha256": digest, "ok": recorder.ok, "failed": recorder.failed,
