@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -173,3 +174,52 @@ scenarios: {{up: {{steps: [{{load: k6s}}], expect: {{own: k6s.own == 1}}}}}}
     finding = report(tmp_path)["up/load-k6s"]
     assert (finding["verdict"], finding["exercised"]) == ("INCONCLUSIVE", False)
     assert finding["reason"] == "not exercised: k6 is not on PATH"
+
+
+K6 = """\
+#!{python}
+import datetime, json, os, signal, sys, time, urllib.request
+signal.signal(signal.SIGINT, lambda *_: ended.append(1))
+ended, out = [], open(sys.argv[sys.argv.index("--out") + 1].removeprefix("json="), "w", buffering=1)
+while not ended:
+    began = time.perf_counter()
+    urllib.request.urlopen(os.environ["BASE_URL"]).read()
+    data = {{"time": datetime.datetime.now().astimezone().isoformat(), "value": (time.perf_counter() - began) * 1000,
+            "tags": {{"method": "GET", "name": os.environ["BASE_URL"] + "/", "status": "200", "expected_response": "true"}}}}
+    out.write(json.dumps({{"metric": "http_req_duration", "type": "Point", "data": data}}) + "\\n")
+    time.sleep(0.02)
+summary = {{"metrics": {{"http_req_duration": {{"thresholds": {{"p(95)<1": True}}}}}}}}
+json.dump(summary, open(sys.argv[sys.argv.index("--summary-export") + 1], "w"))
+sys.exit(105)
+"""
+
+
+def test_k6_beside_the_steps_is_stopped_judged_and_leaves_nothing(seatrial: Run, tmp_path: Path) -> None:
+    """With a stand-in for k6: the keeper owns what its generator starts, and its summary tells what it thought."""
+    program = tmp_path / "bin" / "k6"
+    program.parent.mkdir()
+    program.write_text(K6.format(python=sys.executable))
+    program.chmod(0o755)
+    (tmp_path / "script.js").write_text("")
+    (tmp_path / "seatrial.yaml").write_text(
+        f"""\
+seatrial: 1
+name: tools
+stack:
+  services:
+    web:
+      command: [{sys.executable}, -m, http.server, --bind, 127.0.0.1, "{{{{ instance.port.http }}}}"]
+      ports: auto
+      ready: {{http: GET /}}
+loads: {{k6s: {{k6: script.js, at: web}}}}
+throughout: [k6s]
+scenarios: {{beside: {{steps: [{{http: GET /, at: web, for: 3s}}], expect: {{served: k6s.ok > 10}}}}}}
+"""
+    )
+    done = seatrial("run", PATH=f"{program.parent}:{os.environ['PATH']}")
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = report(tmp_path)
+    assert found["beside/served"]["verdict"] == "PASS"
+    assert found["trial/k6s"]["verdict"] == "FAIL"
+    assert found["trial/k6s"]["reason"] == "thresholds were crossed: http_req_duration: p(95)<1 (exit status 105)"
+    assert found["trial/nothing-remains"]["verdict"] == "PASS"

@@ -257,12 +257,17 @@ def _told(orders: int) -> None:
             return
 
 
-def refuse_many(parser: Any) -> None:
-    """Raises SystemExit where its configuration (a file, the environment) spreads Locust over several processes."""
+def fit(parser: Any) -> None:
+    """Raises SystemExit where its configuration (a file, the environment) spreads Locust over several processes; leaves out of the
+    command line what an older one does not know.
+    """
     options, _ = parser.parse_known_args()
     for name in ("processes", "master", "worker"):
         if getattr(options, name, None):
             sys.exit(f"Locust is configured with {name}: its requests can be counted in one process only")
+    if not hasattr(options, "json_file"):
+        at = sys.argv.index("--json-file")
+        del sys.argv[at : at + 2]
 
 
 def run() -> None:
@@ -287,7 +292,7 @@ def run() -> None:
 
 def _run(watch: Watch, directory: Path) -> tuple[bool | None, str]:
     try:
-        refuse_many(import_module("locust.argument_parser").get_parser())
+        fit(import_module("locust.argument_parser").get_parser())
         import_module("locust.main").main()
     except SystemExit as ended:
         if watch.tally is not None:
