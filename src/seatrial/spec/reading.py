@@ -53,6 +53,7 @@ class Known:
     workloads: dict[str, Node] = field(default_factory=dict)  # and loads: both run throughout
     loads: dict[str, Node] = field(default_factory=dict)
     tools: tuple[str, ...] = ()  # loads that are files of other tools, with a verdict of their own
+    profiles: Mapping[str, object] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
     requirements: dict[str, Node] = field(default_factory=dict)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seatrial.arrivals.records import ERRORS
-from seatrial.core.plan import LoadPlan, ToolPlan
 from seatrial.load.locust_running import code_of, command
 
 
@@ -79,11 +77,3 @@ def test_the_command_line_says_what_was_asked_and_no_more() -> None:
     assert said[:5] == ["locust", "A", "B", "-f", "/x/f.py"]
     assert said[said.index("--users") :][:6] == ["--users", "5", "--spawn-rate", "2.5", "--run-time", "60s"]
     assert said[-6:] == ["--tags", "a", "--exclude-tags", "b", "--csv", "mine"]
-
-
-def test_a_load_of_a_tool_says_what_it_is() -> None:
-    def asked(tool: ToolPlan, **more: Any) -> str:
-        return LoadPlan(name="old", tool=tool, directory=Path(), timeout_ns=1, connections=1, **more).asked
-
-    assert asked(ToolPlan(name="locust", file="f.py"), users=1500) == "Locust f.py, 1,500 users"
-    assert asked(ToolPlan(name="k6", file="s.js")) == "k6 s.js"
