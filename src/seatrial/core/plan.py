@@ -102,9 +102,10 @@ class PauseStep(StepBase):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadStep(StepBase):
-    """Run a load to its end; it goes on being there for the scenario's expectations."""
+    """Run a load to its end; it goes on being there for the scenario's expectations. `judged`: it is a finding not to be aborted."""
 
     load: str
+    judged: bool = False
 
 
 Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep
@@ -138,6 +139,7 @@ class ScenarioPlan:
     expect: tuple[Expectation, ...] = ()
     disrupting: bool = False
     python: PythonBody | None = None
+    abortable: tuple[str, ...] = ()  # loads of `throughout` that may be aborted: a finding each, see `abort_finding`
     position: Position | None = None
 
 
@@ -198,8 +200,36 @@ class LoadRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AbortRule:
+    """A load is stopped when `when` has been true of its last seconds for `for_ns`; not looked at before `after_ns`."""
+
+    when: Expression
+    after_ns: int
+    for_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchPlan:
+    """The highest rate at which conditions hold: from `lowest` to `highest` a second, each tried for `for_ns`."""
+
+    lowest: float
+    highest: float
+    conditions: tuple[Expression, ...]
+    for_ns: int
+    resolution: float
+
+
+def abort_finding(load: str) -> str:
+    """The finding of a load that runs throughout and may be aborted."""
+    return f"{load}-not-aborted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
+
+    `search`: instead of either, rates that are tried one after the other. `baseline`: a file of samples, relative to `directory`,
+    or last-good.
 
     `script`: "file.py:function", a generator function that yields requests and is sent answers, instead of `requests`.
     """
@@ -220,7 +250,17 @@ class LoadPlan:
     connections: int
     accept: tuple[int, ...] = ()
     workers: int = 1
+    abort: tuple[AbortRule, ...] = ()
+    baseline: str = ""
+    search: SearchPlan | None = None
     position: Position | None = None
+
+    @property
+    def asked(self) -> str:
+        """What it sends, in words."""
+        if self.search is not None:
+            return f"search {self.search.lowest:g}/s to {self.search.highest:g}/s"
+        return ", ".join(f"{kind} {value}" for kind, value in self.arrivals.items()) or f"{self.users:,} users"
 
     @property
     def tags(self) -> tuple[str, ...]:

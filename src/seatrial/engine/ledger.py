@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from ..core.events import FindingJudged
-from ..core.plan import FaultStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, abort_finding
 from ..core.results import Accounting, Finding, PlannedFinding, decide, requirement_verdicts
 from ..core.verdicts import Outcome, Severity, Verdict, combine
 from .journal import Journal
@@ -37,6 +37,7 @@ def planned_findings(plan: Plan, selected: Iterable[ScenarioPlan]) -> tuple[Plan
         )
         for e in plan.expect
     ]
+    found += [_not_aborted("trial", n) for n in plan.throughout if n in plan.loads and plan.loads[n].abort]
     if starts:
         found.append(
             PlannedFinding(id=RESIDUE, scenario="trial", claim="no process, port or directory of the trial remains")
@@ -50,8 +51,16 @@ def _of_steps(scenario: str, steps: Iterable[Step], covers: tuple[str, ...] = ()
             id=f"{scenario}/{s.id}", scenario=scenario, claim=s.title, covers=s.covers or covers, severity=s.severity
         )
         for s in steps
-        if isinstance(s, FaultStep) or (isinstance(s, ProbeStep) and s.check.expect is not None)
+        if isinstance(s, FaultStep)
+        or (isinstance(s, LoadStep) and s.judged)
+        or (isinstance(s, ProbeStep) and s.check.expect is not None)
     ]
+
+
+def _not_aborted(scenario: str, load: str, covers: tuple[str, ...] = ()) -> PlannedFinding:
+    return PlannedFinding(
+        id=f"{scenario}/{abort_finding(load)}", scenario=scenario, claim=f"load {load} is not aborted", covers=covers
+    )
 
 
 def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
@@ -60,6 +69,7 @@ def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
         found = [PlannedFinding(id=f"{scenario.id}/body", scenario=scenario.id, claim=scenario.title, covers=covers)]
     else:
         found = _of_steps(scenario.id, (*scenario.steps, *scenario.finally_), covers)
+    found += [_not_aborted(scenario.id, n, covers) for n in scenario.abortable]
     found += [
         PlannedFinding(id=f"{scenario.id}/{h.id}", scenario=scenario.id, claim=h.title, covers=h.covers or covers)
         for h in scenario.holds

@@ -9,12 +9,23 @@ from dataclasses import dataclass
 
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
-from ..core.plan import FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
+from ..core.plan import (
+    FaultStep,
+    HealStep,
+    LoadStep,
+    NamedCheck,
+    PauseStep,
+    ProbeStep,
+    ScenarioPlan,
+    Step,
+    abort_finding,
+)
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.results import Evidence, Finding
 from ..core.verdicts import Severity, Verdict
+from .aborting import judge_not_aborted
 from .checks import Checks, Place
 from .expectations import judge_expectation
 from .faulting import Faults, LiveFault
@@ -109,6 +120,8 @@ class ScenarioRun:
         await crew.faults.heal_all(plan.id, "end of the scenario")
         if plan.expect:
             await self._expectations()
+        for load in plan.abortable:
+            await self._not_aborted(abort_finding(load), load, self.began_ns, plan.severity)
         await crew.workloads.stop([*started, *self._loads])
         crew.ledger.close_scenario(plan.id, f"not exercised: {self._reason or 'an earlier step did not pass'}")
 
@@ -201,9 +214,7 @@ class ScenarioRun:
             case HealStep():
                 return (*await self._heal(step), 1)
             case LoadStep():
-                self._loads.append(step.load)
-                await self.crew.workloads.run_to_end(step.load, self.values.all())
-                return None, "the load has ended", 1
+                return (*await self._load(step), 1)
             case PauseStep():
                 await asyncio.sleep(step.duration_ns / NS_PER_S)
                 return (
@@ -211,6 +222,21 @@ class ScenarioRun:
                     f"paused {Quantity(step.duration_ns, Dimension.DURATION)}: {step.reason or 'no reason given'}",
                     1,
                 )
+
+    async def _load(self, step: LoadStep) -> tuple[Verdict | None, str]:
+        began = time.monotonic_ns()
+        self._loads.append(step.load)
+        await self.crew.workloads.run_to_end(step.load, self.values.all())
+        if not step.judged:
+            return None, "the load has ended"
+        finding = await self._not_aborted(step.id, step.load, began, step.severity)
+        return finding.verdict, finding.reason or "it was not aborted"
+
+    async def _not_aborted(self, name: str, load: str, began_ns: int, severity: Severity) -> Finding:
+        running = self.crew.workloads.running.get(load)
+        watch, workload = (running.abort, running.workload) if running else (None, None)
+        id_ = f"{self.plan.id}/{name}"
+        return await judge_not_aborted(self.crew.ledger, id_, watch, workload, began_ns, severity)
 
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
         crew = self.crew

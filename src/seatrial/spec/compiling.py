@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +16,12 @@ from ..core.plan import STACK_METRICS, LoadPlan, NamedCheck, Plan, ScenarioPlan,
 from ..core.quantities import Dimension, Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
-from ..core.usage import USAGE_METRICS
+from ..core.usage import KIND_METRICS, USAGE_METRICS
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
+from .judging import is_search_throughout, named_by
 from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
 from .loads import Loads
@@ -140,6 +142,9 @@ class _Compiler:
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
+        self.reader.known.abortable, self.reader.known.searching = (
+            named_by(root.get("loads"), key) for key in ("abort", "search")
+        )
         self.reader.known.workloads = self._names(root, "workloads") | self.reader.known.loads
         self._apart(root)
         self.reader.known.scenarios = self._names(root, "scenarios")
@@ -368,25 +373,31 @@ class _Compiler:
     def _loads(
         self, root: MappingNode, steps: Steps, values: Mapping[str, Type], later: Mapping[str, str]
     ) -> dict[str, LoadPlan]:
-        reader = Loads(steps, self.vocabulary, self.directory)
+        reader = Loads(steps, self.vocabulary, self.directory, partial(load_metrics_type, self.vocabulary))
         node = root.get("loads")
         found = {}
         for key, child in node if isinstance(node, MappingNode) else ():
             plan = reader.read(key.text, child, values, later)
-            self.metrics[key.text] = load_metrics_type(self.vocabulary, plan.tags if plan is not None else ())
+            extras = tuple(child.entries) if isinstance(child, MappingNode) else ()
+            tags = plan.tags if plan is not None else ()
+            self.metrics[key.text] = load_metrics_type(self.vocabulary, tags, extras)
             if plan is not None:
                 found[key.text] = plan
         return found
 
     def _usage(self) -> dict[str, Type]:
         """What services use, by name: `usage.web.memory.growth`."""
+        own = {kind: _tree_of({**USAGE_METRICS, **metrics}) for kind, metrics in KIND_METRICS.items()}
         each = _tree_of(USAGE_METRICS)
-        return {"usage": Type.record(dict.fromkeys(self.reader.known.services, each))}
+        return {"usage": Type.record({n: own.get(s.kind, each) for n, s in self.reader.known.services.items()})}
 
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:
         node = root.get("throughout")
         found = self.reader.read(node, SCENARIO["throughout"].shape, Place()) if node is not None else ()
-        return () if isinstance(found, Bad) else tuple(found)
+        if isinstance(found, Bad):
+            return ()
+        is_search_throughout(self.reader, node, tuple(found))
+        return tuple(found)
 
     def _scenarios(
         self, root: MappingNode, reader: Scenarios, known: dict[str, Type], saves: Saves, defaults: Defaults
@@ -434,9 +445,11 @@ def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
     return _tree_of(table)
 
 
-def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str]) -> Type:
-    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, ..."""
+def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str], keys: Sequence[str] = ()) -> Type:
+    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, and what those have that have one of the `keys`."""
     table = dict(vocabulary.load_metrics)
+    for key in keys:
+        table |= vocabulary.load_extras.get(key, {})
     table |= {f"tag.{tag}.{n}": m for tag in tags if tag for n, m in vocabulary.tag_metrics.items()}
     return _tree_of(table)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from ..core.quantities import Quantity
 from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, NUMBER, REQUEST, TEXT, Field, list_of
 from ..core.stack import Target
 from ..core.vocabulary import Vocabulary
+from .judging import JUDGING, Judging
 from .keys import CALL, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe
@@ -54,9 +55,16 @@ OF_MIX: Mapping[str, Field] = {
 
 
 class Loads:
-    """Reads the loads of a spec."""
+    """Reads the loads of a spec. `metrics`: the figures of a load with these tags and these keys, as a record."""
 
-    def __init__(self, steps: Steps, vocabulary: Vocabulary, directory: Path) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        vocabulary: Vocabulary,
+        directory: Path,
+        metrics: Callable[[tuple[str, ...], tuple[str, ...]], Type],
+    ) -> None:
+        self._metrics = metrics
         self._steps = steps
         self._reader = steps.reader
         self._http = vocabulary.verbs.get("http")
@@ -75,13 +83,20 @@ class Loads:
             self._reader.wrong(node, message, "for example http: GET /")
             return None
         own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else {})}
-        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=tuple(what))
+        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=(*what, *JUDGING))
         requests = self._requests(node, what[0], scene)
         if isinstance(found, Bad) or BAD in found.values() or requests is None:
             return None
         model = self._model(node, found)
         script = self._script(node.get("script")) if what == ["script"] else ""
         if model is None or script is None:
+            return None
+        tags = tuple(dict.fromkeys(r.tag for r in requests))
+        extras = tuple(key for key in JUDGING if key in node.entries)
+        judging = Judging(self._reader, self._metrics(tags, extras).fields, self._directory)
+        abort, baseline = judging.abort(node, _ns(found["warm-up"]) or 0), judging.baseline(node)
+        search = judging.search(node)
+        if abort is None or baseline is None or (search is None and "search" in node.entries):
             return None
         return LoadPlan(
             name=name,
@@ -100,6 +115,9 @@ class Loads:
             connections=found["connections"],
             accept=tuple(found["accept"]),
             workers=found["workers"],
+            abort=abort,
+            baseline=baseline,
+            search=search,
             position=node.position(),
         )
 
@@ -150,10 +168,15 @@ class Loads:
     def _model(self, node: MappingNode, found: Mapping[str, Any]) -> Mapping[str, object] | None:
         """The arrivals of an open model, nothing for a closed one; None after a problem."""
         given = [n for n in ("rate", "arrivals", "users") if found[n] is not None]
+        given += ["search"] if "search" in node.entries else []
         if len(given) != 1:
             has = f"this one has {' and '.join(given)}" if given else "this one has none"
-            self._reader.wrong(node, f"a load has one of rate, arrivals and users, {has}", "for example rate: 200/s")
+            self._reader.wrong(
+                node, f"a load has one of rate, arrivals, users and search, {has}", "for example rate: 200/s"
+            )
             return None
+        if given == ["search"]:
+            return {}
         if found["think"] is not None and given != ["users"]:
             self._reader.wrong(node.entries["think"].key, "only users think", "users: 100")
             return None

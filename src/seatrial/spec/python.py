@@ -110,6 +110,7 @@ class PythonScenarios:
             deadline_ns=self._deadline(declaration, place),
             throughout=declaration.throughout,
             disrupting=bool(declaration.faults),
+            abortable=tuple(n for n in declaration.throughout if n in known.abortable),
             python=PythonBody(
                 file=path, function=declaration.function, faults=declaration.faults, services=declaration.services
             ),

@@ -11,6 +11,7 @@ from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
+from .judging import JUDGING
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT
 from .requirements import ENTRY, FILE
@@ -113,7 +114,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}
     steps["pause"] = {"title": "pause", **of_fields({**UNJUDGED, "reason": REASON}, {"pause": pause}, ("pause",))}
     load = {"type": "string", "description": "The name of a load: run it to its end."}
-    steps["load"] = {"title": "load", **of_fields(UNJUDGED, {"load": load}, ("load",))}
+    steps["load"] = {"title": "load", **of_fields(COMMON, {"load": load}, ("load",))}
     path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
@@ -167,10 +168,11 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     if http is None:
         return {"type": "object"}
     sent = call_arguments(http)
-    one = _of_verb(http, {**CALL, **LOAD}, sent)
-    mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
+    shared = {**CALL, **LOAD, **JUDGING}
+    one = _of_verb(http, shared, sent)
+    mixed = of_fields({**shared, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = _of_verb(http, {**CALL, **OF_MIX}, sent)
-    scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
+    scripted = of_fields({**shared, "script": SCRIPT["script"]}, {}, ("script",))
     return {"anyOf": [one, mixed, scripted]}
 
 

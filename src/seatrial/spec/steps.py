@@ -367,7 +367,7 @@ class Steps:
         )
 
     def _load(self, node: MappingNode, scene: Scene) -> LoadStep | None:
-        found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a load step", also=("load",))
+        found = self.reader.fields(node, COMMON, self.place(scene), what="a load step", also=("load",))
         what = node.get("load")
         if isinstance(found, Bad) or what is None:
             return None
@@ -375,8 +375,19 @@ class Steps:
         if not isinstance(name, str):
             return None
         id_ = self._id(node, found, scene, f"load-{name}")
-        title = str(found["title"] or f"load {name}")
-        return LoadStep(id=id_, title=title, severity=_severity(found, scene), position=node.position(), load=name)
+        judged = name in self.reader.known.abortable
+        if found["covers"] and not judged:
+            hint = f"expect: in the scenario, or abort: in the load {name}"
+            self.reader.wrong(node.entries["covers"].key, "covers without abort: nothing is judged here", hint)
+        return LoadStep(
+            id=id_,
+            title=str(found["title"] or (f"load {name} is not aborted" if judged else f"load {name}")),
+            covers=tuple(found["covers"] or ()),
+            severity=_severity(found, scene),
+            position=node.position(),
+            load=name,
+            judged=judged,
+        )
 
     def _id(self, node: MappingNode, found: Mapping[str, Any], scene: Scene, verb: str) -> str:
         given = found.get("id")

@@ -14,7 +14,7 @@ from seatrial.core.expressions import Missing
 from seatrial.core.intervals import Interval
 from seatrial.core.quantities import Quantity
 from seatrial.core.stack import Usage
-from seatrial.core.usage import UsageSample
+from seatrial.core.usage import Looks, UsageSample
 from seatrial.core.workloads import Window
 
 S = 1_000_000_000
@@ -40,7 +40,7 @@ def looks(
 
 
 def web(samples: list[UsageSample]) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = usage_figures(samples, Window(from_ns=0, to_ns=10**15))["web"]
+    found: dict[str, dict[str, object]] = usage_figures(Looks(usage=samples), Window(from_ns=0, to_ns=10**15))["web"]
     return found
 
 
@@ -80,7 +80,7 @@ def test_instances_count_together() -> None:
 
 def test_a_window_leaves_out_what_was_before() -> None:
     samples = looks(lambda n: 900 * MIB if n < 20 else 100 * MIB)
-    found = usage_figures(samples, Window(from_ns=40 * S, to_ns=10**15))["web"]
+    found = usage_figures(Looks(usage=samples), Window(from_ns=40 * S, to_ns=10**15))["web"]
     assert found["memory"]["max"].value == 100 * MIB
 
 
