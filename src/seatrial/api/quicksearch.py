@@ -15,7 +15,7 @@ from ..core.errors import UsageError
 from ..core.events import plain
 from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
 from ..core.plan import LoadPlan, SearchPlan
-from ..core.quantities import Dimension
+from ..core.quantities import Dimension, format_quantity
 from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, Probed, RenderedRequest, Window
 from ..reports.words import mark, style
@@ -149,7 +149,7 @@ def _tell(load: SearchingLoad, told: int, console: Console, *, quiet: bool) -> i
         word = _WORDS.get(probe.outcome, "INCONCLUSIVE")
         figures = f"p95 {_text(probe.metrics, 'p95'):<9} errors {_text(probe.metrics, 'errors')}"
         why = f"  {probe.reason}" if word == "INCONCLUSIVE" else ""
-        line = f"{mark(word)} {probe.rate:>9,.4g}/s  {probe.outcome:<14} {figures}{why}"
+        line = f"{mark(word)} {format_quantity(probe.rate, Dimension.RATE):>9}  {probe.outcome:<14} {figures}{why}"
         console.print(line, style=style(word), highlight=False)
     return len(load.probes)
 

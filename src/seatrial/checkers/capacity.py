@@ -13,7 +13,7 @@ from collections import Counter
 
 from ..core.expressions import Missing
 from ..core.intervals import Interval
-from ..core.quantities import Dimension
+from ..core.quantities import Dimension, format_quantity
 
 HELD, BROKE, UNTOLD, GENERATOR = "held", "did not hold", "cannot be told", "generator"
 LEAD = 2
@@ -127,10 +127,14 @@ class Search:
     @property
     def ends(self) -> str:
         """What bounds it, in words."""
-        if self._broke is not None and not self.low:
-            return f"it never held, and did not at {self._broke:g}/s"
+        low = _text(self.low)
         if self._broke is not None:
-            return f"held at {self.low:.4g}/s, did not at {self._broke:.4g}/s"
+            held = f"held at {low}, did" if self.low else "it never held, and did"
+            return f"{held} not at {_text(self._broke)}"
         if self.limit is not None:
-            return f"the generator could not keep {self.limit:.4g}/s: more workers, or another machine, would tell"
-        return f"it held as far as was asked, {self.low:g}/s" if self.low else "nothing could be told"
+            return f"the generator could not keep {_text(self.limit)}: more workers, or another machine, would tell"
+        return f"it held as far as was asked, {low}" if self.low else "nothing could be told"
+
+
+def _text(rate: float) -> str:
+    return format_quantity(rate, Dimension.RATE)
