@@ -14,6 +14,7 @@ from ..core.events import JOURNAL, TrialEnded, TrialStarted, decode, read_journa
 from ..core.plan import LoadPlan
 from ..core.results import Finding
 from ..core.verdicts import Outcome, Severity, Verdict
+from ..engine.asking import asked
 from ..reports.model import TrialModel, WorkloadView
 from ..spec.judging import LAST_GOOD
 from .directories import SPEC, find_trial
@@ -65,8 +66,8 @@ def last_good(plan: LoadPlan, trial: Path) -> Baseline:
         view = model.workloads.get(plan.name)
         if view is None or view.kind != "load" or not view.valid or not is_good(model):
             continue
-        if view.rate != plan.asked:
-            others = others or f", and {directory.name} sent {view.rate}, not {plan.asked}"
+        if view.rate != asked(plan):
+            others = others or f", and {directory.name} sent {view.rate}, not {asked(plan)}"
             continue
         try:
             start, rows = samples.read(directory / view.file)

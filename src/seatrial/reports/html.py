@@ -54,6 +54,7 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "requirements": model.requirements(),
         "findings": [finding_row(model, f) for f in model.ranked_findings()],
         "loads": load_rows(model),
+        "profiles": model.profiles(),
         "faults": [fault_row(model, f) for f in model.faults.values()],
         "machine": plain(started.machine) if started else {},
         "css": Markup((assets / "uPlot.min.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file

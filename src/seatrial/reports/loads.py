@@ -27,6 +27,7 @@ def load_rows(model: TrialModel) -> list[dict[str, Any]]:
                 "scenario": scenario,
                 "asked": view.rate,
                 "invalid": str(measured.detail.get("invalid") or ""),
+                "profile": str(view.profile.get("text", "")),
                 "aborted": view.aborted.reason if view.aborted is not None else "",
                 "comparison": comparison(measured.detail.get("comparison")),
                 "search": search(measured.detail.get("search"), shown(measured.metrics.get("capacity")), view.probes),

@@ -54,6 +54,7 @@ class Known:
     loads: dict[str, Node] = field(default_factory=dict)
     abortable: frozenset[str] = frozenset()  # loads that may be aborted
     searching: frozenset[str] = frozenset()  # loads that look for a capacity
+    profiles: Mapping[str, object] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
     requirements: dict[str, Node] = field(default_factory=dict)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from seatrial.core.plan import LoadPlan, LoadStep, Plan
+from seatrial.engine.asking import asked
 from seatrial.engine.ledger import planned_findings
 from seatrial.spec.coverage import finding_ids
 
@@ -67,7 +68,7 @@ def test_a_search_has_its_defaults(rush: Any) -> None:
     assert [c.source for c in search.conditions] == ["p95 < 200ms", "errors < 1%"]
     own = rush("search: {from: 6/min, to: 10/s, while: p95 < 1s, for: 2s, resolution: 10%}")
     assert (own.search.lowest, own.search.for_ns, own.search.resolution) == (0.1, 2 * S, 0.1)
-    assert own.asked == "search 0.1/s to 10/s"
+    assert asked(own) == "search 0.1/s to 10/s"
 
 
 @pytest.mark.parametrize(
