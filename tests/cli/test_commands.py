@@ -197,7 +197,7 @@ def test_explain_coverage_and_plan_speak_of_a_trial(seatrial: Run, service: str,
 
 def test_doctor_and_help_work(seatrial: Run) -> None:
     assert "user namespaces" in seatrial("doctor").stdout
-    for command in ("run", "variants", "check", "init", "undo", "up"):
+    for command in ("run", "variants", "check", "init", "undo", "up", "baseline"):
         assert "Example" in seatrial(command, "--help").stdout
 
 

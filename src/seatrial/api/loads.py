@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 import zlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +15,24 @@ import numpy as np
 
 from ..arrivals import samples
 from ..arrivals.schedules import highest_rate
-from ..checkers.loads import LoadSamples, load_figures, response_times
+from ..checkers.comparing import PERCENTS, Comparison, change_figures
+from ..checkers.loads import LoadSamples, lately_figures, load_figures, response_times
+from ..core.events import plain
+from ..core.expressions import Missing
 from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
-from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..core.workloads import (
+    LATELY_NS,
+    FaultSpan,
+    Figures,
+    LiveFigures,
+    ReadBackValue,
+    RenderedRequest,
+    Sealed,
+    Window,
+)
 from ..load.process import LoadProcess
+from .baselines import Baseline
 
 _LIVE_ROWS = 200_000
 _LIVE_SLOTS = 50  # five seconds
@@ -91,11 +107,14 @@ def _operation(given: LoadRequest, request: RenderedRequest) -> dict[str, Any]:
 
 
 class RunningLoad:
-    """core.workloads.Workload."""
+    """core.workloads.Load. `baseline`: what it is compared with."""
 
-    def __init__(self, plan: LoadPlan, process: LoadProcess) -> None:
+    def __init__(self, plan: LoadPlan, process: LoadProcess, baseline: Baseline | None = None) -> None:
         self._plan = plan
         self._process = process
+        self._baseline = baseline
+        self._stopping: asyncio.Task[Sealed] | None = None
+        self._looks = deque([(process.started_ns, [0] * len(process.parts))])  # rows of each part so far
 
     @property
     def file(self) -> Path:
@@ -112,6 +131,17 @@ class RunningLoad:
             recent = recent[recent["slot"] + _LIVE_SLOTS > recent["slot"].max()]
         p95 = response_times(recent)["p95"]
         return replace(figures, p95_ns=p95.value if isinstance(p95, Quantity) else None)
+
+    def lately(self) -> Mapping[str, object]:
+        """Figures of the rows that were written since the look five seconds ago, or since the start."""
+        now, parts = time.monotonic_ns(), [samples.read(part) for part in self._process.parts]
+        while len(self._looks) > 1 and self._looks[1][0] <= now - LATELY_NS:
+            self._looks.popleft()
+        since, before = self._looks[0]
+        self._looks.append((now, [len(rows) for _, rows in parts]))
+        fresh = [rows[count:] for (_, rows), count in zip(parts, before, strict=True)]
+        load = load_samples(self._plan, parts[0][0], np.concatenate(fresh), self._process.tags, None, "")
+        return lately_figures(load, now - since, waiting=self._process.live().in_flight > 0)
 
     def samples(self) -> LoadSamples:
         """What was measured so far."""
@@ -134,16 +164,32 @@ class RunningLoad:
         self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None
     ) -> Figures:
         """A window's figures."""
-        metrics, detail = load_figures(self.samples(), window, faults)
+        load = self.samples()
+        metrics, detail = load_figures(load, window, faults)
+        if self._baseline is not None:
+            change, comparison = self._compared(load, window, self._baseline)
+            metrics["change"] = change
+            detail["comparison"] = {"with": self._baseline.name, **plain(comparison)}
         return Figures(metrics=metrics, detail=detail)
+
+    def _compared(
+        self, load: LoadSamples, window: Window, baseline: Baseline
+    ) -> tuple[Mapping[str, object], Comparison]:
+        if baseline.why:
+            missing = dict.fromkeys((*PERCENTS, "errors"), Missing(baseline.why))
+            return missing, Comparison(changes=(), slower=0.5, why=baseline.why)
+        before = load_samples(self._plan, baseline.start_ns, baseline.rows, (), None, "")
+        return change_figures(before, load, window)
 
     async def ended(self) -> None:
         """Returns when it has sent all that it had to."""
         await self._process.ended()
 
     async def stop(self) -> Sealed:
-        """End the generators and seal."""
-        return await self._process.stop()
+        """End the generators and seal, once, whoever else asks for it meanwhile."""
+        if self._stopping is None:
+            self._stopping = asyncio.ensure_future(self._process.stop())
+        return await asyncio.shield(self._stopping)
 
 
 def load_samples(

@@ -18,10 +18,10 @@ from ..core.expressions import Expression, ExpressionError, Missing, Scope, comp
 from ..core.plan import LoadPlan, LoadRequest, ProbeCall
 from ..core.quantities import Dimension, Quantity, QuantityError, format_duration, parse_quantity
 from ..core.verdicts import Verdict, combine, from_truth, outcome
-from ..core.workloads import Figures, RenderedRequest, Window
+from ..core.workloads import Figures, RenderedRequest, Window, Workload
 from ..probes.http import METHODS
 from ..reports.words import mark, style
-from ..spec.compiling import load_metrics_type
+from ..spec.metrics import load_metrics_type
 from .running import run_interruptible
 from .vocabulary import vocabulary
 from .workloads import Maker
@@ -29,8 +29,6 @@ from .workloads import Maker
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
-
-    from .loads import RunningLoad
 
 _LOOK_S = 0.5
 _SHOWN = ("p50", "p90", "p95", "p99", "p999", "max")
@@ -95,8 +93,8 @@ def plan_of(given: QuickLoad) -> tuple[LoadPlan, RenderedRequest]:
         raise UsageError.simple("--rate and --users are two models", "one of them: --rate 500/s, or --users 100")
     if given.users is not None and given.users < 1:
         raise UsageError.simple("--users begins at 1")
-    rate = _quantity("--rate", given.rate or "50/s", Dimension.RATE)
-    duration = _quantity("--for", given.duration, Dimension.DURATION)
+    rate = quantity_of("--rate", given.rate or "50/s", Dimension.RATE)
+    duration = quantity_of("--for", given.duration, Dimension.DURATION)
     if rate.value <= 0 or duration.value <= 0:
         raise UsageError.simple("a load of nothing", "--rate and --for are more than 0")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
@@ -106,9 +104,9 @@ def plan_of(given: QuickLoad) -> tuple[LoadPlan, RenderedRequest]:
         directory=Path.cwd(),
         arrivals={} if given.users is not None else {"constant": rate},
         users=given.users or 0,
-        think_ns=int(_quantity("--think", given.think, Dimension.DURATION).value),
+        think_ns=int(quantity_of("--think", given.think, Dimension.DURATION).value),
         for_ns=int(duration.value),
-        timeout_ns=int(_quantity("--timeout", given.timeout, Dimension.DURATION).value) or 1,
+        timeout_ns=int(quantity_of("--timeout", given.timeout, Dimension.DURATION).value) or 1,
         connections=given.connections,
         workers=given.workers,
     )
@@ -124,7 +122,8 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def _quantity(option: str, text: str, dimension: Dimension) -> Quantity:
+def quantity_of(option: str, text: str, dimension: Dimension) -> Quantity:
+    """What an option says. Raises UsageError."""
     try:
         return parse_quantity(text, dimension)
     except QuantityError as error:
@@ -159,7 +158,7 @@ async def _nobody(_pid: int) -> None:
     """No keeper: a generator ends by itself when the end of its orders shows that we are gone."""
 
 
-async def _watch(load: RunningLoad, plan: LoadPlan, console: Console, began: int, *, quiet: bool) -> None:
+async def _watch(load: Workload, plan: LoadPlan, console: Console, began: int, *, quiet: bool) -> None:
     """Where it stands: one line that is drawn anew on a terminal, nothing elsewhere."""
     if quiet or not console.is_terminal:
         return

@@ -19,7 +19,7 @@ from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
-from ..core.workloads import Adopt, RenderedRequest, Workload, WorkloadMaker
+from ..core.workloads import Adopt, Load, RenderedRequest, Workload, WorkloadMaker
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -143,7 +143,7 @@ class _Nobody:
 
     async def start_load(
         self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
-    ) -> Workload:
+    ) -> Load:
         raise SeatrialError(f"no maker for load {plan.name}")
 
 

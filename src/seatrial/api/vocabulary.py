@@ -12,7 +12,7 @@ from ..core.vocabulary import Vocabulary, from_entry_points
 @cache
 def vocabulary() -> Vocabulary:
     """The registry; importing it imports descriptors only, no client library."""
-    from ..checkers.metrics import LOAD_METRICS, METRICS, TAG_METRICS
+    from ..checkers.metrics import LOAD_EXTRAS, LOAD_METRICS, METRICS, TAG_METRICS
     from ..embedded import KINDS as EMBEDDED
     from ..faults import FAULTS
     from ..platforms import KINDS as PROCESSES
@@ -27,6 +27,7 @@ def vocabulary() -> Vocabulary:
         workload_metrics=METRICS,
         load_metrics=LOAD_METRICS,
         tag_metrics=TAG_METRICS,
+        load_extras=LOAD_EXTRAS,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,9 @@ from ..core.plan import LoadPlan, WorkloadPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
+from .baselines import baseline_of
 from .loads import RunningLoad, configuration, describe_schedule
+from .searching import SearchingLoad
 from .tools import start as start_tool
 
 _SECOND = 1_000_000_000
@@ -63,14 +66,18 @@ class Maker:
 
     async def start_load(
         self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
-    ) -> RunningLoad:
-        """Start the generators of a load."""
+    ) -> RunningLoad | SearchingLoad:
+        """Start the generators of a load, or the search for the rate that can be kept."""
         from ..load.process import LoadProcess
 
+        if plan.search is not None:
+            return SearchingLoad(plan, plan.search, requests, directory, adopt)
+        baseline = await asyncio.to_thread(baseline_of, plan, directory) if plan.baseline else None
         file = directory / "samples" / f"{plan.name}.load"
         if plan.tool is not None:
             return await start_tool(plan, plan.tool, requests[0], file, adopt)
-        return RunningLoad(plan, await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt))
+        process = await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt)
+        return RunningLoad(plan, process, baseline)
 
 
 class RunningWorkload:

@@ -7,7 +7,7 @@ it lies within, and else it cannot be told from these runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +15,19 @@ from numpy.typing import NDArray
 
 from ..arrivals import samples
 from ..arrivals.histogram import middle
-from .loads import LoadSamples
+from ..core.expressions import Missing
+from ..core.intervals import Interval
+from ..core.quantities import Dimension
+from ..core.workloads import Window
+from .loads import LoadSamples, invalid
 from .shares import bounds
 
 DRAWS = 2000
 BLOCK_SLOTS = 10  # a second
 LEAST_BLOCKS = 5
 TOLERANCE = 0.05
+PACE_TOLERANCE = 0.1
+_SLOTS_A_SECOND = BLOCK_SLOTS
 PERCENTS = {"p50": 0.50, "p95": 0.95, "p99": 0.99}
 WORSE, BETTER, SAME, UNKNOWN = "worse", "better", "the same", "cannot be told"
 
@@ -67,6 +73,46 @@ def compare_loads(
         first, second = float(a.percentiles()[place]), float(b.percentiles()[place])
         changes.append(Change(name=name, before=first, after=second, low=low, high=high, word=word))
     return Comparison(changes=(*changes, _errors(a, b)), slower=_slower(a, b))
+
+
+def change_figures(
+    before: LoadSamples, after: LoadSamples, window: Window
+) -> tuple[dict[str, Interval | Missing], Comparison]:
+    """(metrics by the names of CHANGE_METRICS without `change.`, the comparison) of a run in a window with one before it."""
+    slots = after.rows["slot"]
+    inside = (slots >= after.slot(window.from_ns)) & (slots < after.slot(window.to_ns))
+    why = _unlike(before, after)
+    compared = compare_loads(before, replace(after, rows=after.rows[inside])) if not why else None
+    if compared is None or compared.why:
+        why = compared.why if compared is not None else why
+        missing = dict.fromkeys((*PERCENTS, "errors"), Missing(f"not compared: {why}"))
+        return {**missing}, compared or Comparison(changes=(), slower=0.5, why=why)
+    return {c.name: _interval(c) for c in compared.changes}, compared
+
+
+def _interval(change: Change) -> Interval:
+    if change.name == "errors":
+        return Interval(change.low, change.high, Dimension.RATIO, point=change.after - change.before)
+    ratio = change.after / change.before if change.before else None
+    return Interval(change.low, change.high, Dimension.NUMBER, point=ratio)
+
+
+def _unlike(before: LoadSamples, after: LoadSamples) -> str:
+    """Why two runs cannot be held against each other; empty when they can."""
+    for what, load in (("baseline", before), ("load", after)):
+        doubt = invalid(load, load.slot(load.start_ns + load.warm_up_ns), load.end)
+        if doubt:
+            return f"of the {what}, {doubt}"
+    first, second = _pace(before), _pace(after)
+    if first and second and abs(second / first - 1) > PACE_TOLERANCE:
+        return f"the baseline was sent {first:,.4g} requests a second, this load {second:,.4g}"
+    return ""
+
+
+def _pace(load: LoadSamples) -> float:
+    """Requests that were due a second; 0 for a closed load, whose pace is what is measured."""
+    due = load.of(samples.DUE)
+    return float(due["count"].sum()) * _SLOTS_A_SECOND / load.end if len(due) else 0.0
 
 
 def _word(low: float, high: float, tolerance: float) -> str:

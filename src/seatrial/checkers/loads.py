@@ -245,6 +245,28 @@ def _missing(metrics: Mapping[str, Any], why: str) -> dict[str, Any]:
     return {n: _missing(v, why) if isinstance(v, Mapping) else Missing(why) for n, v in metrics.items()}
 
 
+def lately_figures(load: LoadSamples, span_ns: int, *, waiting: bool) -> dict[str, Any]:
+    """Metrics of the rows that were written in a span, whenever what they count was due. `waiting`: requests are in flight.
+
+    So a late answer counts when it comes, a time-out when it is over, and `served` is what was answered of as much as was due meanwhile:
+    a server that stops answering shows at once, not after the time-out.
+    """
+    whole = _Part(load, 0, samples.WHOLE)
+    found = {**whole.figures(), **whole.counts()}
+    answered, due = int(load.of(samples.OK)["count"].sum()), int(load.of(samples.DUE)["count"].sum())
+    asked = due or int(found["ok"]) + int(found["failed"])
+    nothing = Missing("no request was due or answered in these seconds")
+    found["rate"] = Quantity(answered * 1e9 / span_ns, Dimension.RATE) if (asked or waiting) and span_ns else nothing
+    found["offered"] = Quantity(asked * 1e9 / span_ns, Dimension.RATE) if asked and span_ns else nothing
+    found["served"] = Quantity(answered / asked, Dimension.RATIO) if asked else nothing
+    found["lag"] = {"max": _quantity(load.of(samples.LAG_MAX)["count"], Dimension.DURATION)}
+    found["cpu"] = {"max": _quantity(load.of(samples.CPU)["count"] / 1e9, Dimension.RATIO)}
+    tags = enumerate(load.tags)
+    found["tag"] = {name: _Part(load, 0, samples.WHOLE, tag=n).figures() for n, name in tags if name}
+    why = invalid(load, 0, samples.WHOLE)
+    return {**_missing(found, why), "lag": found["lag"], "cpu": found["cpu"]} if why else found
+
+
 def load_series(load: LoadSamples, start_ns: int, end_ns: int, points: int = 1200) -> dict[str, Any]:
     """Curves as checkers.series gives them, from samples."""
     span = max(1, end_ns - start_ns)

@@ -68,3 +68,15 @@ LOAD_METRICS: Mapping[str, tuple[Dimension, str]] = {
     **{f"worst.{n}": (d, f"{w}, in the worst window") for n, (d, w) in _PARTS.items()},
 }
 TAG_METRICS = _PARTS  # of the requests with a tag: `tag.NAME.p95`
+CHANGE_METRICS: Mapping[str, tuple[Dimension, str]] = {
+    **{
+        f"change.{p}": (_N, f"{_AT[p]} over that of the baseline, with its 95 % interval")
+        for p in ("p50", "p95", "p99")
+    },
+    "change.errors": (_R, "share of errors less that of the baseline, with its 95 % interval"),
+}
+SEARCH_METRICS: Mapping[str, tuple[Dimension, str]] = {
+    "capacity": (_P, "from the highest rate at which the conditions held to the lowest at which they did not")
+}
+# What only some loads have, by the key that makes them have it.
+LOAD_EXTRAS: Mapping[str, Mapping[str, tuple[Dimension, str]]] = {"baseline": CHANGE_METRICS, "search": SEARCH_METRICS}

@@ -1,4 +1,4 @@
-"""What services used in a window, from looks at their instances: CPU, memory, descriptors, threads; and whether it grows.
+"""What services used in a window, from looks at their instances: CPU, memory, descriptors, threads, connections; and whether it grows.
 
 Growth is a straight line through the means of blocks (which take out what a collector does within a block), with Student's interval
 for its slope: a leak is a growth whose whole interval is above a bound. An instance that was started anew in the window makes it
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, Quantity
-from ..core.usage import UsageSample
+from ..core.usage import Looks, PoolSample, SocketSample, UsageSample
 from ..core.workloads import Window
 from .shares import regularized_beta
 
@@ -29,13 +29,35 @@ TEN_MINUTES_NS = 600e9
 Floats = NDArray[np.float64]
 
 
-def usage_figures(samples: Sequence[UsageSample], window: Window) -> dict[str, Any]:
+def usage_figures(looks: Looks, window: Window) -> dict[str, Any]:
     """Service to its figures, by the names of core.usage.USAGE_METRICS; services that were not looked at have none."""
     services: dict[str, dict[str, list[UsageSample]]] = defaultdict(lambda: defaultdict(list))
-    for sample in samples:
+    for sample in looks.usage:
         if window.from_ns <= sample.at_ns < window.to_ns:
             services[sample.service][sample.instance].append(sample)
-    return {name: _of(list(instances.values())) for name, instances in services.items()}
+    sockets = [s for s in looks.sockets if window.from_ns <= s.at_ns < window.to_ns]
+    pools = [s for s in looks.pools if window.from_ns <= s.at_ns < window.to_ns]
+    return {
+        name: {
+            **_of(list(instances.values())),
+            **_sockets([s for s in sockets if s.service == name]),
+            "pool": _pool([s for s in pools if s.service == name]),
+        }
+        for name, instances in services.items()
+    }
+
+
+def _sockets(looks: Sequence[SocketSample]) -> dict[str, Any]:
+    if not looks:
+        return dict.fromkeys(("connections", "backlog"), Missing("it was not seen to listen on a port"))
+    return {"connections": max(s.connections for s in looks), "backlog": max(s.backlog for s in looks)}
+
+
+def _pool(looks: Sequence[PoolSample]) -> Quantity | Missing:
+    shares = [s.share for s in looks if s.share is not None]
+    if shares:
+        return Quantity(max(shares), Dimension.RATIO)
+    return Missing(f"its pool could not be asked: {looks[-1].why}" if looks else "its pool was not looked at")
 
 
 def _of(instances: Sequence[Sequence[UsageSample]]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ def _root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit status. A traceback is shown for our own faults only."""
-    from . import evidence, loads, stacks, trials  # noqa: F401 - they register their commands
+    from . import baselines, evidence, loads, stacks, trials  # noqa: F401 - they register their commands
 
     try:
         result = app(args=list(arguments), standalone_mode=False)

@@ -15,6 +15,7 @@ from .trials import console
     epilog=examples(
         "seatrial load http://127.0.0.1:8000/ --rate 500/s --for 30s",
         "seatrial load http://127.0.0.1:8000/ --users 100 --think 1s --expect 'p95 < 200ms' --expect 'errors < 1%'",
+        "seatrial load http://127.0.0.1:8000/ --capacity --while 'p95 < 50ms' --while 'errors < 1%'",
         "seatrial load http://127.0.0.1:8000/items --method POST --header 'Content-Type: application/json' --body '{}'",
     )
 )
@@ -25,7 +26,9 @@ def load(
         int | None, typer.Option("--users", help="Users who wait for their answers, instead of a rate.")
     ] = None,
     think: Annotated[str, typer.Option("--think", help="How long a user waits before the next request.")] = "0s",
-    duration: Annotated[str, typer.Option("--for", help="How long.")] = "10s",
+    duration: Annotated[
+        str | None, typer.Option("--for", help="How long (10s; each rate of --capacity: 5s).", show_default=False)
+    ] = None,
     method: Annotated[str, typer.Option("--method", help="The method.")] = "GET",
     header: Annotated[list[str] | None, typer.Option("--header", help="A header, NAME: VALUE.")] = None,
     body: Annotated[str | None, typer.Option("--body", help="The content.")] = None,
@@ -35,17 +38,25 @@ def load(
     expect: Annotated[
         list[str] | None, typer.Option("--expect", help="A threshold, for example 'p95 < 200ms'.")
     ] = None,
+    capacity: Annotated[
+        bool, typer.Option("--capacity", help="Look for the highest rate at which all --while hold.")
+    ] = False,
+    while_: Annotated[list[str] | None, typer.Option("--while", help="What holds up to the capacity.")] = None,
+    lowest: Annotated[str, typer.Option("--from", help="Of --capacity: where it begins.")] = "10/s",
+    highest: Annotated[str, typer.Option("--to", help="Of --capacity: where it ends.")] = "100000/s",
+    resolution: Annotated[str, typer.Option("--resolution", help="Of --capacity: how exactly.")] = "5%",
     json: Json = False,
 ) -> int:
     """Send requests over time to a URL, and show how long the answers took; with --expect, judge them."""
     from ..api.quickload import QuickLoad, quick_load
+    from ..core.errors import UsageError
 
     given = QuickLoad(
         url=url,
         rate=rate,
         users=users,
         think=think,
-        duration=duration,
+        duration=duration or "10s",
         method=method,
         headers=tuple(header or ()),
         body=body,
@@ -54,7 +65,21 @@ def load(
         workers=workers,
         expect=tuple(expect or ()),
     )
-    return quick_load(given, console(), as_json=json)
+    if not capacity:
+        if while_:
+            raise UsageError.simple("--while goes with --capacity", "--expect 'p95 < 200ms' judges a load")
+        return quick_load(given, console(), as_json=json)
+    from ..api.quicksearch import QuickSearch, quick_search
+
+    search = QuickSearch(
+        load=given,
+        conditions=tuple(while_ or ()),
+        lowest=lowest,
+        highest=highest,
+        each=duration or "5s",
+        resolution=resolution,
+    )
+    return quick_search(search, console(), as_json=json)
 
 
 @app.command(epilog=examples("seatrial compare 2026-11-20T10-14 latest", "seatrial compare before after --json"))

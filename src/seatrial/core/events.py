@@ -210,11 +210,43 @@ class LoadProgressed(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class LoadAborted(Event):
+    """A load was stopped because a condition had been true for too long; `figures` name -> text at that moment."""
+
+    load: str
+    condition: str
+    reason: str
+    at_ns: int
+    figures: Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadProbed(Event):
+    """A rate that a capacity search tried: held, did not hold, cannot be told, generator. `figures` as in WorkloadMeasured."""
+
+    load: str
+    rate: float
+    outcome: str
+    reason: str
+    began_ns: int
+    ended_ns: int
+    figures: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class UsageSampled(Event):
     """What instances have used: CPU seconds so far, bytes of memory, descriptors, threads."""
 
     at_ns: int
     instances: Mapping[str, tuple[float, float, float, float]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SocketsSampled(Event):
+    """Connections that are established at each instance's ports, and those of them that wait to be accepted."""
+
+    at_ns: int
+    instances: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -105,7 +105,7 @@ class PauseStep(StepBase):
 class LoadStep(StepBase):
     """Run a load to its end; it goes on being there for the scenario's expectations.
 
-    `judged`: its tool has a verdict of its own, which is a finding.
+    `judged`: that it is not aborted is a finding, or that its tool is content with it.
     """
 
     load: str
@@ -144,6 +144,7 @@ class ScenarioPlan:
     expect: tuple[Expectation, ...] = ()
     disrupting: bool = False
     python: PythonBody | None = None
+    abortable: tuple[str, ...] = ()  # loads of `throughout` that may be aborted: a finding each, see `abort_finding`
     full_length: bool = False  # says nothing where profiles are scaled
     position: Position | None = None
 
@@ -227,6 +228,31 @@ class ToolPlan:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class AbortRule:
+    """A load is stopped when `when` has been true of its last seconds for `for_ns`; not looked at before `after_ns`."""
+
+    when: Expression
+    after_ns: int
+    for_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchPlan:
+    """The highest rate at which conditions hold: from `lowest` to `highest` a second, each tried for `for_ns`."""
+
+    lowest: float
+    highest: float
+    conditions: tuple[Expression, ...]
+    for_ns: int
+    resolution: float
+
+
+def abort_finding(load: str) -> str:
+    """The finding of a load that runs throughout and may be aborted."""
+    return f"{load}-not-aborted"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProfilePlan:
     """The profile that a load has its users and its length from. `whole_ns`: its length before it was scaled.
 
@@ -268,6 +294,9 @@ def _length(ns: int) -> str:
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
 
+    `search`: instead of either, rates that are tried one after the other. `baseline`: a file of samples, relative to `directory`,
+    or last-good.
+
     `crowd`: how many users there are over time, as arrivals.crowds has it; `users` is then the most. Empty: always as many.
     `script`: "file.py:function", instead of `requests`: a generator function that yields requests and is sent answers, or an async one
     that is given a user. `protocol`: what its clients speak. `tool`, instead of both: an existing file of Locust or k6.
@@ -297,6 +326,9 @@ class LoadPlan:
     key: str = ""
     accept: tuple[int, ...] = ()
     workers: int = 1
+    abort: tuple[AbortRule, ...] = ()
+    baseline: str = ""
+    search: SearchPlan | None = None
     position: Position | None = None
 
     @property

@@ -113,6 +113,16 @@ class CanMeasure(Protocol):
 
 
 @runtime_checkable
+class CanSeeSockets(Protocol):
+    async def sockets(self) -> Mapping[str, tuple[int, int]]:
+        """By instance: TCP connections that are established at its ports, and those of them that wait to be accepted.
+
+        One that listens on none of its ports is left out. Cheap (milliseconds).
+        """
+        ...
+
+
+@runtime_checkable
 class CanReadLogs(Protocol):
     def log_file(self, instance: Instance) -> Path: ...
 

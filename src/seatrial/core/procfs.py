@@ -7,7 +7,7 @@ two reads any process may end. Format: proc(5).
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ _CHUNK_BYTES = 1 << 16
 _DEAD = frozenset("ZXx")
 _STOPPED = frozenset("Tt")
 _LISTEN = "0A"
+_ESTABLISHED = "01"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +156,28 @@ def listeners() -> Mapping[int, frozenset[int]]:
             if fields[3] == _LISTEN:
                 found.setdefault(int(fields[1].rpartition(":")[2], 16), set()).add(int(fields[9]))
     return {port: frozenset(inodes) for port, inodes in found.items()}
+
+
+def tcp_connections(ports: Collection[int]) -> Mapping[int, tuple[int, int]]:
+    """Of TCP ports that are listened on in this network namespace: connections that are established, and those that wait to be accepted.
+
+    The kernel shows the length of a listening socket's queue as its rx_queue; what is in it is established, too.
+    """
+    found = {port: [0, 0] for port in ports}
+    hexes = {f"{port:04X}": port for port in ports}
+    listening = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        for line in (_read(table) or b"").decode("ascii", "replace").split("\n")[1:]:
+            fields = line.split(None, 5)
+            port = hexes.get(fields[1].rpartition(":")[2]) if len(fields) > 5 else None
+            if port is None:
+                continue
+            if fields[3] == _LISTEN:
+                listening.add(port)
+                found[port][1] += int(fields[4].partition(":")[2], 16)
+            elif fields[3] == _ESTABLISHED:
+                found[port][0] += 1
+    return {port: (connections, waiting) for port, (connections, waiting) in found.items() if port in listening}
 
 
 def socket_inodes(pid: int) -> frozenset[int]:

@@ -21,7 +21,36 @@ class UsageSample:
     usage: Usage
 
 
-JudgeUsage = Callable[[Sequence[UsageSample], Window], Mapping[str, object]]
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SocketSample:
+    """One look at the ports of a service's instances, all together: established connections, and those that nobody accepted yet."""
+
+    at_ns: int
+    service: str
+    connections: int
+    backlog: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolSample:
+    """One look at a server's pool of connections: the share of it that was taken; None and why where it could not be asked."""
+
+    at_ns: int
+    service: str
+    share: float | None
+    why: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looks:
+    """Everything that was seen of what instances use, in the order of looking."""
+
+    usage: Sequence[UsageSample] = ()
+    sockets: Sequence[SocketSample] = ()
+    pools: Sequence[PoolSample] = ()
+
+
+JudgeUsage = Callable[[Looks, Window], Mapping[str, object]]
 
 USAGE_METRICS: Mapping[str, tuple[Dimension, str]] = {
     "cpu.max": (Dimension.RATIO, "of a core, all instances together, at worst between two looks"),
@@ -31,4 +60,10 @@ USAGE_METRICS: Mapping[str, tuple[Dimension, str]] = {
     "descriptors.max": (Dimension.NUMBER, "open files and sockets, at worst"),
     "descriptors.growth": (Dimension.NUMBER, "in ten minutes at the slope that was seen, with its 95 % interval"),
     "threads.max": (Dimension.NUMBER, "at worst"),
+    "connections": (Dimension.NUMBER, "established TCP connections at its ports, at worst"),
+    "backlog": (Dimension.NUMBER, "connections that waited to be accepted, at worst"),
+}
+# What services of a kind have beside these.
+KIND_METRICS: Mapping[str, Mapping[str, tuple[Dimension, str]]] = {
+    "postgres": {"pool": (Dimension.RATIO, "of max_connections that clients had taken, at worst")}
 }

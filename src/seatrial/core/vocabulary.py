@@ -92,6 +92,9 @@ class Vocabulary:
     workload_metrics: Mapping[str, tuple[Dimension, str]]
     load_metrics: Mapping[str, tuple[Dimension, str]] = field(default_factory=dict)
     tag_metrics: Mapping[str, tuple[Dimension, str]] = field(default_factory=dict)  # of a load's tag
+    load_extras: Mapping[str, Mapping[str, tuple[Dimension, str]]] = field(
+        default_factory=dict
+    )  # of loads with such a key
 
 
 def load(reference: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 from .plan import LoadPlan, WorkloadPlan
 
 Adopt = Callable[[int], Awaitable[None]]
+LATELY_NS = 5_000_000_000  # what the conditions of `abort` look at
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,6 +149,36 @@ class JudgesItself(Protocol):
         ...
 
 
+class Load(Workload, Protocol):
+    """A running load."""
+
+    def lately(self) -> Mapping[str, object]:
+        """Metrics of what became known in the last LATELY_NS (all of it where it runs for less); names as in `figures`."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Probed:
+    """A rate (a second) that was tried, and what came of it; `metrics` as those of Figures."""
+
+    rate: float
+    outcome: str  # HELD, BROKE, UNTOLD or GENERATOR of checkers.capacity
+    reason: str
+    began_ns: int
+    ended_ns: int
+    metrics: Mapping[str, object]
+
+
+@runtime_checkable
+class Searches(Protocol):
+    """A load that looks for the highest rate."""
+
+    @property
+    def probes(self) -> Sequence[Probed]:
+        """Those that have ended, in order."""
+        ...
+
+
 class WorkloadMaker(Protocol):
     """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom).
 
@@ -165,4 +196,4 @@ class WorkloadMaker(Protocol):
 
     async def start_load(
         self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
-    ) -> Workload: ...
+    ) -> Load: ...

@@ -13,6 +13,8 @@ def asked(load: LoadPlan) -> str:
     """A rate or users, over time: "0 to 100 users over 30s"; or a tool's file."""
     if load.tool is not None:
         return ", ".join((f"{load.tool.title} {load.tool.file}", *([f"{load.users:,} users"] if load.users else ())))
+    if load.search is not None:
+        return f"search {load.search.lowest:g}/s to {load.search.highest:g}/s"
     if load.crowd:
         return _over_time(load.crowd, "over_ns", "after_ns", "for_ns", int, lambda n: f"{n:,}", " users")
     if not load.arrivals:

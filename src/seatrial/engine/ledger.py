@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from ..core.events import FindingJudged
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, own_claim
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, abort_finding, own_claim
 from ..core.results import Accounting, Finding, PlannedFinding, decide, requirement_verdicts
 from ..core.verdicts import Outcome, Severity, Verdict, combine
 from .journal import Journal
@@ -38,6 +38,7 @@ def planned_findings(plan: Plan, selected: Iterable[ScenarioPlan]) -> tuple[Plan
         )
         for e in plan.expect
     ]
+    found += [_not_aborted("trial", n) for n in plan.throughout if n in plan.loads and plan.loads[n].abort]
     if starts:
         found.append(
             PlannedFinding(id=RESIDUE, scenario="trial", claim="no process, port or directory of the trial remains")
@@ -57,12 +58,19 @@ def _of_steps(scenario: str, steps: Iterable[Step], covers: tuple[str, ...] = ()
     ]
 
 
+def _not_aborted(scenario: str, load: str, covers: tuple[str, ...] = ()) -> PlannedFinding:
+    return PlannedFinding(
+        id=f"{scenario}/{abort_finding(load)}", scenario=scenario, claim=f"load {load} is not aborted", covers=covers
+    )
+
+
 def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
     covers = scenario.covers
     if scenario.python is not None:
         found = [PlannedFinding(id=f"{scenario.id}/body", scenario=scenario.id, claim=scenario.title, covers=covers)]
     else:
         found = _of_steps(scenario.id, (*scenario.steps, *scenario.finally_), covers)
+    found += [_not_aborted(scenario.id, n, covers) for n in scenario.abortable]
     found += [
         PlannedFinding(id=f"{scenario.id}/{h.id}", scenario=scenario.id, claim=h.title, covers=h.covers or covers)
         for h in scenario.holds

@@ -9,12 +9,23 @@ from dataclasses import dataclass
 
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
-from ..core.plan import FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
+from ..core.plan import (
+    FaultStep,
+    HealStep,
+    LoadStep,
+    NamedCheck,
+    PauseStep,
+    ProbeStep,
+    ScenarioPlan,
+    Step,
+    abort_finding,
+)
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.results import Evidence, Finding
 from ..core.verdicts import Severity, Verdict
+from .aborting import judge_not_aborted
 from .checks import Checks, Place
 from .expectations import judge_expectation
 from .faulting import Faults, LiveFault
@@ -110,6 +121,8 @@ class ScenarioRun:
         await crew.faults.heal_all(plan.id, "end of the scenario")
         if plan.expect:
             await self._expectations()
+        for load in plan.abortable:
+            await self._not_aborted(abort_finding(load), load, self.began_ns, plan.severity)
         await crew.workloads.stop([*started, *self._loads])
         for name in plan.judged:
             if name in crew.workloads.own:
@@ -225,9 +238,18 @@ class ScenarioRun:
             reason = f"not exercised: {error}"
             self.crew.ledger.inconclusive(f"{self.plan.id}/{step.id}", reason)
             return Verdict.INCONCLUSIVE, reason
-        if own is None or f"{self.plan.id}/{step.id}" not in self.crew.ledger.planned:
+        if not step.judged or f"{self.plan.id}/{step.id}" not in self.crew.ledger.planned:
             return None, "the load has ended"
-        return judge_own(self.crew.ledger, f"{self.plan.id}/{step.id}", own, began).verdict, own.words
+        if own is not None:
+            return judge_own(self.crew.ledger, f"{self.plan.id}/{step.id}", own, began).verdict, own.words
+        finding = await self._not_aborted(step.id, step.load, began, step.severity)
+        return finding.verdict, finding.reason or "it was not aborted"
+
+    async def _not_aborted(self, name: str, load: str, began_ns: int, severity: Severity) -> Finding:
+        running = self.crew.workloads.running.get(load)
+        watch, workload = (running.abort, running.workload) if running else (None, None)
+        id_ = f"{self.plan.id}/{name}"
+        return await judge_not_aborted(self.crew.ledger, id_, watch, workload, began_ns, severity)
 
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
         crew = self.crew

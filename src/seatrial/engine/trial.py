@@ -21,7 +21,7 @@ from ..core.events import (
     plain,
 )
 from ..core.expressions import Missing
-from ..core.plan import Plan, ScenarioPlan
+from ..core.plan import Plan, ScenarioPlan, abort_finding
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -32,6 +32,7 @@ from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome, Verdict
 from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
+from .aborting import judge_not_aborted
 from .asking import too_short
 from .checks import Checks
 from .expectations import judge_expectation
@@ -40,6 +41,7 @@ from .journal import Journal
 from .ledger import RESIDUE, Ledger, in_scope, planned_findings
 from .outside import outside
 from .own import judge_own
+from .pools import PoolWatch, pools_wanted
 from .probing import Prober
 from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
@@ -112,7 +114,8 @@ class Trial:
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
-        self._usage = UsageWatch(platform, journal, judge_usage)
+        pools = PoolWatch(prober, pools_wanted(plan))
+        self._usage = UsageWatch(platform, journal, judge_usage, pools)
         self.crew = Crew(
             platform=platform,
             usage=self._usage,
@@ -174,6 +177,7 @@ class Trial:
             self.journal.write(PhaseChanged(phase="scenarios"))
             reason = await self._scenarios()
             await self._expectations(began)
+            await self._not_aborted(began)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
@@ -291,6 +295,15 @@ class Trial:
                 began,
                 self.crew.workloads.evidence(used),
             )
+
+    async def _not_aborted(self, began: int) -> None:
+        """The loads that ran through the whole trial and may be aborted."""
+        for name, running in self.crew.workloads.running.items():
+            planned = self.ledger.planned.get(f"trial/{abort_finding(name)}")
+            if planned is not None:
+                await judge_not_aborted(
+                    self.ledger, planned.id, running.abort, running.workload, began, planned.severity
+                )
 
     async def _stack_figures(self) -> dict[str, object]:
         views = await self.platform.survey()

@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import SeatrialError, UsageError
-from ..core.events import ColumnSealed, LoadProgressed, Noted, WorkloadMeasured, WorkloadStarted, plain
+from ..core.events import (
+    ColumnSealed,
+    LoadAborted,
+    LoadProbed,
+    LoadProgressed,
+    Noted,
+    WorkloadMeasured,
+    WorkloadStarted,
+    plain,
+)
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.observations import Seen
@@ -23,19 +32,23 @@ from ..core.workloads import (
     FaultSpan,
     Figures,
     JudgesItself,
+    Load,
     OwnVerdict,
     ReadBackValue,
     RenderedRequest,
+    Searches,
     Window,
     Workload,
     WorkloadMaker,
 )
+from .aborting import AbortWatch
 from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
 from .values import missing
 
 READ_WITHIN_NS = 20 * NS_PER_S
+_OF_PROBE = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
 _OPERATION = {"id": "{{ op.id }}", "n": "{{ op.n }}", "key": "{{ op.key }}"}  # left for the worker to fill in
 
 
@@ -51,6 +64,8 @@ class Running:
         self.initial = initial
         self.began_ns = time.monotonic_ns()
         self.watch: asyncio.Task[None] | None = None
+        self.abort: AbortWatch | None = None
+        self.told = 0  # probes of its search that are in the journal
 
 
 class Workloads:
@@ -94,9 +109,12 @@ class Workloads:
         Returns what its tool thought of the run, where it has one.
         """
         await self.start([name], values)
-        workload = self.running[name].workload
-        await workload.ended()
-        return workload.own() if isinstance(workload, JudgesItself) else None
+        running = self.running[name]
+        try:
+            await running.workload.ended()
+        finally:
+            self._tell_probes(running)
+        return running.workload.own() if isinstance(running.workload, JudgesItself) else None
 
     async def _of_tool(self, plan: LoadPlan, tool: ToolPlan, values: Mapping[str, object]) -> RenderedRequest:
         """Where a tool's file is run against, and what it is given."""
@@ -118,25 +136,66 @@ class Workloads:
         adopt = self._owning(f"load {plan.name}")
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
         running = Running(plan.name, None, workload, None)
+        running.abort = AbortWatch(plan.abort, running.began_ns) if plan.abort else None
         self._begun(running, "load", asked(plan), plan)
-        running.watch = asyncio.create_task(self._tell(running))
+        running.watch = asyncio.create_task(self._watch(running, workload))
 
-    async def _tell(self, running: Running) -> None:
-        """Where a load stands, each second, for who watches."""
+    async def _watch(self, running: Running, load: Load) -> None:
+        """Each second: where a load stands, for who watches, and whether it has to be stopped."""
         while True:
             await asyncio.sleep(1.0)
-            live = await asyncio.to_thread(running.workload.live)
+            self._tell_probes(running)
+            await self._tell(running)
+            if running.abort is not None and running.abort.abort is None:
+                metrics = await asyncio.to_thread(load.lately)
+                await self._abort(running, running.abort, metrics)
+
+    async def _abort(self, running: Running, watch: AbortWatch, metrics: Mapping[str, object]) -> None:
+        found = watch.look(metrics, time.monotonic_ns())
+        if found is None:
+            return
+        self._journal.write(
+            LoadAborted(
+                load=running.name,
+                condition=found.condition,
+                reason=found.reason,
+                at_ns=found.at_ns,
+                figures=found.figures,
+            )
+        )
+        await running.workload.stop()
+
+    def _tell_probes(self, running: Running) -> None:
+        """What a search has tried since it was last asked."""
+        if not isinstance(running.workload, Searches):
+            return
+        for probe in running.workload.probes[running.told :]:
+            running.told += 1
             self._journal.write(
-                LoadProgressed(
+                LoadProbed(
                     load=running.name,
-                    ok=live.ok,
-                    failed=live.failed,
-                    in_flight=live.in_flight,
-                    rate=live.rate,
-                    p95_ns=live.p95_ns,
-                    users=live.users if self._plan.loads[running.name].crowd else 0,
+                    rate=probe.rate,
+                    outcome=probe.outcome,
+                    reason=probe.reason,
+                    began_ns=probe.began_ns,
+                    ended_ns=probe.ended_ns,
+                    figures=_flat({n: probe.metrics[n] for n in _OF_PROBE if n in probe.metrics}),
                 )
             )
+
+    async def _tell(self, running: Running) -> None:
+        live = await asyncio.to_thread(running.workload.live)
+        self._journal.write(
+            LoadProgressed(
+                load=running.name,
+                ok=live.ok,
+                failed=live.failed,
+                in_flight=live.in_flight,
+                rate=live.rate,
+                p95_ns=live.p95_ns,
+                users=live.users if self._plan.loads[running.name].crowd else 0,
+            )
+        )
 
     def _owning(self, purpose: str) -> Callable[[int], Awaitable[None]]:
         """Has the keeper own a process of this purpose."""
@@ -257,7 +316,7 @@ class Workloads:
         deadline = time.monotonic_ns() + within_ns
         while time.monotonic_ns() < deadline:
             window = Window(from_ns=from_ns, to_ns=time.monotonic_ns())
-            running = [self.running[n].workload for n in names if n in self.running]
+            running = [self.running[n].workload for n in names if n in self.running and n in self._plan.workloads]
             figures = await asyncio.gather(*(asyncio.to_thread(w.figures, window, spans, None, None) for w in running))
             if all(_settled(f.metrics.get(n)) for f in figures for n in ("recovery", "stable")):
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ..core import procfs
@@ -105,6 +105,17 @@ def usage_of(leader: ProcessId) -> Usage | None:
         threads=threads,
         processes=len(private),
     )
+
+
+def sockets_of(ports: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, int]]:
+    """By name: connections at its ports, and those that wait to be accepted; without those that listen on none."""
+    seen = procfs.tcp_connections({port for of in ports.values() for port in of})
+    found = {}
+    for name, of in ports.items():
+        mine = [seen[port] for port in of if port in seen]
+        if mine:
+            found[name] = (sum(m[0] for m in mine), sum(m[1] for m in mine))
+    return found
 
 
 def _reaped_ticks(pid: int) -> int:

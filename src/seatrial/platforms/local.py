@@ -170,6 +170,11 @@ class LocalPlatform:
             raise PlatformError(f"{instance.name} is down ({copy.detail()}): nothing to measure")
         return usage
 
+    async def sockets(self) -> Mapping[str, tuple[int, int]]:
+        """CanSeeSockets."""
+        ports = {name: [e.port for e in copy.instance().endpoints.values()] for name, copy in self._copies.items()}
+        return await asyncio.to_thread(inspection.sockets_of, ports)
+
     def log_file(self, instance: Instance) -> Path:
         """CanReadLogs: its output, or the log that its kind says tells more."""
         return self._copy(instance).log

@@ -17,6 +17,7 @@ from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .explain import advice
+from .loads import load_rows, shown
 from .model import FaultView, TrialModel
 from .words import mark, moment
 
@@ -132,30 +133,6 @@ def fault_row(model: TrialModel, fault: FaultView) -> dict[str, Any]:
     }
 
 
-def load_rows(model: TrialModel) -> list[dict[str, Any]]:
-    """Each load as it was last measured, by scenario."""
-    last = {(m.workload, m.scenario): m for m in model.measured if model.is_load(m.workload)}
-    names = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
-    return [
-        {
-            "name": name,
-            "scenario": scenario,
-            "asked": model.workloads[name].rate,
-            "invalid": str(measured.detail.get("invalid") or ""),
-            "profile": str(model.workloads[name].profile.get("text", "")),
-            **{n: shown(measured.metrics.get(n)) for n in names},
-        }
-        for (name, scenario), measured in last.items()
-    ]
-
-
-def shown(value: object) -> str:
-    """A journalled figure for a table."""
-    if isinstance(value, Mapping):
-        return str(value.get("text") or value.get("missing", ""))
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-
-
 def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
     """Curves, shaded windows and lanes; all times in seconds since the start."""
     end = model.since(model.last_ns)
@@ -213,7 +190,10 @@ def timeline(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def usage(model: TrialModel) -> dict[str, Any]:
-    """`t` (s), and by service the `cores` and `mib` of all its instances together; None where it was not looked at."""
+    """`t` (s), and by service the `cores` and `mib` of all its instances together; None where it was not looked at.
+
+    `at` (s), `connections` and `backlog` likewise, from looks of their own.
+    """
     looks = model.usage[:: max(1, len(model.usage) // POINTS)]
     services = list(dict.fromkeys(i.partition("#")[0] for look in looks for i in look.instances))
     found: dict[str, Any] = {
@@ -228,4 +208,19 @@ def usage(model: TrialModel) -> dict[str, Any]:
             round(max(0.0, sum(b[i][0] - a[i][0] for i in b if i in a)) / max(1e-9, t - s), 3) if a and b else None
             for a, b, s, t in zip(mine, mine[1:], found["t"], found["t"][1:], strict=False)
         ]
+    return found | _sockets(model, services)
+
+
+def _sockets(model: TrialModel, services: list[str]) -> dict[str, Any]:
+    looks = model.sockets[:: max(1, len(model.sockets) // POINTS)]
+    found: dict[str, Any] = {
+        "at": [round(model.since(look.at_ns), 2) for look in looks],
+        "connections": {},
+        "backlog": {},
+    }
+    for service in services:
+        mine = [[n for i, n in look.instances.items() if i.partition("#")[0] == service] for look in looks]
+        if any(mine):
+            for place, name in enumerate(("connections", "backlog")):
+                found[name][service] = [sum(n[place] for n in m) if m else None for m in mine]
     return found

@@ -17,12 +17,15 @@ from ..core.events import (
     FaultWitnessed,
     FindingJudged,
     InstanceChanged,
+    LoadAborted,
+    LoadProbed,
     LoadProgressed,
     Noted,
     PhaseChanged,
     RoleChanged,
     ScenarioEnded,
     ScenarioStarted,
+    SocketsSampled,
     StackDescribed,
     StackProgress,
     StepEnded,
@@ -103,6 +106,8 @@ class WorkloadView:
     users: Mapping[str, Any] = field(default_factory=dict)  # how many over time, where their number changes
     profile: Mapping[str, Any] = field(default_factory=dict)  # name, scale, whole_ns, for_ns, text
     live: LoadProgressed | None = None
+    aborted: LoadAborted | None = None
+    probes: list[LoadProbed] = field(default_factory=list)  # of a capacity search
     rows: int | None = None
     sha256: str = ""
     valid: bool | None = None
@@ -147,6 +152,7 @@ class TrialModel:
         self.roles: list[tuple[int, RoleChanged]] = []
         self.attempts: list[Attempted] = []
         self.usage: list[UsageSampled] = []
+        self.sockets: list[SocketsSampled] = []
         self.notes: list[tuple[int, Noted]] = []
         self.stack: StackDescribed | None = None
         self.progress: dict[str, StackProgress] = {}
@@ -280,6 +286,10 @@ def _used(model: TrialModel, _ns: int, event: UsageSampled) -> None:
     model.usage.append(event)
 
 
+def _connected(model: TrialModel, _ns: int, event: SocketsSampled) -> None:
+    model.sockets.append(event)
+
+
 def _ordered(model: TrialModel, ns: int, event: FaultOrdered) -> None:
     model.faults[event.fault] = FaultView(
         id=event.fault,
@@ -311,6 +321,18 @@ def _load_progressed(model: TrialModel, _ns: int, event: LoadProgressed) -> None
     view = model.workloads.get(event.load)
     if view is not None:
         view.live = event
+
+
+def _load_aborted(model: TrialModel, _ns: int, event: LoadAborted) -> None:
+    view = model.workloads.get(event.load)
+    if view is not None:
+        view.aborted = event
+
+
+def _load_probed(model: TrialModel, _ns: int, event: LoadProbed) -> None:
+    view = model.workloads.get(event.load)
+    if view is not None:
+        view.probes.append(event)
 
 
 def _workload_started(model: TrialModel, _ns: int, event: WorkloadStarted) -> None:
@@ -371,7 +393,10 @@ _TAKERS: Mapping[type, Any] = {
     FaultHealed: _healed,
     WorkloadStarted: _workload_started,
     LoadProgressed: _load_progressed,
+    LoadAborted: _load_aborted,
+    LoadProbed: _load_probed,
     UsageSampled: _used,
+    SocketsSampled: _connected,
     WorkloadMeasured: _measured,
     ColumnSealed: _sealed,
     FindingJudged: _judged,

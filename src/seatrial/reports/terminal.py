@@ -14,6 +14,8 @@ from ..core.events import (
     Entry,
     FaultWitnessed,
     FindingJudged,
+    LoadAborted,
+    LoadProbed,
     Noted,
     PhaseChanged,
     ScenarioEnded,
@@ -23,6 +25,7 @@ from ..core.events import (
 from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
+from .loads import PROBE_WORD, probe_line
 from .model import ScenarioView, TrialModel, WorkloadView
 from .tail import Tail
 from .words import mark, moment, style, took
@@ -82,6 +85,10 @@ def news(model: TrialModel, entry: Entry) -> Text | None:
         case FindingJudged(finding=finding) if finding.verdict is not Verdict.PASS:
             line = Text(at).append(f"{mark(finding.verdict)} {finding.id}  ", style=style(finding.verdict))
             return line.append(finding.reason or finding.measured)
+        case LoadAborted():
+            return Text(at).append(f"load {event.load} {event.reason}", style=style("FAIL"))
+        case LoadProbed():
+            return Text(at).append(f"{event.load} {probe_line(event)}", style=style(PROBE_WORD[event.outcome]))
         case Noted(level="warning" | "error"):
             return Text(at).append(
                 f"{event.level}: {event.message}", style="yellow" if event.level == "warning" else "red"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,18 @@ from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.plan import STACK_METRICS, LoadPlan, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
-from ..core.quantities import Dimension, Quantity
+from ..core.quantities import Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
-from ..core.usage import USAGE_METRICS
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
+from .judging import is_search_throughout, named_by
 from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
 from .loads import Loads
+from .metrics import load_metrics_type, metrics_type, usage_type
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, is_file, merge, read_file, read_text, shorten
 from .nodes import Sequence as SequenceNode
@@ -146,6 +148,9 @@ class _Compiler:
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
         self.reader.known.tools = tools_in(root.get("loads"))
+        self.reader.known.abortable, self.reader.known.searching = (
+            named_by(root.get("loads"), key) for key in ("abort", "search")
+        )
         self.reader.known.workloads = self._names(root, "workloads") | self.reader.known.loads
         self._apart(root)
         self.reader.known.scenarios = self._names(root, "scenarios")
@@ -173,10 +178,12 @@ class _Compiler:
         known = dict(setup_scene.values)
         workloads = self._workloads(root, steps, known, saves.for_standing())
         profiles = Profiles(reader, root, self.choice)
-        loads = self._loads(root, Loads(steps, self.vocabulary, self.directory, profiles), known, saves.for_standing())
+        metrics = partial(load_metrics_type, self.vocabulary)
+        reads = Loads(steps, self.vocabulary, self.directory, profiles, metrics)
+        loads = self._loads(root, reads, known, saves.for_standing())
         profiles.end()
         throughout = self._throughout(root)
-        scenarios = Scenarios(steps, self.metrics, throughout, deadline, self._usage())
+        scenarios = Scenarios(steps, self.metrics, throughout, deadline, usage_type(self.reader.known.services))
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans(throughout))
         plans = with_time_for_loads(plans, loads, root)
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
@@ -185,7 +192,7 @@ class _Compiler:
         trial_scene.ids |= (
             dict.fromkeys(reader.judged(throughout), root.entries["throughout"].key) if throughout else {}
         )
-        extra = {"stack": Type.record(STACK_METRICS), **self._usage()}
+        extra = {"stack": Type.record(STACK_METRICS), **usage_type(self.reader.known.services)}
         expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)
         plan = Plan(
@@ -385,22 +392,21 @@ class _Compiler:
         found = {}
         for key, child in node if isinstance(node, MappingNode) else ():
             plan = reader.read(key.text, child, values, later)
-            self.metrics[key.text] = load_metrics_type(
-                self.vocabulary, plan.tags if plan is not None else (), tool=key.text in self.reader.known.tools
-            )
+            extras = tuple(child.entries) if isinstance(child, MappingNode) else ()
+            tags = plan.tags if plan is not None else ()
+            tool = key.text in self.reader.known.tools
+            self.metrics[key.text] = load_metrics_type(self.vocabulary, tags, extras, tool=tool)
             if plan is not None:
                 found[key.text] = plan
         return found
 
-    def _usage(self) -> dict[str, Type]:
-        """What services use, by name: `usage.web.memory.growth`."""
-        each = _tree_of(USAGE_METRICS)
-        return {"usage": Type.record(dict.fromkeys(self.reader.known.services, each))}
-
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:
         node = root.get("throughout")
         found = self.reader.read(node, SCENARIO["throughout"].shape, Place()) if node is not None else ()
-        return () if isinstance(found, Bad) else tuple(found)
+        if isinstance(found, Bad):
+            return ()
+        is_search_throughout(self.reader, node, tuple(found))
+        return tuple(found)
 
     def _scenarios(
         self, root: MappingNode, reader: Scenarios, known: dict[str, Type], saves: Saves, defaults: Defaults
@@ -440,40 +446,6 @@ class _Compiler:
             self.reader.problems.append(Problem(message=message, position=place, hint="break the circle"))
 
 
-def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
-    """A workload's figures as a record of records: `recovery`, `outage.longest`, ..."""
-    table = dict(vocabulary.workload_metrics)
-    if model is not None and model in vocabulary.models:
-        table |= vocabulary.models[model].metrics
-    return _tree_of(table)
-
-
-def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str], *, tool: bool = False) -> Type:
-    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, ... A tool names its tags itself, and has a verdict: `own`."""
-    table = dict(vocabulary.load_metrics)
-    table |= {f"tag.{tag}.{n}": m for tag in tags if tag for n, m in vocabulary.tag_metrics.items()}
-    found = _tree_of(table)
-    if not tool:
-        return found
-    tags_of_tool = Type.map_of(_tree_of(vocabulary.tag_metrics))
-    return Type.record({**found.fields, "own": Type.NUMBER, "tag": tags_of_tool})
-
-
-def _tree_of(table: Mapping[str, tuple[Dimension, str]]) -> Type:
-    tree: dict[str, Any] = {}
-    for name, (dimension, _) in table.items():
-        *path, last = name.split(".")
-        inner = tree
-        for part in path:
-            inner = inner.setdefault(part, {})
-        inner[last] = Type.quantity(dimension)
-    return _record_of(tree)
-
-
-def _record_of(tree: Mapping[str, Any]) -> Type:
-    return Type.record({n: v if isinstance(v, Type) else _record_of(v) for n, v in tree.items()})
-
-
 def digest(files: Sequence[Path]) -> str:
     """sha256 over the contents of the files, in order."""
     total = hashlib.sha256()
@@ -483,4 +455,4 @@ def digest(files: Sequence[Path]) -> str:
     return total.hexdigest()
 
 
-__all__ = ["compile_spec", "digest", "metrics_type", "ordered", "with_line"]
+__all__ = ["compile_spec", "digest", "ordered", "with_line"]

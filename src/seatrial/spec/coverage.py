@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, abort_finding
 from ..core.templates import secret_names
 from .reading import Reader
 
@@ -30,6 +30,7 @@ def findings_of(scenario: ScenarioPlan) -> Iterator[str]:
     if scenario.python is not None:
         yield "body"
     yield from _of_steps((*scenario.steps, *scenario.finally_))
+    yield from map(abort_finding, scenario.abortable)
     yield from (h.id for h in scenario.holds)
     yield from scenario.judged
     yield from (e.name for e in scenario.expect)
@@ -42,15 +43,14 @@ def finding_ids(plan: Plan) -> dict[str, str]:
     found |= {f"setup/{name}": "setup" for name in _of_steps(plan.setup)}
     found |= {f"{s.id}/{name}": s.id for s in plan.scenarios for name in findings_of(s)}
     found |= {f"trial/{name}": "trial" for name in plan.judged}
+    found |= {f"trial/{abort_finding(n)}": "trial" for n in plan.throughout if n in plan.loads and plan.loads[n].abort}
     return found | {f"trial/{e.name}": "trial" for e in plan.expect}
 
 
 def _of_steps(steps: tuple[Step, ...]) -> Iterator[str]:
     for step in steps:
-        judged = (isinstance(step, ProbeStep) and step.check.expect is not None) or (
-            isinstance(step, LoadStep) and step.judged
-        )
-        if isinstance(step, FaultStep) or judged:
+        judged = isinstance(step, LoadStep) and step.judged
+        if judged or isinstance(step, FaultStep) or (isinstance(step, ProbeStep) and step.check.expect is not None):
             yield step.id
 
 

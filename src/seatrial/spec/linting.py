@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from ..core.errors import Position, Problem
 from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
+from .judging import LAST_GOOD
+
+_PROBES_AT_THE_EDGE = 10  # usually
+_BETWEEN_NS = 2_000_000_000  # the warm-up, and the start of the generators
 
 
 def lint(plan: Plan) -> list[Problem]:
@@ -29,7 +34,30 @@ def lint(plan: Plan) -> list[Problem]:
         for load in plan.loads.values()
         if load.name not in used
     ]
-    return found
+    found += _baselines(plan)
+    return [*found, *(w for s in plan.scenarios for w in _long_searches(plan, s))]
+
+
+def _baselines(plan: Plan) -> Iterator[Problem]:
+    """Files that a comparison needs and that nobody has made yet."""
+    for load in plan.loads.values():
+        if load.baseline and load.baseline != LAST_GOOD and not (load.directory / load.baseline).is_file():
+            hint = f"seatrial baseline keep TRIAL --load {load.name} --to {load.baseline}"
+            yield _warning(f"there is no baseline {load.baseline} yet: no change can be told", load.position, hint)
+
+
+def _long_searches(plan: Plan, scenario: ScenarioPlan) -> Iterator[Problem]:
+    """A search that its scenario's deadline cuts off shows nothing."""
+    for step in scenario.steps:
+        search = plan.loads[step.load].search if isinstance(step, LoadStep) and step.load in plan.loads else None
+        if search is None:
+            continue
+        ways = math.ceil(math.log2(search.highest / search.lowest)) + _PROBES_AT_THE_EDGE
+        needs = ways * (search.for_ns + _BETWEEN_NS)
+        if needs > scenario.deadline_ns:
+            message = f"the search of {step.id} may take {format_duration(needs)}, and its scenario has "
+            message += format_duration(scenario.deadline_ns)
+            yield _warning(message, step.position, "deadline: 5m in the scenario, or a shorter for in the search")
 
 
 def _warning(message: str, position: Position | None, hint: str) -> Problem:
@@ -75,4 +103,4 @@ def _uncovering(plan: Plan, scenario: ScenarioPlan) -> Iterator[Problem]:
         yield _warning(f"scenario {scenario.id} covers no requirement", scenario.position, "covers: [...]")
 
 
-_UNJUDGED = (HealStep, LoadStep, PauseStep)
+_UNJUDGED = (HealStep, PauseStep)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from ..core.shapes import (
 from ..core.stack import Target
 from ..core.vocabulary import Verb, Vocabulary
 from .crowds import USERS, Crowd, crowd_of
+from .judging import JUDGING, Judging
 from .keys import CALL, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, is_file
@@ -98,9 +99,17 @@ OF_MIX: Mapping[str, Field] = {
 
 
 class Loads:
-    """Reads the loads of a spec."""
+    """Reads the loads of a spec. `metrics`: the figures of a load with these tags and these keys, as a record."""
 
-    def __init__(self, steps: Steps, vocabulary: Vocabulary, directory: Path, profiles: Profiles) -> None:
+    def __init__(
+        self,
+        steps: Steps,
+        vocabulary: Vocabulary,
+        directory: Path,
+        profiles: Profiles,
+        metrics: Callable[[tuple[str, ...], tuple[str, ...]], Type],
+    ) -> None:
+        self._metrics = metrics
         self._steps = steps
         self._reader = steps.reader
         self._verbs = {n: v for n, v in vocabulary.verbs.items() if v.client}
@@ -123,7 +132,7 @@ class Loads:
             self._reader.wrong(node, message, "for example http: GET /")
             return None
         own = {**LOAD, **CALL, **(sent_with(self._verbs[what[0]]) if what[0] in self._verbs else {})}
-        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=tuple(what))
+        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=(*what, *JUDGING))
         requests = self._requests(node, what[0], scene)
         if isinstance(found, Bad) or BAD in found.values() or requests is None:
             return None
@@ -135,6 +144,13 @@ class Loads:
             return None
         closed = self._closed(node, found)
         if closed is None:
+            return None
+        tags = tuple(dict.fromkeys(r.tag for r in requests))
+        extras = tuple(key for key in JUDGING if key in node.entries)
+        judging = Judging(self._reader, self._metrics(tags, extras).fields, self._directory)
+        abort, baseline = judging.abort(node, _ns(found["warm-up"]) or 0), judging.baseline(node)
+        search = judging.search(node)
+        if abort is None or baseline is None or (search is None and "search" in node.entries):
             return None
         return LoadPlan(
             name=name,
@@ -154,6 +170,9 @@ class Loads:
             pool=found["pool"] or "lifo",
             accept=tuple(found["accept"]),
             workers=found["workers"],
+            abort=abort,
+            baseline=baseline,
+            search=search,
             position=node.position(),
         )
 
@@ -223,11 +242,14 @@ class Loads:
     def _model(self, node: MappingNode, found: Mapping[str, Any]) -> Mapping[str, object] | None:
         """The arrivals of an open model, nothing for a closed one; None after a problem."""
         given = [n for n in ("rate", "arrivals", "users", "profile") if found[n] is not None]
+        given += ["search"] if "search" in node.entries else []
         if len(given) != 1:
             has = f"this one has {' and '.join(given)}" if given else "this one has none"
-            message = f"a load has one of rate, arrivals, users and profile, {has}"
+            message = f"a load has one of rate, arrivals, users, profile and search, {has}"
             self._reader.wrong(node, message, "for example rate: 200/s")
             return None
+        if given == ["search"]:
+            return {}
         closed = given[0] in ("users", "profile")
         if found["think"] is not None and not closed:
             self._reader.wrong(node.entries["think"].key, "only users think", "users: 100")

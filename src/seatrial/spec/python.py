@@ -111,6 +111,7 @@ class PythonScenarios:
             throughout=declaration.throughout,
             judged=self._reader.judged(declaration.throughout, throughout),
             disrupting=bool(declaration.faults),
+            abortable=tuple(n for n in declaration.throughout if n in known.abortable),
             full_length=declaration.full_length,
             python=PythonBody(
                 file=path, function=declaration.function, faults=declaration.faults, services=declaration.services

@@ -53,6 +53,8 @@ class Known:
     workloads: dict[str, Node] = field(default_factory=dict)  # and loads: both run throughout
     loads: dict[str, Node] = field(default_factory=dict)
     tools: tuple[str, ...] = ()  # loads that are files of other tools, with a verdict of their own
+    abortable: frozenset[str] = frozenset()  # loads that may be aborted
+    searching: frozenset[str] = frozenset()  # loads that look for a capacity
     profiles: Mapping[str, object] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Scope, Type
-from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan
+from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan, abort_finding
 from ..core.quantities import Quantity
 from ..core.shapes import BOOLEAN, CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity
 from .coverage import findings_of
+from .judging import is_search_throughout
 from .keys import COVERS, SEVERITY, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
@@ -79,6 +80,10 @@ class Scenarios:
         before = len(self._reader.problems)
         judged = self._reader.judged(found["throughout"], self._throughout)
         scene.ids |= dict.fromkeys(judged, node.entries["throughout"].key) if judged else {}
+        abortable = tuple(n for n in found["throughout"] if n in self._reader.known.abortable)
+        for name in abortable:
+            scene.ids[abort_finding(name)] = key
+        is_search_throughout(self._reader, node.get("throughout"), tuple(found["throughout"]))
         listed = node.get("steps")
         if listed is None or (isinstance(listed, Sequence) and not listed.items):
             self._reader.wrong(key, f"scenario {shorten(key.text)} has no steps", "steps: [{http: GET /, at: web}]")
@@ -106,6 +111,7 @@ class Scenarios:
             finally_=last,
             expect=expect,
             disrupting=any(isinstance(s, FaultStep) for s in (*steps, *last)),
+            abortable=abortable,
             position=key.position(),
         )
         if len(self._reader.problems) == before and next(findings_of(plan), None) is None:

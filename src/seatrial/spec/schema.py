@@ -11,6 +11,7 @@ from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
+from .judging import JUDGING
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
@@ -168,10 +169,11 @@ def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     """One request, a mix of them, or a script."""
     verbs = [v for v in vocabulary.verbs.values() if v.client]
-    one = [_of_verb(v, {**CALL, **LOAD}, sent_with(v)) for v in verbs]
-    mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
+    shared = {**CALL, **LOAD, **JUDGING}
+    one = [_of_verb(v, shared, sent_with(v)) for v in verbs]
+    mixed = of_fields({**shared, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = {"anyOf": [_of_verb(v, {**CALL, **OF_MIX}, sent_with(v)) for v in verbs]}
-    scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
+    scripted = of_fields({**shared, "script": SCRIPT["script"]}, {}, ("script",))
     tools = [of_fields({**TOOLS[n], n: FILE_OF_TOOL[n]}, {}, (n,)) for n in TOOLS]
     return {"anyOf": [*one, mixed, scripted, *tools]}
 

@@ -367,20 +367,23 @@ class Steps:
         )
 
     def _load(self, node: MappingNode, scene: Scene) -> LoadStep | None:
+        found = self.reader.fields(node, COMMON, self.place(scene), what="a load step", also=("load",))
         what = node.get("load")
-        judged = isinstance(what, Scalar) and what.text in self.reader.known.tools
-        fields = COMMON if judged else UNJUDGED
-        found = self.reader.fields(node, fields, self.place(scene), what="a load step", also=("load",))
         if isinstance(found, Bad) or what is None:
             return None
         name = self.reader.read(what, reference("load"), self.place(scene))
         if not isinstance(name, str):
             return None
-        covers = found.get("covers")
+        id_ = self._id(node, found, scene, f"load-{name}")
+        words = own_claim(name) if name in self.reader.known.tools else f"load {name} is not aborted"
+        judged = name in self.reader.known.tools or name in self.reader.known.abortable
+        if found["covers"] and not judged:
+            hint = f"expect: in the scenario, or abort: in the load {name}"
+            self.reader.wrong(node.entries["covers"].key, "covers without abort: nothing is judged here", hint)
         return LoadStep(
-            id=self._id(node, found, scene, f"load-{name}"),
-            title=str(found["title"] or (own_claim(name) if judged else f"load {name}")),
-            covers=() if covers in (None, BAD) else tuple(covers),
+            id=id_,
+            title=str(found["title"] or (words if judged else f"load {name}")),
+            covers=tuple(found["covers"] or ()),
             severity=_severity(found, scene),
             position=node.position(),
             load=name,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from seatrial.arrivals import samples
 from seatrial.arrivals.histogram import bucket
 from seatrial.arrivals.samples import row, rows_of
-from seatrial.checkers.comparing import compare_loads
+from seatrial.checkers.comparing import change_figures, compare_loads
 from seatrial.checkers.loads import LoadSamples
+from seatrial.core.expressions import Missing, compile_expression
+from seatrial.core.intervals import Interval
+from seatrial.core.workloads import Window
 
 MS = 1_000_000
 
@@ -62,3 +67,57 @@ def test_the_effect_is_the_chance_to_be_slower() -> None:
 def test_a_short_run_is_not_compared() -> None:
     assert "first run has under 5 seconds" in compare_loads(run(1, seconds=2), run(2)).why
     assert compare_loads(LoadSamples(start_ns=0, rows=np.empty(0, samples.ROW), tags=()), run(2)).changes == ()
+
+
+WHOLE = Window(from_ns=0, to_ns=10**15)
+
+
+def test_changes_are_ratios_with_their_intervals_and_decide_three_valued() -> None:
+    found, _ = change_figures(run(1), run(2, slower=1.5), WHOLE)
+    for name in ("p50", "p95", "p99"):
+        change = found[name]
+        assert isinstance(change, Interval)
+        assert 1.3 < change.low < change.high < 1.7
+    judged = {text: compile_expression(text).evaluate({"change": found}).truth for text in CONDITIONS}
+    assert judged == CONDITIONS
+
+
+CONDITIONS = {
+    "change.p95 < 1.2": False,
+    "change.p95 < 3": True,
+    "change.p50 < 1.5": None,
+    "change.errors < 5%": True,
+}
+
+
+def test_a_window_leaves_out_what_came_before() -> None:
+    bad, good = run(1, slower=9.0, seconds=20), run(2, seconds=20)
+    later = good.rows.copy()
+    later["slot"] += 200
+    both = LoadSamples(start_ns=0, rows=np.concatenate([bad.rows, later]), tags=())
+    found, _ = change_figures(run(3), both, Window(from_ns=20_000 * MS, to_ns=10**15))
+    assert isinstance(found["p95"], Interval)
+    assert found["p95"].high < 1.2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        (run(1, seconds=3), run(2), "the first run has under 5 seconds"),
+        (run(1), replace(run(2), doubt="1 of its 1 generators died"), "of the load, 1 of its 1 generators died"),
+        (replace(run(1), users=5, reached=2), run(2), "of the baseline, only 2 of 5 users"),
+    ],
+)
+def test_what_cannot_be_compared_is_missing_and_says_why(before: LoadSamples, after: LoadSamples, words: str) -> None:
+    found, comparison = change_figures(before, after, WHOLE)
+    assert all(isinstance(v, Missing) and words in v.reason for v in found.values())
+    assert set(found) == {"p50", "p95", "p99", "errors"}
+    assert words in comparison.why
+
+
+def test_loads_of_different_rates_are_not_compared() -> None:
+    twice = run(2)
+    twice.rows["count"][twice.rows["kind"] == samples.DUE] *= 2
+    found, _ = change_figures(run(1), twice, WHOLE)
+    assert isinstance(found["p95"], Missing)
+    assert "100 requests a second, this load 200" in found["p95"].reason

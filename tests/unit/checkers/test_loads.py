@@ -13,10 +13,10 @@ from seatrial.api.vocabulary import vocabulary
 from seatrial.arrivals import samples
 from seatrial.arrivals.histogram import bucket
 from seatrial.arrivals.samples import Rows, row, rows_of
-from seatrial.checkers.loads import LoadSamples, load_figures, load_series
+from seatrial.checkers.loads import LoadSamples, lately_figures, load_figures, load_series
 from seatrial.core.expressions import Missing, Scope, compile_expression
 from seatrial.core.workloads import FaultSpan, Window
-from seatrial.spec.compiling import load_metrics_type
+from seatrial.spec.metrics import load_metrics_type
 
 MS = 1_000_000
 S = 1_000 * MS
@@ -166,3 +166,34 @@ def test_percentiles_are_within_a_thousandth_of_the_requests_own(requests: list[
     exact = np.percentile((np.array(ms) * MS).astype(np.int64), [50, 95, 99, 100], method="inverted_cdf")
     for name, value in zip(("p50", "p95", "p99", "max"), exact, strict=True):
         assert metrics[name].value == pytest.approx(value, rel=0.001)
+
+
+def lately(*rows: Rows, span_s: float = 5, waiting: bool = True, **asked: object) -> dict[str, object]:
+    return lately_figures(load(*rows, **asked), int(span_s * S), waiting=waiting)
+
+
+def test_a_server_that_stops_answering_shows_before_its_time_outs() -> None:
+    due = np.concatenate([row(samples.DUE, n, 10) for n in range(50)])
+    found = lately(due)
+    assert (str(found["rate"]), str(found["offered"]), str(found["served"])) == ("0/s", "100/s", "0%")
+    assert isinstance(found["p95"], Missing)
+    assert isinstance(found["errors"], Missing)
+
+
+def test_where_nothing_was_due_nothing_is_known_lately() -> None:
+    found = lately(waiting=False)
+    assert all(isinstance(found[n], Missing) for n in ("rate", "offered", "served", "errors", "p95"))
+    assert str(lately(waiting=True)["rate"]) == "0/s"  # users wait for their answers
+
+
+def test_a_generator_that_was_late_says_nothing_of_its_last_seconds() -> None:
+    found = lately(steady(5), row(samples.LATE, 3, 100))
+    assert isinstance(found["rate"], Missing)
+    assert isinstance(found["served"], Missing)
+
+
+def test_late_answers_count_in_the_seconds_in_which_they_came() -> None:
+    late = answers([0] * 100, [4000.0] * 100)
+    found = lately(late[late["kind"] != samples.DUE], np.concatenate([row(samples.DUE, n, 2) for n in range(50)]))
+    assert str(found["served"]) == "100%"
+    assert str(found["p95"]) == "4s"

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from seatrial.checkers.usage import student, usage_figures
 from seatrial.core.expressions import Missing
 from seatrial.core.intervals import Interval
-from seatrial.core.quantities import Quantity
+from seatrial.core.quantities import Dimension, Quantity
 from seatrial.core.stack import Usage
-from seatrial.core.usage import UsageSample
+from seatrial.core.usage import Looks, PoolSample, SocketSample, UsageSample
 from seatrial.core.workloads import Window
 
 S = 1_000_000_000
@@ -40,7 +40,7 @@ def looks(
 
 
 def web(samples: list[UsageSample]) -> dict[str, dict[str, object]]:
-    found: dict[str, dict[str, object]] = usage_figures(samples, Window(from_ns=0, to_ns=10**15))["web"]
+    found: dict[str, dict[str, object]] = usage_figures(Looks(usage=samples), Window(from_ns=0, to_ns=10**15))["web"]
     return found
 
 
@@ -80,10 +80,29 @@ def test_instances_count_together() -> None:
 
 def test_a_window_leaves_out_what_was_before() -> None:
     samples = looks(lambda n: 900 * MIB if n < 20 else 100 * MIB)
-    found = usage_figures(samples, Window(from_ns=40 * S, to_ns=10**15))["web"]
+    found = usage_figures(Looks(usage=samples), Window(from_ns=40 * S, to_ns=10**15))["web"]
     assert found["memory"]["max"].value == 100 * MIB
 
 
 @pytest.mark.parametrize(("degrees", "value"), [(1, 12.706), (5, 2.571), (13, 2.160), (30, 2.042)])
 def test_students_t(degrees: int, value: float) -> None:
     assert student(degrees) == pytest.approx(value, abs=0.001)
+
+
+def pool(*shares: float | None) -> list[PoolSample]:
+    return [PoolSample(at_ns=n * S, service="web", share=s, why="turned away") for n, s in enumerate(shares)]
+
+
+def test_connections_and_pools_count_at_their_worst_in_the_window() -> None:
+    sockets = [SocketSample(at_ns=n * S, service="web", connections=n, backlog=9 - n) for n in range(10)]
+    seen = Looks(usage=looks(lambda n: MIB, 5), sockets=sockets, pools=pool(0.9, 0.3, None, 0.5))
+    found = usage_figures(seen, Window(from_ns=2 * S, to_ns=6 * S))["web"]
+    assert (found["connections"], found["backlog"]) == (5, 7)
+    assert found["pool"] == Quantity(0.5, Dimension.RATIO)
+
+
+def test_what_was_not_looked_at_is_missing() -> None:
+    found = web(looks(lambda n: MIB))
+    assert all(isinstance(found[n], Missing) for n in ("connections", "backlog", "pool"))
+    blind = usage_figures(Looks(usage=looks(lambda n: MIB), pools=pool(None)), Window(from_ns=0, to_ns=10**15))["web"]
+    assert blind["pool"] == Missing("its pool could not be asked: turned away")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -123,3 +124,17 @@ def test_what_is_not_there_is_answered_quietly() -> None:
     assert procfs.identify(nobody) is None
     assert procfs.children(nobody) == ()
     assert procfs.socket_inodes(nobody) == frozenset()
+
+
+@pytest.mark.parametrize(("kind", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])
+def test_connections_that_nobody_accepts_are_counted_at_their_port(kind: int, host: str) -> None:
+    with socket.create_server((host, 0), family=kind, backlog=20) as server, contextlib.ExitStack() as clients:
+        port = server.getsockname()[1]
+        assert procfs.tcp_connections([port]) == {port: (0, 0)}
+        for _ in range(7):
+            clients.enter_context(socket.create_connection((host, port)))
+        assert procfs.tcp_connections([port, 1]) == {port: (7, 7)}
+        for _ in range(3):
+            clients.enter_context(server.accept()[0])
+        assert procfs.tcp_connections([port]) == {port: (7, 4)}
+    assert procfs.tcp_connections([port]) == {}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.checkers.metrics import LOAD_METRICS, TAG_METRICS
+from seatrial.checkers.metrics import LOAD_EXTRAS, LOAD_METRICS, TAG_METRICS
 from seatrial.core.errors import UsageError
 from seatrial.core.expressions import Type
 from seatrial.core.plan import Plan
@@ -177,6 +177,7 @@ VOCABULARY = Vocabulary(
     },
     load_metrics=LOAD_METRICS,
     tag_metrics=TAG_METRICS,
+    load_extras=LOAD_EXTRAS,
 )
 
 

@@ -59,6 +59,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         '    expect:\n      fast: old.tag["GET /"].p95 < 1s\n      own: old.own == 1\n',
         "locustfile.py": "",
         "script.js": "",
+        "judging.yaml": f"{AROUND}loads:\n{indented(parts['judging'])}"
+        "scenarios:\n  up:\n    deadline: 9m\n    steps: [{load: rush}, {load: shop}]\n"
+        "    expect: {slower: rush.change.p95 < 1.2, enough: shop.capacity > 300/s}\n",
         "requirements.yaml": f"{AROUND}requirements:\n{indented(parts['requirements'])}{probe}",
         "requirements.md": "- JS-14 ingress\n- JS-15 metrics\n- JS-33 isolation\n- JS-41 a thousand users\n",
     }
@@ -74,6 +77,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "workloads",
         "loads",
         "tools",
+        "judging",
         "stack",
         "requirements",
         "variant",

@@ -24,12 +24,21 @@ PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
         ),
         (SCENARIOS + PROBE + "  two: {steps: [{http: GET /, at: web}]}\n", "12:3: warning: scenario two covers no requirement"),
         (SCENARIOS + PROBE + "workloads: {idle: {http: GET /, at: web, rate: 1/s}}\n", "12:19: warning: the workload idle never runs"),
+        (
+            SCENARIOS + PROBE + "      - {load: rush}\nloads: {rush: {http: GET /, at: web, rate: 1/s, baseline: kept.load}}\n",
+            "13:15: warning: there is no baseline kept.load yet",
+        ),
+        (
+            SCENARIOS + PROBE + "      - {load: rush}\nloads: {rush: {http: GET /, at: web, "
+            "search: {from: 10/s, to: 10000/s, while: p95 < 1s}}}\n",
+            "12:9: warning: the search of load-rush may take",
+        ),
     ],
 )  # fmt: skip
 def test_a_warning_has_its_place_and_line(plan_of: Callable[..., Plan], header: str, text: str, warning: str) -> None:
     (found,) = plan_of(header + TOP + text).warnings
     first, line, mark = found.splitlines()
-    assert first == f"seatrial.yaml:{warning}"
+    assert first.startswith(f"seatrial.yaml:{warning}")
     assert line.split(" | ")[1].strip()
     assert "^" in mark
 

@@ -86,7 +86,7 @@
     used(c, width, small); lanes(); shapes(s && s.load);
   };
 
-  // What each service used: cores and memory, all its instances together.
+  // What each service used: cores, memory and connections, all its instances together.
   const palette = ["#0550ae", "#bc4c00", "#1a7f37", "#8250df", "#b3261e", "#0e7490", "#9a6700", "#bf3989"];
   const used = (c, width, small) => {
     const names = Object.keys(data.usage.mib);
@@ -98,6 +98,9 @@
     charts.push(
       new uPlot(quiet(options(width, height, "cores", lines, plain, (u, v) => v)), [data.usage.t, ...names.map((n) => data.usage.cores[n])], $("cpu")),
       new uPlot(quiet(options(width, height, "memory", lines, plain, (u, v) => v.map((x) => `${x} MiB`))), [data.usage.t, ...names.map((n) => data.usage.mib[n])], $("memory")));
+    const counted = names.filter((n) => data.usage.connections[n]), some = lines.filter((l) => data.usage.connections[l.label]), whole = { range: (u, lo, hi) => [0, Math.max(1, (hi ?? 1) * 1.1)] };
+    if (counted.length) for (const [id, title] of [["connections", "connections"], ["backlog", "not accepted yet"]])
+      charts.push(new uPlot(quiet(options(width, height, title, some, whole, (u, v) => v)), [data.usage.at, ...counted.map((n) => data.usage[id][n])], $(id)));
     $("services").innerHTML = names.map((n, i) => `<span><i style="border-color:${palette[i % palette.length]}"></i>${n}</span>`).join("");
   };
 

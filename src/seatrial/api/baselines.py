@@ -1,0 +1,152 @@
+"""What a load is compared with: samples that were kept in a file, or those of the last good trial."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..arrivals import samples
+from ..core.errors import UsageError
+from ..core.events import JOURNAL, TrialEnded, TrialStarted, decode, read_journal
+from ..core.plan import LoadPlan
+from ..core.results import Finding
+from ..core.verdicts import Outcome, Severity, Verdict
+from ..engine.asking import asked
+from ..reports.model import TrialModel, WorkloadView
+from ..spec.judging import LAST_GOOD
+from .directories import SPEC, find_trial
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NO_EARLIER = "no earlier GO trial"
+_TAIL_BYTES = 1 << 16
+_FIRST_ENTRIES = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Baseline:
+    """Samples of a load as it was before. `name` for people; `why` there are none."""
+
+    name: str
+    start_ns: int = 0
+    rows: Any = None
+    why: str = ""
+
+
+def baseline_of(plan: LoadPlan, trial: Path) -> Baseline:
+    """What a load of a trial is compared with."""
+    if plan.baseline == LAST_GOOD:
+        return last_good(plan, trial)
+    path = plan.directory / plan.baseline
+    try:
+        start, rows = samples.read(path)
+    except FileNotFoundError:
+        keep = f"seatrial baseline keep TRIAL --load {plan.name} --to {plan.baseline}"
+        return Baseline(name=plan.baseline, why=f"there is no file {plan.baseline}: {keep}")
+    except (OSError, ValueError) as error:
+        return Baseline(name=plan.baseline, why=f"{plan.baseline} cannot be read: {error}")
+    return Baseline(name=plan.baseline, start_ns=start, rows=rows)
+
+
+def last_good(plan: LoadPlan, trial: Path) -> Baseline:
+    """The newest finished trial of the same spec, without a variant, that was GO and sent the same load.
+
+    A trial that was INCONCLUSIVE only for want of one before it counts as well: it is the first of its line.
+    """
+    spec = _spec_of(trial)
+    others = ""
+    for directory in sorted(trial.parent.glob("*"), reverse=True):
+        if directory == trial or not spec or _spec_of(directory) != spec or not _may_be_good(directory):
+            continue
+        model = TrialModel.read(directory)
+        view = model.workloads.get(plan.name)
+        if view is None or view.kind != "load" or not view.valid or not is_good(model):
+            continue
+        if view.rate != asked(plan):
+            others = others or f", and {directory.name} sent {view.rate}, not {asked(plan)}"
+            continue
+        try:
+            start, rows = samples.read(directory / view.file)
+        except (OSError, ValueError):
+            continue
+        return Baseline(name=directory.name, start_ns=start, rows=rows)
+    return Baseline(name=LAST_GOOD, why=f"{NO_EARLIER} of this spec has samples of {plan.name}{others}")
+
+
+def is_good(model: TrialModel) -> bool:
+    """Whether a trial was GO, or nothing was missing for that but a trial to compare it with."""
+    if model.outcome == Outcome.GO.value:
+        return True
+    blocking = [f for f in model.findings.values() if f.severity is Severity.BLOCKING and f.verdict is not Verdict.PASS]
+    return model.outcome == Outcome.INCONCLUSIVE.value and all(_is_first(f) for f in blocking)
+
+
+def _is_first(finding: Finding) -> bool:
+    return finding.verdict is Verdict.INCONCLUSIVE and finding.exercised and NO_EARLIER in finding.reason
+
+
+def _spec_of(directory: Path) -> str:
+    try:
+        return (directory / SPEC).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+
+
+def _may_be_good(directory: Path) -> bool:
+    """By its first and last entries: most journals need not be read."""
+    try:
+        ended = _last(directory / JOURNAL)
+        started = next(_started(directory), None)
+    except OSError:
+        return False
+    good = ended is not None and ended.outcome in (Outcome.GO.value, Outcome.INCONCLUSIVE.value)
+    return good and started is not None and not started.variant
+
+
+def _started(directory: Path) -> Iterator[TrialStarted]:
+    for number, entry in enumerate(read_journal(directory)):
+        if isinstance(entry.event, TrialStarted):
+            yield entry.event
+        if number >= _FIRST_ENTRIES:
+            return
+
+
+def _last(path: Path) -> TrialEnded | None:
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", "replace").splitlines()
+    entry = decode(lines[-1]) if lines else None
+    return entry.event if entry is not None and isinstance(entry.event, TrialEnded) else None
+
+
+def keep_baseline(trial: str | None, load: str | None, to: Path, root: Path | None, console: Console) -> int:
+    """Keep a load's samples of a trial as a file. Raises UsageError for a trial or load that is not there, or is not whole."""
+    directory = find_trial(None if trial == "latest" else trial, root)
+    model = TrialModel.read(directory)
+    view = _chosen(model, load, directory.name)
+    if not view.valid:
+        raise UsageError.simple(
+            f"the samples of {view.name} in {directory.name} are not whole: {view.note or 'unsealed'}"
+        )
+    if samples.seal(directory / view.file) != (view.rows, view.sha256):
+        raise UsageError.simple(f"{directory / view.file} is not what was sealed: somebody changed it")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(directory / view.file, to)
+    console.print(f"{view.name} of {directory.name} ({model.outcome}, {view.rate}) is in {to}", highlight=False)
+    console.print(f"  baseline: {to}   in the load; the path is relative to the spec", style="dim", highlight=False)
+    return 0
+
+
+def _chosen(model: TrialModel, load: str | None, trial: str) -> WorkloadView:
+    loads = {v.name: v for v in model.workloads.values() if v.kind == "load"}
+    names = ", ".join(loads) or "none"
+    if load is None and len(loads) != 1:
+        raise UsageError.simple(f"{trial} has {len(loads)} loads", f"--load NAME; loads: {names}")
+    view = loads.get(load) if load is not None else next(iter(loads.values()))
+    if view is None:
+        raise UsageError.simple(f"{trial} has no load {load}", f"loads: {names}")
+    return view
