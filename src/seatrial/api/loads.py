@@ -59,6 +59,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
             for given, r in zip(plan.requests, requests, strict=False)
         ],
         "script": plan.script,
+        "files": list(plan.files),
         "directory": str(plan.directory),
         "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
         "users": plan.users,
@@ -99,9 +100,9 @@ class RunningLoad:
     def samples(self) -> LoadSamples:
         """What was measured so far."""
         start, rows = samples.together(self._process.parts)
-        died = self._process.died
-        doubt = f"{died} of its {self._plan.workers} generators died" if died else ""
-        return load_samples(self._plan, start, rows, self._process.tags, self._reached(), doubt)
+        process = self._process
+        found = load_samples(self._plan, start, rows, process.tags, self._reached(), process.doubt)
+        return replace(found, workers=process.generators, machines=process.machines, clock_ns=process.clock_ns)
 
     def _reached(self) -> int | None:
         said = [r["reached"] for r in self._process.results]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from ..arrivals.schedules import highest_rate
 from ..checkers.figures import figures
 from ..checkers.history import History
 from ..checkers.models import SetJudgement, judge_counter, judge_set, sentences
+from ..core.clusters import HERE, Cluster
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, WorkloadPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
@@ -22,7 +24,10 @@ _SECOND = 1_000_000_000
 
 
 class Maker:
-    """core.workloads.WorkloadMaker."""
+    """core.workloads.WorkloadMaker. `on`: where loads are sent from, whatever their plans say."""
+
+    def __init__(self, on: Cluster = HERE) -> None:
+        self._on = on
 
     async def start(
         self,
@@ -61,8 +66,13 @@ class Maker:
         """Start the generators of a load."""
         from ..load.process import LoadProcess
 
-        file = directory / "samples" / f"{plan.name}.load"
-        return RunningLoad(plan, await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt))
+        config = configuration(plan, requests, directory / "samples" / f"{plan.name}.load")
+        if self._on.address or plan.on:
+            from ..load.dask import start_on
+
+            cluster = replace(self._on, address=self._on.address or plan.on)
+            return RunningLoad(plan, await start_on(cluster, config, plan.workers))
+        return RunningLoad(plan, await LoadProcess.start(config, plan.workers, adopt))
 
 
 class RunningWorkload:

@@ -220,6 +220,8 @@ class LoadPlan:
     connections: int
     accept: tuple[int, ...] = ()
     workers: int = 1
+    on: str = ""  # the scheduler of the Dask cluster that sends it; empty: this machine does
+    files: tuple[str, ...] = ()  # what its script reads, in its directory
     position: Position | None = None
 
     @property

@@ -18,7 +18,7 @@ from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .explain import advice
 from .model import FaultView, TrialModel
-from .words import mark, moment
+from .words import mark, moment, took
 
 POINTS = 1200  # per curve: more cannot be seen, and the file stays small
 
@@ -141,10 +141,18 @@ def load_rows(model: TrialModel) -> list[dict[str, Any]]:
             "scenario": scenario,
             "asked": model.workloads[name].rate,
             "invalid": str(measured.detail.get("invalid") or ""),
+            "sent_from": _sent_from(measured.detail),
             **{n: shown(measured.metrics.get(n)) for n in names},
         }
         for (name, scenario), measured in last.items()
     ]
+
+
+def _sent_from(detail: Mapping[str, Any]) -> str:
+    """Which other machines sent a load; empty when this one did."""
+    if "machines" not in detail:
+        return ""
+    return f"from {detail['machines']} machines, whose clocks are known to within {took(detail['clock_ns'])}"
 
 
 def shown(value: object) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core.clusters import EXAMPLE as ADDRESS
+from ..core.clusters import is_address
 from ..core.expressions import Type
 from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
@@ -34,6 +36,8 @@ LOAD: Mapping[str, Field] = {
     "connections": Field(shape=COUNT, default=256, doc="At most so many; what waits for one waits in the figures."),
     "accept": Field(shape=list_of(INTEGER), default=(), doc="Statuses that are ok beside 2xx and 3xx."),
     "workers": Field(shape=COUNT, default=1, doc="Generator processes that share the load."),
+    "on": Field(shape=TEXT, doc="The scheduler of a Dask cluster, whose workers send it.", example=ADDRESS),
+    "files": Field(shape=list_of(TEXT), default=(), doc="What the script reads: goes with it to other machines."),
 }
 SCRIPT: Mapping[str, Field] = {
     "script": Field(
@@ -81,7 +85,7 @@ class Loads:
             return None
         model = self._model(node, found)
         script = self._script(node.get("script")) if what == ["script"] else ""
-        if model is None or script is None:
+        if model is None or script is None or not self._elsewhere(node, found, script):
             return None
         return LoadPlan(
             name=name,
@@ -100,6 +104,8 @@ class Loads:
             connections=found["connections"],
             accept=tuple(found["accept"]),
             workers=found["workers"],
+            on=found["on"] or "",
+            files=found["files"],
             position=node.position(),
         )
 
@@ -166,6 +172,21 @@ class Loads:
             self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", "ramp, steps or poisson")
             return None
         return arrivals
+
+    def _elsewhere(self, node: MappingNode, found: Mapping[str, Any], script: str) -> bool:
+        """Whether what it needs to be sent from other machines can be meant."""
+        files, before = node.get("files"), len(self._reader.problems)
+        if found["on"] is not None and not (isinstance(found["on"], str) and is_address(found["on"])):
+            self._reader.wrong(
+                node.entries["on"].value, "on is the address of a Dask scheduler", f"for example {ADDRESS}"
+            )
+        if files is not None and not script:
+            self._reader.wrong(node.entries["files"].key, "only a script reads files", "script: users.py:shopper")
+        each = files.items if isinstance(files, Sequence) else [files] if files is not None else []
+        for item, name in zip(each, found["files"], strict=False):
+            if not (isinstance(name, str) and (self._directory / name).is_file()):
+                self._reader.wrong(item, f"there is no file {name}", "beside the spec: files: [users.csv]")
+        return len(self._reader.problems) == before
 
     def _script(self, node: Node | None) -> str | None:
         text = self._reader.text(node) if isinstance(node, Scalar) else None
