@@ -31,6 +31,7 @@ READY_S = 20.0  # until a machine's task waits for its orders
 BEGUN_S = 60.0
 _RETRY_S = 0.1
 _END_S = 0.02
+_GONE_S = 0.5  # for what was lost before
 _STOP_S = 15.0
 
 
@@ -219,7 +220,7 @@ class Machine:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
         with contextlib.suppress(Exception):  # gone, and then its generators end by themselves
-            async with asyncio.timeout(LOST_S):
+            async with asyncio.timeout(LOST_S if self.lost_ns is None else _GONE_S):
                 while (await self._look((), there.END))["state"] != there.ABSENT:  # noqa: ASYNC110 - nothing announces it
                     await asyncio.sleep(_END_S)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -61,16 +60,10 @@ class Cluster:
         return next(self._directory.glob(f"{number}-*.log")).read_text()
 
     def close(self) -> None:
-        """End all, the workers first."""
-        for process in reversed(self._started):
-            if process.poll() is None:
-                process.send_signal(signal.SIGTERM)
-        for process in reversed(self._started):
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """End all."""
+        for process in self._started:
+            process.kill()
+            process.wait()
 
 
 def children(pid: int) -> set[int]:

@@ -187,10 +187,12 @@ async def test_a_worker_that_is_busy_is_named(
     monkeypatch.setattr(remote, "READY_S", 1.0)
     async with distributed.Client(cluster.address, asynchronous=True, set_as_default=False) as client:
         (address, *_) = await client.run(os.getpid)
-        other = client.submit(time.sleep, 4, workers=[address], pure=False)
+        done = distributed.Event("done", client=client)
+        other = client.submit(lambda: distributed.Event("done").wait(60), workers=[address], pure=False)
         with pytest.raises(SeatrialError, match=rf"{address} is busy"):
             await start_on(At(address=cluster.address), configuration("http://127.0.0.1:1", tmp_path / "x.load"), 1)
-        await other
+        await done.set()
+        assert await other
 
 
 async def test_a_machine_that_is_lost_is_accounted_for(fresh: Cluster, tmp_path: Path) -> None:
