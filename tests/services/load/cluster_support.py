@@ -59,6 +59,11 @@ class Cluster:
         """What a process said; 0 is the scheduler."""
         return next(self._directory.glob(f"{number}-*.log")).read_text()
 
+    def lose_scheduler(self) -> None:
+        """SIGKILL it."""
+        self._started[0].kill()
+        self._started[0].wait()
+
     def close(self) -> None:
         """End all."""
         for process in self._started:

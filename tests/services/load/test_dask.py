@@ -221,6 +221,24 @@ async def test_a_machine_that_is_lost_is_accounted_for(fresh: Cluster, tmp_path:
     assert ok.low <= len(server.paths)
 
 
+async def test_without_its_scheduler_all_are_lost_and_end(fresh: Cluster, tmp_path: Path) -> None:
+    workers = fresh.add(2)
+    server = Counter()
+    async with server.serve() as url:
+        load = await running(tmp_path, At(address=fresh.address), url=url, rate="100/s", duration="60s")
+        sending = generators(*(w.pid for w in workers))
+        await server.reaches(150)
+        fresh.lose_scheduler()
+        async with asyncio.timeout(20):
+            await load.ended()
+            sealed = await load.stop()
+            while any(map(alive, sending)):  # noqa: ASYNC110 - nothing announces it
+                await asyncio.sleep(0.05)
+    assert "2 of 2 machines were lost, the first" in sealed.note
+    assert "100% of the load is missing" in sealed.note
+    assert isinstance(figures(load).metrics["p95"], Missing)
+
+
 async def test_a_lost_task_is_not_run_again(fresh: Cluster, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ async def test_pieces_make_the_file(tmp_path: Path, content: bytes, cuts: list[i
     wrote = header_of(1000 + AHEAD) + content
     generator = made(tmp_path / "x.load")
     ends = sorted({min(c, len(wrote)) for c in cuts} | {0, len(wrote)})
-    for begin, end in zip(ends, ends[1:], strict=False):
+    for begin, end in itertools.pairwise(ends):
         generator.take(seen(wrote[begin:end]))
         assert generator.size == end
         assert read(tmp_path / "x.load")[0] == 1000
