@@ -13,7 +13,7 @@ import numpy as np
 from ..arrivals import samples
 from ..arrivals.schedules import highest_rate
 from ..checkers.loads import LoadSamples, load_figures, response_times
-from ..core.plan import LoadPlan
+from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
 from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..load.process import LoadProcess
@@ -29,24 +29,31 @@ def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:
         return {"ramp": {"from": value["from"].value, "to": value["to"].value, "over_ns": int(value["over"].value)}}
     if kind == "steps":
         return {"steps": [[s["rate"].value, int(s["for"].value)] for s in value]}
+    if kind == "spike":
+        spike = {"base": value["base"].value, "peak": value["peak"].value}
+        return {"spike": {**spike, "after_ns": int(value["after"].value), "for_ns": int(value["for"].value)}}
     return {kind: value.value if isinstance(value, Quantity) else float(value)}
 
 
 def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Path) -> dict[str, Any]:
     """What a generator's worker reads, without its share; see load.worker."""
     first = requests[0]
-    arguments = plan.requests[0].call.arguments if plan.requests else {}
-    verify = arguments.get("verify", True)
+    fast = bool(plan.requests) and plan.protocol == "http1"
     return {
         "name": plan.name,
         "file": str(file),
         "urls": list(first.urls),
-        "verify": verify if isinstance(verify, bool | str) else True,
-        "cert": "",
-        "key": "",
+        "verify": plan.verify if plan.verify is not None else first.parameters.get("ca") or True,
+        "cert": plan.cert,
+        "key": plan.key,
         "tags": list(plan.tags),
-        "headers": {} if plan.requests else dict(first.headers),
-        "requests": [
+        "headers": {} if fast or (plan.requests and first.verb == "http") else dict(first.headers),
+        "protocol": plan.protocol,
+        "parameters": dict(first.parameters),
+        "operations": [] if fast else [_operation(g, r) for g, r in zip(plan.requests, requests, strict=False)],
+        "requests": []
+        if not fast
+        else [
             {
                 "method": r.method,
                 "path": r.path,
@@ -63,15 +70,25 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         "directory": str(plan.directory),
         "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
         "users": plan.users,
+        "crowd": dict(plan.crowd),
         "think_ns": plan.think_ns,
         "for_ns": plan.for_ns,
         "warm_up_ns": plan.warm_up_ns,
         "timeout_ns": plan.timeout_ns,
         "connections": plan.connections,
         "accept": list(plan.accept),
-        "lifo": True,
+        "lifo": plan.pool == "lifo",
         "seed": zlib.crc32(plan.name.encode()),
     }
+
+
+def _operation(given: LoadRequest, request: RenderedRequest) -> dict[str, Any]:
+    """One of a mix, for clients of any protocol."""
+    what, arguments = request.what, dict(request.arguments)
+    if request.verb == "http":
+        what = f"{request.method} {request.path}"
+        arguments = {"headers": dict(request.headers), "json": request.json, "body": request.body}
+    return {"what": what, "arguments": arguments, "tag": given.tag, "weight": given.weight}
 
 
 class RunningLoad:
@@ -102,11 +119,17 @@ class RunningLoad:
         start, rows = samples.together(self._process.parts)
         process = self._process
         found = load_samples(self._plan, start, rows, process.tags, self._reached(), process.doubt)
-        return replace(found, workers=process.generators, machines=process.machines, clock_ns=process.clock_ns)
+        found = replace(found, workers=process.generators, machines=process.machines, clock_ns=process.clock_ns)
+        return replace(found, users=self._asked()) if self._plan.crowd else found
 
     def _reached(self) -> int | None:
         said = [r["reached"] for r in self._process.results]
         return sum(said) if said and None not in said else self._process.connected() if self._plan.users else None
+
+    def _asked(self) -> int:
+        """Where their number changes: the most users so far. Who was asked for a moment ago may still connect."""
+        said = [r["asked"] for r in self._process.results]
+        return sum(said) if said else self._process.asked()
 
     def figures(
         self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None

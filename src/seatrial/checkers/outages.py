@@ -7,7 +7,7 @@ failed or had to wait. The service stopped at S and was back at R; the truth is 
   client's scheduling lag around d0.
 - S <= s1 + normal: the first operation that was hit, sent at s1, would have been answered by then.
 - R <= d1, and R >= d1 - lag1 - normal when the operation that ended the outage was already waiting; when it was sent after the
-  return, the return lies up to one pace further back.
+  return, the return lies up to one pace further back. Clients that look for a server anew may find it that much later.
 
 So the interval is [(d1 - lag1 - normal - x) - (s1 + normal), d1 - d0 + lag0 + normal], with x = 0 or one pace. As
 s1 - d0 <= pace, it is at most 2 (pace + 1.5 normal + lag) wide: at 100 operations a second and millisecond answers well within
@@ -69,10 +69,12 @@ def outages(history: History) -> list[Outage]:
         return []
     moments = history.moments(hit)
     gaps = np.searchsorted(done, moments, side="right")
+    # A workload that began later than the window says nothing of what was before.
+    begin = max(history.window.from_ns, int(records["intended"].min() - history.pace_ns))
     found = []
     for gap in np.unique(gaps):
         first = int(moments[gaps == gap].min())
-        start = int(done[gap - 1]) if gap > 0 else history.window.from_ns
+        start = int(done[gap - 1]) if gap > 0 else begin
         if gap == len(done):
             unended = float(history.window.to_ns - start)
             low = max(0.0, history.window.to_ns - first - history.normal_ns)
@@ -83,7 +85,8 @@ def outages(history: History) -> list[Outage]:
             continue
         back, sent = int(done[gap]), int(ok["sent"][order][gap])
         waiting = back - sent > history.normal_ns
-        returned = back - history.lag_near(back) - history.normal_ns - (0.0 if waiting else history.pace_ns)
+        further = max(history.finding_ns, 0.0 if waiting else history.pace_ns)
+        returned = back - history.lag_near(back) - history.normal_ns - further
         low = max(0.0, returned - (first + history.normal_ns))
         high = back - start + history.lag_near(start) + history.normal_ns
         found.append(
@@ -123,6 +126,7 @@ def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, unt
         for o in mine
         if o.hit_ns >= began - resolution or (o.last_ok_ns <= seen and (o.back_ns is None or o.back_ns > seen))
     ]
+    mine = _without_hiccups(mine, bad, seen)
     stable, stable_at, why = _stable(history, bad, began, seen, limit)
     if not mine:
         nothing = Interval(0.0, resolution, Dimension.DURATION)
@@ -149,6 +153,12 @@ def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, unt
             until_ns=history.window.to_ns,
             reason=why,
         )
+    healed = fault.healed_ns
+    if fault.cut and healed is not None and longest.back_ns > healed >= longest.hit_ns:
+        why = "service was back only after the fault had been undone"
+        return Recovery(
+            fault=fault, detect=detect, recovery=None, stable=None, last_failure=last, until_ns=healed, reason=why
+        )
     recovery = Interval(
         max(0.0, longest.returned_low_ns - seen), max(0.0, float(longest.back_ns - began)), Dimension.DURATION
     )
@@ -156,6 +166,26 @@ def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, unt
     return Recovery(
         fault=fault, detect=detect, recovery=recovery, stable=stable, last_failure=last, until_ns=until, reason=why
     )
+
+
+def _without_hiccups(mine: Sequence[Outage], bad: Times, seen: int) -> list[Outage]:
+    """Those that the fault can have caused. When the clients had been served for a second, a wait of less than a second in which
+    nothing failed is one as it comes without a fault, too: the latencies and `outage` tell of it.
+    """
+    kept: list[Outage] = []
+    served_from = seen
+    for outage in sorted(mine, key=lambda o: o.hit_ns):
+        back = outage.back_ns
+        failed = (
+            np.searchsorted(bad, outage.last_ok_ns),
+            np.searchsorted(bad, back if back is not None else outage.hit_ns + 1),
+        )
+        late = outage.hit_ns - served_from > QUIET_NS
+        if late and back is not None and outage.high_ns < QUIET_NS and failed[0] == failed[1]:
+            continue
+        kept.append(outage)
+        served_from = max(served_from, back or outage.hit_ns)
+    return kept
 
 
 def _since(moment: int, began: int, seen: int, pace: float) -> Interval:

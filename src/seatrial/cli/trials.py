@@ -10,7 +10,20 @@ import typer
 
 from ..core.errors import UsageError
 from .app import app, examples
-from .options import Json, On, OnCa, OnCert, OnKey, Root, Spec, Variables, cluster_of, load_plan
+from .options import (
+    Json,
+    On,
+    OnCa,
+    OnCert,
+    OnKey,
+    Profile,
+    Root,
+    Scale,
+    Spec,
+    Variables,
+    cluster_of,
+    load_plan,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +36,7 @@ if TYPE_CHECKING:
         "seatrial run seatrial.yaml",
         "seatrial run --only postgres-failover --keep",
         "seatrial run --var rate=50/s --labels smoke",
+        "seatrial run --profile smoke --scale 0.1",
         "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
     )
 )
@@ -33,6 +47,8 @@ def run(
     var: Variables = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
+    scale: Scale = None,
+    profile: Profile = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first scenario that fails.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, start nothing.")] = False,
     on: On = None,
@@ -42,7 +58,7 @@ def run(
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
-    plan = load_plan(spec, var)
+    plan = load_plan(spec, var, scale=scale, profile=profile)
     if dry_run:
         return show_plan(plan, tuple(only or ()), tuple(labels or ()))
     from ..api.following import follow

@@ -16,7 +16,7 @@ Adopt = Callable[[int], Awaitable[None]]
 class RenderedRequest:
     """A workload's request, all filled in but the operation's own places. `urls`: scheme://host:port of each way in.
 
-    Of other verbs than http `what` and `arguments` are the verb's own, and `parameters` those of the service (user, password, dbname).
+    Of other verbs than http `what` and `arguments` are the verb's own. `parameters`: those of the service (user, password, dbname, ca).
     """
 
     urls: tuple[str, ...]
@@ -41,7 +41,10 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultSpan:
-    """A fault as a workload's figures see it: injected between began and witnessed; healed when it lasts until then."""
+    """A fault as a workload's figures see it: injected between began and witnessed; healed when it lasts until then.
+
+    `held_ns`: so long its victims are kept down.
+    """
 
     id: str
     scenario: str
@@ -49,6 +52,19 @@ class FaultSpan:
     witnessed_ns: int
     healed_ns: int | None
     lasting: bool
+    held_ns: int = 0
+
+    @property
+    def cut(self) -> bool:
+        """Its victims would have been kept down for longer, but it was undone."""
+        return self.healed_ns is not None and self.healed_ns < self.witnessed_ns + self.held_ns
+
+    @property
+    def acts_until_ns(self) -> int:
+        """It acts at least until then."""
+        if self.lasting:
+            return self.healed_ns or self.witnessed_ns
+        return min(self.healed_ns or self.witnessed_ns, self.witnessed_ns + self.held_ns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +96,7 @@ class LiveFigures:
     rate: float  # ok a second, over the last second
     in_flight: int = 0
     p95_ns: float | None = None  # of the last seconds; None where it is not known
+    users: int = 0  # asked for now, of a closed load
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -58,7 +58,7 @@ async def start_on(cluster: Cluster, config: Mapping[str, Any], workers: int) ->
 
     try:
         there = await _checked(client, cluster, config)
-        packed, luggage = pack(config)
+        packed, files = pack(config)
         each = shares(packed, max(workers, len(there)))
         used = dict(list(there.items())[: len(each)])
         token = uuid.uuid4().hex
@@ -76,7 +76,7 @@ async def start_on(cluster: Cluster, config: Mapping[str, Any], workers: int) ->
         await asyncio.gather(*(m.ready() for m in found))
         most = len(found[0].generators)
         start = time.monotonic_ns() + _AGREED_NS + most * _AGREED_EACH_NS
-        await asyncio.gather(*(m.give(each[n :: len(found)], luggage, start) for n, m in enumerate(found)))
+        await asyncio.gather(*(m.give(each[n :: len(found)], files, start) for n, m in enumerate(found)))
     except BaseException as error:
         await close()
         if isinstance(error, SeatrialError) or not isinstance(error, Exception):

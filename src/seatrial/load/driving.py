@@ -83,6 +83,10 @@ class Generator:
         self.script_errors: Counter[str] = Counter()
         self.answered: Callable[[Connection, bytes], None] = self._answer
         self.halted = False  # nothing new begins
+        self.leaving = False  # there are more users than asked for: the next ones that have their answer go
+        self.users = self.asked = self.reached = (
+            0  # of a closed model: asked for now; the most that were; that were connected
+        )
         self._closed = False
 
     # -- connections
@@ -206,7 +210,7 @@ class Generator:
             self._broke(connection, visit, raised, error, now)
             return
         self._judge(connection, now, error)
-        if asked is ENDED or self.halted:
+        if asked is ENDED or self.halted or self.leaving:
             if asked is ENDED:
                 self._visits.append(visit)
             self._leave(connection)
@@ -259,7 +263,7 @@ class Generator:
         """Connections that are open."""
         return len(self._all)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close everything; what has not ended by now has failed."""
         self._closed = self.halted = True
         for connection in list(self._all):

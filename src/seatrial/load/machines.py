@@ -20,6 +20,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.errors import SeatrialError
+from .packing import unpack
 from .process import GeneratorProcess
 
 GONE_S = 5.0  # nobody has looked for so long: they are gone
@@ -160,8 +161,7 @@ class Held:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 file.write_bytes(content)
             for config in orders["configs"]:
-                paths = {key: str(place / config[key]) for key in ("file", *orders["paths"])}
-                given = {**config, **paths, "directory": str(place)}
+                given = unpack({**config, "file": str(place / config["file"])}, orders["files"], place)
                 self._generators.append(await GeneratorProcess.start(given, None))
             self._begun = [await generator.begun() for generator in self._generators]
             self._state = SENDING

@@ -137,14 +137,14 @@ class Machine:
                 return
         raise SeatrialError(f"{self.name} is busy: it did not take up its part of the load in {READY_S:.0f} s")
 
-    async def give(self, configs: Sequence[Mapping[str, Any]], travelling: Mapping[str, Any], start_ns: int) -> None:
+    async def give(self, configs: Sequence[Mapping[str, Any]], files: Mapping[str, bytes], start_ns: int) -> None:
         """Its orders: generators that begin then, by our clock. Raises SeatrialError when they do not begin."""
         begin = self.clock.there(start_ns)
         given = [
             {**config, "file": f"{n}{generator.file.suffix}", "start_ns": begin}
             for n, (config, generator) in enumerate(zip(configs, self.generators, strict=True))
         ]
-        wrong = await self._call(there.give, self._token, {**travelling, "configs": given})
+        wrong = await self._call(there.give, self._token, {"files": files, "configs": given})
         for generator in self.generators:
             generator.expect(start_ns)
         seen: Mapping[str, Any] = {"state": there.WAITING, "said": ""}

@@ -85,14 +85,14 @@ async def test_a_machine_that_has_no_task_gets_no_orders(tmp_path: Path) -> None
     await machine.measure()
     assert machine.clock.uncertainty_ns < 1_000_000_000
     with pytest.raises(SeatrialError, match="tcp://a:1 did not begin: its task is not there"):
-        await machine.give([{}], {"files": {}, "paths": []}, 0)
+        await machine.give([{}], {}, 0)
     await machine.release()
 
 
 def test_orders_are_taken_once() -> None:
     held = machines.Held()
-    assert held.give({"configs": [], "files": {}, "paths": []}) == ""
-    assert "already" in held.give({"configs": [], "files": {}, "paths": []})
+    assert held.give({"configs": [], "files": {}}) == ""
+    assert "already" in held.give({"configs": [], "files": {}})
 
 
 @pytest.mark.parametrize(

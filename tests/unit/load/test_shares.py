@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.load.packing import pack
+from seatrial.load.packing import pack, unpack
 from seatrial.load.process import shares
 from seatrial.load.worker import Worker
 
@@ -20,7 +20,8 @@ S = 1_000_000_000
 
 def config(**more: Any) -> dict[str, Any]:
     return {
-        "users": 0, "connections": 256, "script": "", "directory": ".", "verify": True, "cert": "", "key": "", **more,
+        "users": 0, "connections": 256, "script": "", "directory": ".", "verify": True, "cert": "", "key": "", "operations": [],
+        "headers": {}, "tags": [], "file": "x", "timeout_ns": 1, "for_ns": None, "protocol": "http1", **more,
     }  # fmt: skip
 
 
@@ -36,9 +37,7 @@ def test_users_are_all_there_and_nobody_has_none(users: int, generators: int) ->
 
 @given(st.integers(1, 13), st.floats(1, 700), st.integers(0, 25 * S))
 def test_each_arrival_is_sent_once(generators: int, rate: float, for_ns: int) -> None:
-    whole = config(
-        urls=[], tags=[], headers={}, file="x", timeout_ns=1, for_ns=for_ns, schedule={"constant": rate}, seed=1
-    )
+    whole = config(urls=[], for_ns=for_ns, schedule={"constant": rate}, seed=1)
     sent = [np.concatenate([*Worker(one)._schedule()]) for one in shares(whole, generators)]
     together = np.sort(np.concatenate(sent))
     wanted = takewhile(lambda at: at < for_ns, (round(n * S / rate) for n in range(20_000)))
@@ -56,21 +55,36 @@ def test_a_script_and_its_files_keep_their_places(tmp_path: Path) -> None:
         files=["names.csv"],
         verify=str(tmp_path / "ca.pem"),
     )
-    there, luggage = pack(given)
+    there, files = pack(given)
     assert there["script"] == "script/users/shop.py:buyer"
     assert there["verify"] == "verify"
-    assert luggage["files"] == {
+    assert files == {
         "script/users/shop.py": b"users/shop.py",
         "script/data/names.csv": b"data/names.csv",
         "verify": b"ca.pem",
     }
-    assert luggage["paths"] == ["verify"]
+    assert unpack(there, files, Path("/there"))["verify"] == "/there/verify"
 
 
 def test_a_load_of_requests_has_no_luggage() -> None:
-    there, luggage = pack(config())
-    assert there == config()
-    assert luggage == {"files": {}, "paths": []}
+    assert pack(config()) == (config(), {})
+
+
+def test_descriptors_travel_and_what_only_looks_like_one_of_their_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "shop.binpb").write_bytes(b"described")
+    message = {"message": {"text": "descriptors-0"}}
+    first = {
+        "what": "Shop/Buy",
+        "arguments": {**message, "descriptors": str(tmp_path / "shop.binpb")},
+        "tag": "",
+        "weight": 1,
+    }
+    second = {"what": "Shop/Look", "arguments": {"message": "descriptors-0"}, "tag": "", "weight": 1}
+    there, files = pack(config(operations=[first, second]))
+    assert files == {"descriptors-0": b"described"}
+    placed = unpack(there, files, Path("/there"))["operations"]
+    assert placed[0]["arguments"] == {**message, "descriptors": "/there/descriptors-0"}
+    assert placed[1] == second
 
 
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
