@@ -75,6 +75,11 @@ def check_cluster(plan: Plan, on: Cluster) -> None:
     """Raises UsageError for a cluster that nothing is sent from, and where there is no Dask to reach one with."""
     if on.address and not plan.loads:
         raise UsageError.simple("--on: the spec has no load", "loads: {shoppers: {http: GET /, at: web, rate: 100/s}}")
+    tools = [f"{load.name} ({load.tool.name})" for load in plan.loads.values() if load.tool is not None]
+    if on.address and tools:
+        raise UsageError.simple(
+            f"--on: {', '.join(tools)} can be sent from this machine alone", "give the other loads on: in the spec"
+        )
     if plan.loads and (on.address or any(load.on for load in plan.loads.values())):
         from ..load.dask import library
 

@@ -20,6 +20,7 @@ from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackVal
 from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
 from .loads import RunningLoad, configuration, describe_schedule
+from .tools import start as start_tool
 
 _SECOND = 1_000_000_000
 
@@ -71,7 +72,10 @@ class Maker:
         """Start the generators of a load."""
         from ..load.process import LoadProcess
 
-        config = configuration(plan, requests, directory / "samples" / f"{plan.name}.load")
+        file = directory / "samples" / f"{plan.name}.load"
+        if plan.tool is not None:
+            return await start_tool(plan, plan.tool, requests[0], file, adopt)
+        config = configuration(plan, requests, file)
         if self._on.address or plan.on:
             from ..load.dask import start_on
 

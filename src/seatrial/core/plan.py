@@ -103,9 +103,13 @@ class PauseStep(StepBase):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadStep(StepBase):
-    """Run a load to its end; it goes on being there for the scenario's expectations."""
+    """Run a load to its end; it goes on being there for the scenario's expectations.
+
+    `judged`: its tool has a verdict of its own, which is a finding.
+    """
 
     load: str
+    judged: bool = False
 
 
 Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep
@@ -133,6 +137,7 @@ class ScenarioPlan:
     needs: tuple[str, ...] = ()
     deadline_ns: int
     throughout: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()  # of `throughout`: loads whose tools have a verdict of their own, each a finding
     holds: tuple[NamedCheck, ...] = ()  # checks that must hold throughout the scenario
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = ()
@@ -200,6 +205,28 @@ class LoadRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ToolPlan:
+    """An existing file of another load tool, run as it is: Locust or k6. Strings of `arguments` and `environment` may be Templates.
+
+    `spawn_rate`: users a second; `classes`, `tags` and `skip_tags` choose among what the file has (Locust).
+    """
+
+    name: str  # locust, k6
+    file: str  # relative to the spec
+    arguments: tuple[object, ...] = ()
+    environment: Mapping[str, object] = field(default_factory=dict)
+    spawn_rate: float = 0.0
+    classes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The tool's name as people write it."""
+        return self.name.capitalize() if self.name == "locust" else self.name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProfilePlan:
     """The profile that a load has its users and its length from. `whole_ns`: its length before it was scaled.
 
@@ -243,12 +270,13 @@ class LoadPlan:
 
     `crowd`: how many users there are over time, as arrivals.crowds has it; `users` is then the most. Empty: always as many.
     `script`: "file.py:function", instead of `requests`: a generator function that yields requests and is sent answers, or an async one
-    that is given a user. `protocol`: what its clients speak.
+    that is given a user. `protocol`: what its clients speak. `tool`, instead of both: an existing file of Locust or k6.
     """
 
     name: str
     requests: tuple[LoadRequest, ...] = ()
     script: str = ""
+    tool: ToolPlan | None = None
     protocol: str = "http1"
     at: Target | None = None  # of the script's requests
     identity: str | None = None
@@ -277,6 +305,11 @@ class LoadPlan:
     def tags(self) -> tuple[str, ...]:
         """The tags of its requests, each once, in order; the place of a tag is its number in the samples."""
         return tuple(dict.fromkeys(r.tag for r in self.requests))
+
+
+def own_claim(load: str) -> str:
+    """What the finding of a tool's own verdict says."""
+    return f"load {load}: its tool finds nothing wrong"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -322,6 +355,11 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Loads that run throughout and whose tools have a verdict of their own: a finding each, of that name."""
+        return tuple(n for n in self.throughout if n in self.loads and self.loads[n].tool is not None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

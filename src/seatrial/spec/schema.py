@@ -17,6 +17,8 @@ from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
+from .tools import FIELDS as TOOLS
+from .tools import FILE as FILE_OF_TOOL
 from .variants import VARIANT
 from .workloads import SPEAKS, call_arguments, call_keys
 from .workloads import fields as workload_fields
@@ -114,7 +116,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}
     steps["pause"] = {"title": "pause", **of_fields({**UNJUDGED, "reason": REASON}, {"pause": pause}, ("pause",))}
     load = {"type": "string", "description": "The name of a load: run it to its end."}
-    steps["load"] = {"title": "load", **of_fields(UNJUDGED, {"load": load}, ("load",))}
+    steps["load"] = {"title": "load", **of_fields(COMMON, {"load": load}, ("load",))}
     path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
@@ -170,7 +172,8 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = {"anyOf": [_of_verb(v, {**CALL, **OF_MIX}, sent_with(v)) for v in verbs]}
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
-    return {"anyOf": [*one, mixed, scripted]}
+    tools = [of_fields({**TOOLS[n], n: FILE_OF_TOOL[n]}, {}, (n,)) for n in TOOLS]
+    return {"anyOf": [*one, mixed, scripted, *tools]}
 
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:

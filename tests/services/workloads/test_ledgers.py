@@ -47,6 +47,8 @@ workloads:
     model: counter
     initial: {sql: select n from stock, at: db, value: "rows[0][0]"}
     read-back: {sql: select n from stock, at: db, value: "rows[0][0]"}
+loads:
+  readers: {sql: select count(*) from ledger, at: db, rate: 20/s, timeout: 2s}
 throughout: [ledger, typed, stock]
 setup:
   - {sql: create table ledger (id text), at: db, expect: count == 0, id: ledger}
@@ -55,16 +57,19 @@ setup:
   - {sql: insert into stock values (1000000), at: db, expect: count == 1, id: full}
 scenarios:
   clean:
+    throughout: [readers]
     steps:
-      - {sql: select count(*) from ledger, at: db, expect: "rows[0][0] > 300", within: 20s, every: 200ms}
+      - {sql: select count(*) from ledger, at: db, expect: "rows[0][0] > 300", for: 2s, within: 20s, every: 200ms}
     expect:
       nothing-lost: ledger.lost == 0 and ledger.doubled == 0 and ledger.phantom == 0
       nothing-lost-typed: typed.lost == 0 and typed.doubled == 0 and typed.phantom == 0
       books: stock.drift == 0
       served: ledger.outage.longest < 5s and ledger.failed == 0 and ledger.unknown == 0
       in-time: ledger.lag.max < 5s
+      readers: readers.failed == 0 and readers.ok > 10 and readers.p95 < 2s
   killed:
     needs: [clean]
+    throughout: [readers]
     deadline: 2m
     steps:
       - {fault: kill, at: db/primary, hold: 60s}
@@ -76,6 +81,7 @@ scenarios:
       books: stock.drift == 0
       back: ledger.recovery < 60s and ledger.outage.longest < 60s
       seen: ledger.outage.longest > 100ms
+      readers: readers.failed > 0 and readers.outage.longest < 60s
   tampered:
     needs: [killed]
     steps:
@@ -116,20 +122,23 @@ workloads:
     rate: 50/s
     model: set
     read-back: {redis: SMEMBERS kept, at: cache, keys: reply}
+loads:
+  lookers: {requests: [{redis: LLEN sales, tag: length}, {redis: INCR looks, tag: looks}], at: redis, users: 3, think: 50ms, timeout: 2s}
 setup:
   - {redis: SET visits 0, at: redis/master, expect: reply == "OK"}
 scenarios:
   clean:
-    throughout: [sales, visits, kept]
+    throughout: [sales, visits, kept, lookers]
     steps:
-      - {redis: LLEN sales, at: redis/master, expect: reply > 300, within: 20s, every: 200ms}
+      - {redis: LLEN sales, at: redis/master, expect: reply > 300, for: 2s, within: 20s, every: 200ms}
     expect:
       nothing-lost: sales.lost == 0 and sales.doubled == 0 and sales.phantom == 0 and kept.lost == 0
       books: visits.drift == 0
       served: sales.outage.longest < 5s and sales.failed == 0 and sales.unknown == 0
+      lookers: lookers.failed == 0 and lookers.tag.looks.p95 < 2s and lookers.tag.length.rate > 5/s
   killed:
     needs: [clean]
-    throughout: [sales, visits]
+    throughout: [sales, visits, lookers]
     steps:
       - {fault: kill, at: redis/master, hold: 30s}
       - {redis: ROLE, at: "redis#2", expect: 'reply[0] == "master"', within: 30s}
@@ -138,6 +147,7 @@ scenarios:
       none-twice: sales.doubled == 0 and sales.phantom == 0
       back: sales.recovery < 30s and sales.outage.longest < 30s
       seen: sales.outage.longest > 500ms
+      lookers: lookers.failed > 0 and lookers.outage.longest < 30s
   forgotten:
     throughout: [kept]
     steps:
@@ -183,8 +193,17 @@ def passed(trial: Trial, *ids: str) -> None:
 
 def test_a_cluster_keeps_what_it_acknowledged_and_what_is_tampered_with_is_found(tmp_path: Path) -> None:
     trial = Trial(tmp_path, POSTGRES)
-    passed(trial, "clean/nothing-lost", "clean/nothing-lost-typed", "clean/books", "clean/served", "clean/in-time")
+    passed(
+        trial,
+        "clean/nothing-lost",
+        "clean/nothing-lost-typed",
+        "clean/books",
+        "clean/served",
+        "clean/in-time",
+        "clean/readers",
+    )
     passed(trial, "killed/nothing-lost", "killed/nothing-lost-typed", "killed/books", "killed/back", "killed/seen")
+    passed(trial, "killed/readers")
     assert trial.verdicts["tampered/nothing-lost"] == "FAIL", trial.text
     assert trial.verdicts["tampered/books"] == "FAIL", trial.text
     said = json.dumps(trial.finding("tampered/nothing-lost"))
@@ -203,8 +222,8 @@ def test_a_cluster_keeps_what_it_acknowledged_and_what_is_tampered_with_is_found
 
 def test_redis_is_found_where_its_master_is_and_what_it_forgets_is_found(tmp_path: Path) -> None:
     trial = Trial(tmp_path, REDIS)
-    passed(trial, "clean/nothing-lost", "clean/books", "clean/served")
-    passed(trial, "killed/none-twice", "killed/back", "killed/seen")
+    passed(trial, "clean/nothing-lost", "clean/books", "clean/served", "clean/lookers")
+    passed(trial, "killed/none-twice", "killed/back", "killed/seen", "killed/lookers")
     assert trial.verdicts["forgotten/nothing-lost"] == "FAIL", trial.text
     said = json.dumps(trial.finding("forgotten/nothing-lost"))
     assert "acknowledged operations are gone" in said
