@@ -94,11 +94,32 @@ def test_a_service_that_is_not_there_passes_nothing(seatrial: Run) -> None:
         (("http://127.0.0.1:1", "--expect", "p96 < 1s"), "Did you mean"),
         (("http://127.0.0.1:1", "--header", "nothing"), "NAME: VALUE"),
         (("http://127.0.0.1:1", "--method", "HEAD"), "cannot send"),
+        (("http://127.0.0.1:1", "--on", "scheduler"), "no address of a Dask scheduler"),
+        (("http://127.0.0.1:1", "--on", "tls://a:8786", "--on-ca", "none.pem"), "--on-ca: there is no file none.pem"),
     ],
 )
 def test_mistakes_are_told(seatrial: Run, arguments: tuple[str, ...], words: str) -> None:
     done = seatrial("load", *arguments)
     assert done.returncode == 3
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("loads", "words"),
+    [
+        ("", "--on: the spec has no load"),
+        ("loads: {mine: {locust: l.py, at: web, users: 1, for: 1s}}\n", "--on: mine (locust)"),
+    ],
+)
+def test_what_cannot_be_sent_from_a_cluster_is_refused(seatrial: Run, tmp_path: Path, loads: str, words: str) -> None:
+    (tmp_path / "l.py").write_text("")
+    (tmp_path / "seatrial.yaml").write_text(
+        f"seatrial: 1\nstack: {{remote: {{services: {{web: 'http://127.0.0.1:1'}}}}}}\n{loads}"
+        "scenarios: {up: {steps: [{http: GET /, at: web, expect: status == 200}]}}\n"
+    )
+    done = seatrial("run", "--on", "tcp://127.0.0.1:8786")
+    assert done.returncode == 3, done.stdout + done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
 

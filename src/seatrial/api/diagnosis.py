@@ -9,7 +9,7 @@ import platform
 import sys
 from typing import Any
 
-_CLIENTS = {"psycopg": "postgres", "redis": "redis", "celery": "celery", "dns": "dns"}
+_CLIENTS = {"psycopg": "postgres", "redis": "redis", "celery": "celery", "dns": "dns", "distributed": "dask"}
 _PROGRAMS = ("postgres", "etcd", "redis-server", "caddy", "patroni")
 
 

@@ -17,12 +17,14 @@ from ..arrivals import samples
 from ..arrivals.schedules import highest_rate
 from ..checkers.comparing import PERCENTS, Comparison, change_figures
 from ..checkers.loads import LoadSamples, lately_figures, load_figures, response_times
+from ..core.clusters import Cluster
 from ..core.events import plain
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
 from ..core.workloads import (
     LATELY_NS,
+    Adopt,
     FaultSpan,
     Figures,
     LiveFigures,
@@ -82,6 +84,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
             for given, r in zip(plan.requests, requests, strict=False)
         ],
         "script": plan.script,
+        "files": list(plan.files),
         "directory": str(plan.directory),
         "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
         "users": plan.users,
@@ -104,6 +107,17 @@ def _operation(given: LoadRequest, request: RenderedRequest) -> dict[str, Any]:
         what = f"{request.method} {request.path}"
         arguments = {"headers": dict(request.headers), "json": request.json, "body": request.body}
     return {"what": what, "arguments": arguments, "tag": given.tag, "weight": given.weight}
+
+
+async def start_generators(
+    plan: LoadPlan, config: Mapping[str, Any], cluster: Cluster, adopt: Adopt | None
+) -> LoadProcess:
+    """The generators of a load: on this machine, or on the workers of a cluster where one is named (the plan's, unless `cluster` is)."""
+    if not cluster.address and not plan.on:
+        return await LoadProcess.start(config, plan.workers, adopt)
+    from ..load.dask import start_on
+
+    return await start_on(replace(cluster, address=cluster.address or plan.on), config, plan.workers)
 
 
 class RunningLoad:
@@ -146,9 +160,9 @@ class RunningLoad:
     def samples(self) -> LoadSamples:
         """What was measured so far."""
         start, rows = samples.together(self._process.parts)
-        died = self._process.died
-        doubt = f"{died} of its {self._plan.workers} generators died" if died else ""
-        found = load_samples(self._plan, start, rows, self._process.tags, self._reached(), doubt)
+        process = self._process
+        found = load_samples(self._plan, start, rows, process.tags, self._reached(), process.doubt)
+        found = replace(found, workers=process.generators, machines=process.machines, clock_ns=process.clock_ns)
         return replace(found, users=self._asked()) if self._plan.crowd else found
 
     def _reached(self) -> int | None:

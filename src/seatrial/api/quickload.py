@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from ..core.clusters import HERE, Cluster
 from ..core.errors import UsageError
 from ..core.events import plain
 from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
@@ -49,6 +50,7 @@ class QuickLoad:
     timeout: str = "5s"
     connections: int = 256
     workers: int = 1
+    on: Cluster = HERE
     expect: tuple[str, ...] = ()
 
 
@@ -60,7 +62,7 @@ def quick_load(given: QuickLoad, console: Console, *, as_json: bool = False) -> 
     plan, request = plan_of(given)
     conditions = [_condition(text) for text in given.expect]
     with tempfile.TemporaryDirectory(prefix="seatrial-load-") as directory:
-        figures = run_interruptible(_run(plan, request, Path(directory), console, quiet=as_json))
+        figures = run_interruptible(_run(plan, request, Path(directory), console, Maker(given.on), quiet=as_json))
     judged = [(c, c.evaluate(figures.metrics)) for c in conditions]
     verdict = combine(from_truth(j.truth) for _, j in judged) if judged else None
     if figures.detail["invalid"]:
@@ -138,9 +140,11 @@ def _condition(text: str) -> Expression:
         raise UsageError.simple(f"--expect {text!r}: {error}", "for example --expect 'p95 < 200ms'") from None
 
 
-async def _run(plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, *, quiet: bool) -> Figures:
+async def _run(
+    plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, maker: Maker, *, quiet: bool
+) -> Figures:
     """Until its time is over, or until it is interrupted: then what there is counts."""
-    load = await Maker().start_load(plan, [request], directory, _nobody)
+    load = await maker.start_load(plan, [request], directory, _nobody)
     began = time.monotonic_ns()
     watch = asyncio.create_task(_watch(load, plan, console, began, quiet=quiet))
     try:
@@ -188,6 +192,11 @@ def _show(figures: Figures, console: Console) -> None:
     console.print(f"errors {_text(metrics['errors'])}", highlight=False)
     for kind, count in plain(detail["errors"]).items():
         console.print(f"  {kind:<12} {count:,}", highlight=False, style=style("FAIL"))
+    if "machines" in detail:
+        within = format_duration(float(str(detail["clock_ns"])), 2)
+        console.print(
+            f"sent from {detail['machines']} machines, whose clocks are known to within {within}", style="dim"
+        )
     silence, lag = _inner(metrics, "outage", "longest"), _inner(metrics, "lag", "max")
     for word, value in (("longest silence", silence), ("generator's lag at most", lag)):
         console.print(f"{word} {_text(value)}", highlight=False, style="dim")

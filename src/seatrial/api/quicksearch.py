@@ -8,9 +8,11 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.clusters import Cluster
 from ..core.errors import UsageError
 from ..core.events import plain
 from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
@@ -20,6 +22,7 @@ from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, Probed, RenderedRequest, Window
 from ..reports.words import mark, style
 from ..spec.metrics import load_metrics_type
+from .loads import start_generators
 from .quickload import QuickLoad, plan_of, quantity_of
 from .running import run_interruptible
 from .searching import SearchingLoad
@@ -52,7 +55,7 @@ def quick_search(given: QuickSearch, console: Console, *, as_json: bool = False)
     plan, request = searching_plan(given)
     expected = [_condition("--expect", text) for text in given.load.expect]
     with tempfile.TemporaryDirectory(prefix="seatrial-load-") as directory:
-        figures, probes = run_interruptible(_run(plan, request, Path(directory), console, quiet=as_json))
+        figures, probes = run_interruptible(_run(plan, request, Path(directory), console, given.load.on, quiet=as_json))
     capacity, ends = figures.metrics["capacity"], str(figures.detail["search"]["ends"])
     judged = [(c, c.evaluate(figures.metrics)) for c in expected]
     known = Verdict.INCONCLUSIVE if isinstance(capacity, Missing) else Verdict.PASS
@@ -114,12 +117,14 @@ def _condition(option: str, text: str) -> Expression:
 
 
 async def _run(
-    plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, *, quiet: bool
+    plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, cluster: Cluster, *, quiet: bool
 ) -> tuple[Figures, tuple[Probed, ...]]:
     """Until the capacity is known, or until it is interrupted."""
     if plan.search is None:
         raise UsageError.simple("nothing to search for")
-    load = SearchingLoad(plan, plan.search, [request], directory, None)
+    file = directory / f"{plan.name}.load"
+    start = partial(start_generators, cluster=cluster, adopt=None)
+    load = SearchingLoad(plan, plan.search, [request], file, start)
     watch = asyncio.create_task(_watch(load, console, quiet=quiet))
     try:
         await load.ended()

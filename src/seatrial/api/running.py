@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..core.clusters import HERE, Cluster
 from ..core.errors import Problem, SeatrialError, UsageError
 from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
@@ -44,6 +45,7 @@ class Request:
     attach: Path | None = None  # the trial directory of a kept stack
     root: Path | None = None
     variant: str = ""
+    on: Cluster = HERE  # where loads are sent from
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 
@@ -69,6 +71,21 @@ def check_selection(plan: Plan, request: Request) -> None:
         raise UsageError.simple(f"no label {', '.join(unknown)}", f"labels: {', '.join(sorted(labels)) or 'none'}")
 
 
+def check_cluster(plan: Plan, on: Cluster) -> None:
+    """Raises UsageError for a cluster that nothing is sent from, and where there is no Dask to reach one with."""
+    if on.address and not plan.loads:
+        raise UsageError.simple("--on: the spec has no load", "loads: {shoppers: {http: GET /, at: web, rate: 100/s}}")
+    tools = [f"{load.name} ({load.tool.name})" for load in plan.loads.values() if load.tool is not None]
+    if on.address and tools:
+        raise UsageError.simple(
+            f"--on: {', '.join(tools)} can be sent from this machine alone", "give the other loads on: in the spec"
+        )
+    if plan.loads and (on.address or any(load.on for load in plan.loads.values())):
+        from ..load.dask import library
+
+        library()
+
+
 async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], None] = lambda _: None) -> Run:
     """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow.
 
@@ -76,6 +93,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     wrong, before anything is started.
     """
     check_selection(plan, request)
+    check_cluster(plan, request.on)
     secrets = Secrets(plan.secrets)
     _check_secrets(plan, secrets)
     directory = new_trial(plan.name, plan.file, request.root)
@@ -93,7 +111,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         selection=selection,
         variant=request.variant,
     )
-    maker, judge_usage = _judges(plan)
+    maker, judge_usage = _judges(plan, request.on)
     with Journal(directory, redactor) as journal:
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
@@ -121,7 +139,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
 
 
-def _judges(plan: Plan) -> tuple[WorkloadMaker, JudgeUsage]:
+def _judges(plan: Plan, on: Cluster) -> tuple[WorkloadMaker, JudgeUsage]:
     """Who makes clients and who judges usage. NumPy comes with them: it is imported here, before a clock runs, and not for a plan that
     has neither clients nor a stack of its own.
     """
@@ -130,7 +148,7 @@ def _judges(plan: Plan) -> tuple[WorkloadMaker, JudgeUsage]:
     from ..checkers.usage import usage_figures
     from .workloads import Maker
 
-    return Maker(), usage_figures
+    return Maker(on), usage_figures
 
 
 class _Nobody:
@@ -142,7 +160,7 @@ class _Nobody:
         raise SeatrialError(f"no maker for workload {plan.name}")
 
     async def start_load(
-        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt, run: int = 1
     ) -> Load:
         raise SeatrialError(f"no maker for load {plan.name}")
 

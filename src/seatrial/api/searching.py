@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from ..arrivals import samples
 from ..checkers.capacity import BROKE, GENERATOR, HELD, UNTOLD, Search
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, SearchPlan
 from ..core.workloads import (
-    Adopt,
     FaultSpan,
     Figures,
     LiveFigures,
@@ -30,18 +30,21 @@ WARM_UP_NS = 1_000_000_000  # what the probe before left behind is served meanwh
 
 
 class SearchingLoad:
-    """core.workloads.Load and Searches. It begins to search at once; its figures are those at the highest rate that held."""
+    """core.workloads.Load and Searches. It begins to search at once; its figures are those at the highest rate that held.
+
+    `file`: for the samples of all probes; `start`: starts the generators of a probe by its plan and their configuration.
+    """
 
     def __init__(
         self,
         plan: LoadPlan,
         search: SearchPlan,
         requests: Sequence[RenderedRequest],
-        directory: Path,
-        adopt: Adopt | None,
+        file: Path,
+        start: Callable[[LoadPlan, Mapping[str, Any]], Awaitable[LoadProcess]],
     ) -> None:
-        self._plan, self._what, self._requests, self._adopt = plan, search, requests, adopt
-        self._directory = directory / "samples"
+        self._plan, self._what, self._requests, self._start = plan, search, requests, start
+        self.file = file
         self._search = Search(search.lowest, search.highest, search.resolution)
         self._probes: list[Probed] = []
         self._figures: dict[float, Figures] = {}
@@ -49,11 +52,6 @@ class SearchingLoad:
         self._current: RunningLoad | None = None
         self._sealed: Sealed | None = None
         self._task = asyncio.create_task(self._run())
-
-    @property
-    def file(self) -> Path:
-        """The samples of all probes, once it is sealed."""
-        return self._directory / f"{self._plan.name}.load"
 
     @property
     def probes(self) -> Sequence[Probed]:
@@ -76,9 +74,9 @@ class SearchingLoad:
             warm_up_ns=warm_up,
             for_ns=warm_up + self._what.for_ns,
         )
-        file = self._directory / f"{plan.name}.probe-{len(self._probes) + 1:02}.load"
+        file = self.file.parent / f"{plan.name}.probe-{len(self._probes) + 1:02}.load"
         began = time.monotonic_ns()
-        process = await LoadProcess.start(configuration(plan, self._requests, file), plan.workers, self._adopt)
+        process = await self._start(plan, configuration(plan, self._requests, file))
         load = self._current = RunningLoad(plan, process)
         try:
             await load.ended()

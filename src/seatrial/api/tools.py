@@ -91,8 +91,10 @@ class RunningTool(RunningLoad):
         if said is None:
             died = self._process.died
             return OwnVerdict(passed=None, words="its generator died" if died else "known when the load has ended")
+        where = self.file.parent.name
+        directory = where if where == "samples" else f"samples/{where}"  # of one that runs again
         return OwnVerdict(
-            passed=said["passed"], words=said["words"], files=tuple(f"samples/{f}" for f in said["files"])
+            passed=said["passed"], words=said["words"], files=tuple(f"{directory}/{f}" for f in said["files"])
         )
 
     def figures(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,14 @@ from ..arrivals.schedules import highest_rate
 from ..checkers.figures import figures
 from ..checkers.history import History
 from ..checkers.models import SetJudgement, judge_counter, judge_set, keys_of, number_of, sentences
+from ..core.clusters import HERE, Cluster
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, WorkloadPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
 from .baselines import baseline_of
-from .loads import RunningLoad, configuration, describe_schedule
+from .loads import RunningLoad, configuration, describe_schedule, start_generators
 from .searching import SearchingLoad
 from .tools import start as start_tool
 
@@ -27,7 +29,10 @@ _SECOND = 1_000_000_000
 
 
 class Maker:
-    """core.workloads.WorkloadMaker."""
+    """core.workloads.WorkloadMaker. `on`: where loads are sent from, whatever their plans say."""
+
+    def __init__(self, on: Cluster = HERE) -> None:
+        self._on = on
 
     async def start(
         self,
@@ -65,18 +70,18 @@ class Maker:
         return RunningWorkload(plan, await WorkloadProcess.start(config, adopt), prefix, highest_rate(schedule))
 
     async def start_load(
-        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt, run: int = 1
     ) -> RunningLoad | SearchingLoad:
         """Start the generators of a load, or the search for the rate that can be kept."""
-        from ..load.process import LoadProcess
-
+        file = directory / "samples" / ("" if run == 1 else str(run)) / f"{plan.name}.load"
         if plan.search is not None:
-            return SearchingLoad(plan, plan.search, requests, directory, adopt)
+            return SearchingLoad(
+                plan, plan.search, requests, file, partial(start_generators, cluster=self._on, adopt=adopt)
+            )
         baseline = await asyncio.to_thread(baseline_of, plan, directory) if plan.baseline else None
-        file = directory / "samples" / f"{plan.name}.load"
         if plan.tool is not None:
             return await start_tool(plan, plan.tool, requests[0], file, adopt)
-        process = await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt)
+        process = await start_generators(plan, configuration(plan, requests, file), self._on, adopt)
         return RunningLoad(plan, process, baseline)
 
 

@@ -33,6 +33,12 @@ LATE = 13  # arrivals that were sent later than is tolerable
 WHOLE: Final = 0xFFFFFFFF  # the slot of what is counted over the whole run
 
 
+def header(start_ns: int) -> bytes:
+    """What a file begins with."""
+    head = MAGIC + ROW.itemsize.to_bytes(4, "little") + b"\0\0\0\0" + start_ns.to_bytes(8, "little")
+    return head + bytes(HEADER - len(head))
+
+
 class SampleWriter:
     """Appends rows; one writer a file."""
 
@@ -40,8 +46,7 @@ class SampleWriter:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self._file = path.open("wb", buffering=0)
-        head = MAGIC + ROW.itemsize.to_bytes(4, "little") + b"\0\0\0\0" + start_ns.to_bytes(8, "little")
-        self._file.write(head + bytes(HEADER - len(head)))
+        self._file.write(header(start_ns))
 
     def write(self, rows: Rows) -> None:
         """Append."""

@@ -7,6 +7,7 @@ was not shown.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from ..arrivals.records import ERRORS
 from ..arrivals.samples import SLOT_NS, Rows
 from ..core.expressions import Missing
 from ..core.intervals import Interval
-from ..core.quantities import Dimension, Quantity
+from ..core.quantities import Dimension, Quantity, format_duration
 from ..core.workloads import FaultSpan, Window
 from .metrics import TAG_METRICS
 from .shares import bounds
@@ -28,6 +29,8 @@ PERCENTS: Mapping[str, float] = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 9
 LATE_SHARE = 0.01
 SATURATED = 0.97
 SATURATED_SHARE = 0.05
+_TIMED = ("outage", "before", "during", "after", "worst")  # what rests on when, and not on how long alone
+_COUNTED = ("due", "ok", "failed", "bytes")
 _SLOTS_A_SECOND = 1_000_000_000 // SLOT_NS
 
 
@@ -44,7 +47,9 @@ class LoadSamples:
     reached: int | None = None
     warm_up_ns: int = 0
     window_ns: int = 10_000_000_000
-    doubt: str = ""  # why nothing of it can be trusted
+    doubt: str = ""  # why nothing of it can be trusted: a part of it is missing, and what was counted is the least
+    machines: int = 0  # others that sent it
+    clock_ns: int = 0  # to within what their clocks are known
 
     def of(self, kind: int, first: int = 0, last: int = samples.WHOLE) -> Rows:
         """Rows of a kind, slots [first, last); WHOLE is no slot."""
@@ -86,11 +91,20 @@ def load_figures(
         "worst": _worst(load, first, last),
         "tag": {name: _Part(load, first, last, tag=n).figures() for n, name in enumerate(load.tags) if name},
     }
+    if load.clock_ns > SLOT_NS // 2:
+        why = f"the clocks of the machines that sent it are known to within {format_duration(load.clock_ns, 2)} only"
+        metrics |= _missing({n: metrics[n] for n in _TIMED}, why)
     why = invalid(load, first, last)
     if why:
         kept = {n: metrics[n] for n in ("due", "ok", "failed", "bytes", "lag", "cpu")}
-        metrics = {**_missing(metrics, why), **kept}
-    return metrics, {"errors": whole.errors(), "invalid": why, "slot_ns": SLOT_NS}
+        metrics = {**_missing(metrics, why), **kept, **(_at_least(kept) if load.doubt else {})}
+    sent_from = {"machines": load.machines, "clock_ns": load.clock_ns} if load.machines else {}
+    return metrics, {"errors": whole.errors(), "invalid": why, "slot_ns": SLOT_NS, **sent_from}
+
+
+def _at_least(counts: Mapping[str, Any]) -> dict[str, Interval]:
+    """Counts of which a part is missing."""
+    return {n: Interval(Interval.of(counts[n]).low, math.inf, Interval.of(counts[n]).dimension) for n in _COUNTED}
 
 
 def invalid(load: LoadSamples, first: int, last: int) -> str:
@@ -179,16 +193,17 @@ def _whole_run(load: LoadSamples, kind: int) -> dict[str, Any]:
 
 
 def _silence(load: LoadSamples, window: Window) -> Interval | Missing:
-    """The longest silence between two answers. Its ends are known to within the pace and the generator's lag around them."""
+    """The longest silence between two answers. Its ends are known to within the pace, the generator's lag around them, and the clocks."""
     if not int(load.of(samples.OK)["count"].sum()):
         return Missing("no request was answered")
     pace = 1e9 / load.rate if load.rate else 0.0
     spans = [(a, b) for a, b in _silences(load) if b > window.from_ns and a < window.to_ns]
     if not spans:
-        return Interval(0.0, max(10_000_000.0, 5 * pace), Dimension.DURATION)
+        least = max(10_000_000.0, 5 * pace * load.workers)  # of what a generator notes
+        return Interval(0.0, least + 2 * load.clock_ns, Dimension.DURATION)
     begin, end = max(spans, key=lambda s: s[1] - s[0])
     lag = load.of(samples.LAG_MAX, max(0, load.slot(begin) - 1), load.slot(end) + 2)
-    slack = pace + (float(lag["count"].max()) if len(lag) else 0.0)
+    slack = pace + (float(lag["count"].max()) if len(lag) else 0.0) + 2 * load.clock_ns
     length = float(end - begin)
     return Interval(max(0.0, length - slack), length + slack, Dimension.DURATION, point=length)
 

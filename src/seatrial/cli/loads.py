@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from .app import app, examples
-from .options import Json, Root
+from .options import Json, On, OnCa, OnCert, OnKey, Root, cluster_of
 from .trials import console
 
 
@@ -16,6 +16,7 @@ from .trials import console
         "seatrial load http://127.0.0.1:8000/ --rate 500/s --for 30s",
         "seatrial load http://127.0.0.1:8000/ --users 100 --think 1s --expect 'p95 < 200ms' --expect 'errors < 1%'",
         "seatrial load http://127.0.0.1:8000/ --capacity --while 'p95 < 50ms' --while 'errors < 1%'",
+        "seatrial load https://shop.test/ --rate 20000/s --for 1m --on tls://scheduler:8786",
         "seatrial load http://127.0.0.1:8000/items --method POST --header 'Content-Type: application/json' --body '{}'",
     )
 )
@@ -35,6 +36,10 @@ def load(
     timeout: Annotated[str, typer.Option("--timeout", help="Of a request, from when it was due.")] = "5s",
     connections: Annotated[int, typer.Option("--connections", min=1, help="At most so many.")] = 256,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Generator processes that share the load.")] = 1,
+    on: On = None,
+    on_ca: OnCa = None,
+    on_cert: OnCert = None,
+    on_key: OnKey = None,
     expect: Annotated[
         list[str] | None, typer.Option("--expect", help="A threshold, for example 'p95 < 200ms'.")
     ] = None,
@@ -63,6 +68,7 @@ def load(
         timeout=timeout,
         connections=connections,
         workers=workers,
+        on=cluster_of(on, on_ca, on_cert, on_key),
         expect=tuple(expect or ()),
     )
     if not capacity:

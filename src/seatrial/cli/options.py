@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..core.clusters import EXAMPLE, Cluster, is_address
 from ..core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,25 @@ Root = Annotated[
         "--directory", help="Where trials are kept (default: .seatrial, or SEATRIAL_DIRECTORY).", show_default=False
     ),
 ]
+
+
+On = Annotated[
+    str | None,
+    typer.Option("--on", help="Send loads from the workers of this Dask cluster.", metavar="tcp://HOST:PORT"),
+]
+OnCa = Annotated[str | None, typer.Option("--on-ca", help="For tls://: the cluster's authority.", metavar="FILE")]
+OnCert = Annotated[str | None, typer.Option("--on-cert", help="For tls://: our certificate.", metavar="FILE")]
+OnKey = Annotated[str | None, typer.Option("--on-key", help="For tls://: its key.", metavar="FILE")]
+
+
+def cluster_of(on: str | None, ca: str | None, cert: str | None, key: str | None) -> Cluster:
+    """The cluster that was typed. Raises UsageError."""
+    if on is not None and not is_address(on):
+        raise UsageError.simple(f"--on {on} is no address of a Dask scheduler", f"for example {EXAMPLE}")
+    for option, file in (("--on-ca", ca), ("--on-cert", cert), ("--on-key", key)):
+        if file is not None and not Path(file).is_file():
+            raise UsageError.simple(f"{option}: there is no file {file}")
+    return Cluster(address=on or "", ca=ca or "", cert=cert or "", key=key or "")
 
 
 def spec_file(path: Path) -> Path:

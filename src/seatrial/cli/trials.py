@@ -10,7 +10,20 @@ import typer
 
 from ..core.errors import UsageError
 from .app import app, examples
-from .options import Json, Profile, Root, Scale, Spec, Variables, load_plan
+from .options import (
+    Json,
+    On,
+    OnCa,
+    OnCert,
+    OnKey,
+    Profile,
+    Root,
+    Scale,
+    Spec,
+    Variables,
+    cluster_of,
+    load_plan,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +51,10 @@ def run(
     profile: Profile = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first scenario that fails.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, start nothing.")] = False,
+    on: On = None,
+    on_ca: OnCa = None,
+    on_cert: OnCert = None,
+    on_key: OnKey = None,
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
@@ -55,6 +72,7 @@ def run(
         fail_fast=fail_fast,
         attach=find_kept(attach, directory) if attach else None,
         root=directory,
+        on=cluster_of(on, on_ca, on_cert, on_key),
     )
     return follow(plan, request, console()).outcome.exit_status
 

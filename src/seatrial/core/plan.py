@@ -329,6 +329,8 @@ class LoadPlan:
     abort: tuple[AbortRule, ...] = ()
     baseline: str = ""
     search: SearchPlan | None = None
+    on: str = ""  # the scheduler of the Dask cluster that sends it; empty: this machine does
+    files: tuple[str, ...] = ()  # what its script reads, in its directory
     position: Position | None = None
 
     @property

@@ -182,7 +182,7 @@ class Searches(Protocol):
 class WorkloadMaker(Protocol):
     """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom).
 
-    `adopt` has the keeper own a process: it does so before the process sends anything.
+    `adopt` has the keeper own a process: it does so before the process sends anything. `run`: of a load that runs again.
     """
 
     async def start(
@@ -195,5 +195,5 @@ class WorkloadMaker(Protocol):
     ) -> Workload: ...
 
     async def start_load(
-        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt
+        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt, run: int = 1
     ) -> Load: ...

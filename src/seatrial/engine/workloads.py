@@ -134,7 +134,8 @@ class Workloads:
             call = ProbeCall(verb=self._prober.verb_of(plan.protocol), what="GET /", at=plan.at, identity=plan.identity)
             requests = [await self._request(plan.name, call, values)]
         adopt = self._owning(f"load {plan.name}")
-        workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
+        run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt, run)
         running = Running(plan.name, None, workload, None)
         running.abort = AbortWatch(plan.abort, running.began_ns) if plan.abort else None
         self._begun(running, "load", asked(plan), plan)

@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from ..arrivals import samples
 from ..arrivals.workers import complaint, kill, spawn, tell
@@ -22,10 +22,41 @@ _AGREED_NS = 300_000_000  # one process: until it has read its configuration
 _AGREED_EACH_NS = 400_000_000  # and for each further one
 
 
+class Generator(Protocol):
+    """One generator of a load, wherever it runs: where its samples arrive, and what it said last (see load.worker)."""
+
+    file: Path
+    live: Mapping[str, Any]
+    rate: float
+    connected: int
+    result: Mapping[str, Any]
+
+    @property
+    def died(self) -> bool:
+        """It ended without a word."""
+        ...
+
+    async def ended(self) -> None: ...
+
+    async def stop(self) -> Mapping[str, Any] | None:
+        """End it; returns what it said at its end, None when it died."""
+        ...
+
+
+def shares(config: Mapping[str, Any], generators: int) -> list[dict[str, Any]]:
+    """What each of several generators does of a load: each n-th arrival, its part of the users. Never more of them than users."""
+    number = min(generators, config["users"] or generators)
+    connections = max(1, config["connections"] // number)
+    users = [config["users"] // number + (n < config["users"] % number) for n in range(number)]
+    return [{**config, "share": [n, number], "users": users[n], "connections": connections} for n in range(number)]
+
+
 class LoadProcess:
     """A running load. Made by `start`; `done` is set when it ended by itself; `stop` ends it and seals its samples."""
 
-    def __init__(self, name: str, workers: list[_Worker], file: Path, started_ns: int, tags: Sequence[str]) -> None:
+    def __init__(
+        self, name: str, workers: Sequence[Generator], file: Path, started_ns: int, tags: Sequence[str]
+    ) -> None:
         self.name = name
         self._workers = workers
         self.file = file
@@ -43,25 +74,14 @@ class LoadProcess:
         anything. Raises SeatrialError with what a worker said when it cannot.
         """
         file = Path(config["file"])
-        agreed = time.monotonic_ns() + _AGREED_NS + (workers - 1) * _AGREED_EACH_NS
-        parts = [file] if workers == 1 else [file.with_suffix(f".{n}{file.suffix}") for n in range(workers)]
-        users = [config["users"] // workers + (n < config["users"] % workers) for n in range(workers)]
-        connections = max(1, config["connections"] // workers)
-        configs = [
-            {
-                **config,
-                "file": str(part),
-                "share": [n, workers],
-                "start_ns": agreed,
-                "users": users[n],
-                "connections": connections,
-            }
-            for n, part in enumerate(parts)
-        ]
-        started: list[_Worker] = []
+        each = shares(config, workers)
+        agreed = time.monotonic_ns() + _AGREED_NS + (len(each) - 1) * _AGREED_EACH_NS
+        parts = part_files(file, len(each))
+        configs = [{**one, "file": str(part), "start_ns": agreed} for one, part in zip(each, parts, strict=True)]
+        started: list[GeneratorProcess] = []
         try:
             for one in configs:
-                started.append(await _Worker.start(one, adopt, module))  # noqa: PERF401 - those before one that fails must be ended
+                started.append(await GeneratorProcess.start(one, adopt, module))  # noqa: PERF401 - those before one that fails must be ended
             begun = [await worker.begun() for worker in started]
         except BaseException:
             for worker in started:
@@ -93,7 +113,27 @@ class LoadProcess:
     @property
     def died(self) -> int:
         """How many workers ended without a word."""
-        return sum(w.process.returncode is not None and not w.result for w in self._workers)
+        return sum(w.died for w in self._workers)
+
+    @property
+    def generators(self) -> int:
+        """How many there are."""
+        return len(self._workers)
+
+    @property
+    def machines(self) -> int:
+        """How many others send it; 0: this one does."""
+        return 0
+
+    @property
+    def clock_ns(self) -> int:
+        """To within what the clocks of its generators are known."""
+        return 0
+
+    @property
+    def doubt(self) -> str:
+        """Why its figures cannot be trusted; empty when they can."""
+        return f"{self.died} of its {self.generators} generators died" if self.died else ""
 
     def connected(self) -> int:
         """The most users that had a connection at once, as the workers said so far."""
@@ -107,15 +147,14 @@ class LoadProcess:
         """End it, join the parts into one file, seal. A worker that died leaves what it had, and that is said."""
         if self._sealed is not None:
             return self._sealed
-        ends = await asyncio.gather(*(w.stop() for w in self._workers))
+        await asyncio.gather(*(w.stop() for w in self._workers))
         if len(self._workers) > 1:
             numbered = [[str(t) for t in w.result.get("tags", self._tags)] for w in self._workers]
             files = [w.file for w in self._workers]
             self._tags = await asyncio.to_thread(samples.join, files, self.file, numbered)
         rows, digest = await asyncio.to_thread(samples.seal, self.file)
-        died = sum(e is None for e in ends)
-        note = f"{died} of {len(ends)} generators died: what they had in flight is unknown" if died else ""
-        self._sealed = Sealed(file=self.file, rows=rows, sha256=digest, valid=not died, note=note)
+        note = f"{self.doubt}: what was in flight is unknown" if self.doubt else ""
+        self._sealed = Sealed(file=self.file, rows=rows, sha256=digest, valid=not self.doubt, note=note)
         return self._sealed
 
     @property
@@ -136,7 +175,12 @@ class LoadProcess:
         return [w.result for w in self._workers if w.result]
 
 
-class _Worker:
+def part_files(file: Path, number: int) -> list[Path]:
+    """Where each of several generators writes, before they are joined."""
+    return [file] if number == 1 else [file.with_suffix(f".{n}{file.suffix}") for n in range(number)]
+
+
+class GeneratorProcess:
     """One generator process and what it says."""
 
     def __init__(
@@ -155,7 +199,7 @@ class _Worker:
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None, module: str) -> _Worker:
+    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None, module: str = GENERATOR) -> GeneratorProcess:
         file = Path(config["file"])
         log = file.with_suffix(".log")
         process = await spawn(module, config, log, adopt)
@@ -191,6 +235,15 @@ class _Worker:
         await self.process.wait()
         if not self._begun.done():
             self._begun.cancel()
+
+    @property
+    def died(self) -> bool:
+        return self.process.returncode is not None and not self.result
+
+    @property
+    def over(self) -> bool:
+        """It has ended, and all that it said was heard."""
+        return self._listening.done()
 
     async def ended(self) -> None:
         await asyncio.shield(self._listening)

@@ -9,6 +9,7 @@ from typing import Any
 from ..core.events import LoadProbed
 from ..core.quantities import Dimension, format_duration, format_quantity
 from .model import TrialModel
+from .words import took
 
 PROBE_WORD = {"held": "PASS", "did not hold": "FAIL", "cannot be told": "INCONCLUSIVE", "generator": "INCONCLUSIVE"}
 _FIGURES = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
@@ -27,6 +28,7 @@ def load_rows(model: TrialModel) -> list[dict[str, Any]]:
                 "scenario": scenario,
                 "asked": view.rate,
                 "invalid": str(measured.detail.get("invalid") or ""),
+                "sent_from": sent_from(measured.detail),
                 "profile": str(view.profile.get("text", "")),
                 "aborted": view.aborted.reason if view.aborted is not None else "",
                 "comparison": comparison(measured.detail.get("comparison")),
@@ -35,6 +37,13 @@ def load_rows(model: TrialModel) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def sent_from(detail: Mapping[str, Any]) -> str:
+    """Which other machines sent a load; empty when this one did."""
+    if "machines" not in detail:
+        return ""
+    return f"from {detail['machines']} machines, whose clocks are known to within {took(detail['clock_ns'])}"
 
 
 def shown(value: object) -> str:

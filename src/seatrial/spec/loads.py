@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core.clusters import EXAMPLE as ADDRESS
+from ..core.clusters import is_address
 from ..core.expressions import Type
 from ..core.expressions.problems import listing
 from ..core.plan import LoadPlan, LoadRequest, scaled
@@ -69,6 +71,8 @@ LOAD: Mapping[str, Field] = {
         example="http2",
     ),
     "workers": Field(shape=COUNT, default=1, doc="Generator processes that share the load."),
+    "on": Field(shape=TEXT, doc="The scheduler of a Dask cluster, whose workers send it.", example=ADDRESS),
+    "files": Field(shape=list_of(TEXT), default=(), doc="What the script reads: goes with it to other machines."),
     "pool": Field(
         shape=choice("lifo", "fifo"),
         doc="Which free connection is next: the last that was used (lifo), or each in turn, which touches every backend.",
@@ -142,6 +146,8 @@ class Loads:
         files = tls_files(self._reader, node, found, self._directory)
         if model is None or script is None or files is None or protocol is None:
             return None
+        if not self._elsewhere(node, found, script):
+            return None
         closed = self._closed(node, found)
         if closed is None:
             return None
@@ -173,6 +179,8 @@ class Loads:
             abort=abort,
             baseline=baseline,
             search=search,
+            on=found["on"] or "",
+            files=found["files"],
             position=node.position(),
         )
 
@@ -268,6 +276,21 @@ class Loads:
             self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", KINDS)
             return None
         return arrivals
+
+    def _elsewhere(self, node: MappingNode, found: Mapping[str, Any], script: str) -> bool:
+        """Whether what it needs to be sent from other machines can be meant."""
+        files, before = node.get("files"), len(self._reader.problems)
+        if found["on"] is not None and not (isinstance(found["on"], str) and is_address(found["on"])):
+            self._reader.wrong(
+                node.entries["on"].value, "on is the address of a Dask scheduler", f"for example {ADDRESS}"
+            )
+        if files is not None and not script:
+            self._reader.wrong(node.entries["files"].key, "only a script reads files", "script: users.py:shopper")
+        each = files.items if isinstance(files, Sequence) else [files] if files is not None else []
+        for item, name in zip(each, found["files"], strict=False):
+            if not (isinstance(name, str) and (self._directory / name).is_file()):
+                self._reader.wrong(item, f"there is no file {name}", "beside the spec: files: [users.csv]")
+        return len(self._reader.problems) == before
 
     def _closed(self, node: MappingNode, found: Mapping[str, Any]) -> dict[str, Any] | None:
         """How many users, and how long, as LoadPlan has it; None after a problem."""

@@ -197,3 +197,43 @@ def test_late_answers_count_in_the_seconds_in_which_they_came() -> None:
     found = lately(late[late["kind"] != samples.DUE], np.concatenate([row(samples.DUE, n, 2) for n in range(50)]))
     assert str(found["served"]) == "100%"
     assert str(found["p95"]) == "4s"
+
+
+def test_a_part_that_is_missing_makes_counts_the_least() -> None:
+    lost = load(steady(), failures([5, 6]), doubt="1 of 4 machines was lost")
+    assert truth(lost, "p95 < 1h") is None
+    assert truth(lost, "failed == 0") is False  # two failed, whatever else did
+    assert truth(load(steady(), doubt="1 of 4 machines was lost"), "failed == 0") is None
+    assert truth(lost, "ok >= 3000") is True
+    assert truth(lost, "ok == 3000") is None
+
+
+def gaps(*spans: tuple[float, float]) -> Rows:
+    """What each generator saw as silent, ms since the start."""
+    rows = []
+    for number, (begin, end) in enumerate(spans):
+        rows += [row(samples.GAP_FROM, 0, int(begin * MS), code=number)]
+        rows += [row(samples.GAP_TO, 0, int(end * MS), code=number)]
+    return np.concatenate(rows)
+
+
+def test_clocks_of_machines_widen_an_outage() -> None:
+    rows = (steady(), gaps((1000, 1500), (1010, 1500)))
+    alone = load(*rows, workers=2)
+    apart = load(*rows, workers=2, machines=2, clock_ns=20 * MS)
+    assert truth(alone, "outage.longest < 505ms") is True
+    assert truth(apart, "outage.longest < 505ms") is None
+    assert truth(apart, "outage.longest < 545ms") is True
+    assert truth(apart, "outage.longest > 435ms") is True
+    assert truth(load(steady(), workers=2, clock_ns=20 * MS), "outage.longest < 130ms") is None
+    assert truth(load(steady(), workers=2, clock_ns=20 * MS), "outage.longest < 145ms") is True
+
+
+def test_clocks_that_are_not_known_to_a_slot_leave_what_rests_on_when_unknown() -> None:
+    apart = load(steady(), machines=2, clock_ns=60 * MS)
+    assert truth(apart, "p95 < 50ms") is True
+    for condition in ("outage.longest < 1h", "worst.p95 < 1h", "before.p95 < 1h"):
+        assert truth(apart, condition) is None
+    metrics, detail = load_figures(apart, Window(from_ns=0, to_ns=10**15), ())
+    assert "known to within 60ms only" in metrics["outage"]["longest"].reason
+    assert (detail["machines"], detail["clock_ns"]) == (2, 60 * MS)

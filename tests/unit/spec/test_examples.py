@@ -30,6 +30,17 @@ values: {item: ring}
 """
 
 
+class Yaml12(yaml.SafeLoader):
+    """In which `on` is text, as in the language."""
+
+
+BOOLEAN = "tag:yaml.org,2002:bool"
+Yaml12.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in found if tag != BOOLEAN or first in "tTfF"]
+    for first, found in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
 def fences() -> Iterator[tuple[str, str]]:
     for match in FENCE.finditer(DOC.read_text(encoding="utf-8")):
         yield match["kind"], match["text"]
@@ -88,7 +99,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
     text = (written / f"{name}.yaml").read_text(encoding="utf-8")
-    jsonschema.Draft202012Validator(json_schema(vocabulary())).validate(yaml.safe_load(text))
+    jsonschema.Draft202012Validator(json_schema(vocabulary())).validate(yaml.load(text, Loader=Yaml12))
 
 
 def test_the_documented_stack_and_variant_compile(written: Path) -> None:
