@@ -17,6 +17,7 @@ from ..core.plan import LoadPlan
 from ..core.quantities import Quantity
 from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..load.process import LoadProcess
+from .users import flows_configuration
 
 _LIVE_ROWS = 200_000
 _LIVE_SLOTS = 50  # five seconds
@@ -36,7 +37,8 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
     """What a generator's worker reads, without its share; see load.worker."""
     first = requests[0]
     arguments = plan.requests[0].call.arguments if plan.requests else {}
-    verify = arguments.get("verify", True)
+    verify = plan.flows.verify if plan.flows is not None else arguments.get("verify", True)
+    flows = plan.flows is not None and first.users is not None
     return {
         "name": plan.name,
         "file": str(file),
@@ -45,7 +47,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         "cert": "",
         "key": "",
         "tags": list(plan.tags),
-        "headers": {} if plan.requests else dict(first.headers),
+        "headers": {} if plan.requests or flows else dict(first.headers),
         "requests": [
             {
                 "method": r.method,
@@ -59,6 +61,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
             for given, r in zip(plan.requests, requests, strict=False)
         ],
         "script": plan.script,
+        "flows": flows_configuration(plan.name, plan.flows, first.users) if plan.flows and first.users else None,
         "directory": str(plan.directory),
         "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
         "users": plan.users,
@@ -112,7 +115,8 @@ class RunningLoad:
     ) -> Figures:
         """A window's figures."""
         metrics, detail = load_figures(self.samples(), window, faults)
-        return Figures(metrics=metrics, detail=detail)
+        complaints = tuple(f"{n:,} times {text}" for text, n in self._process.complaints)
+        return Figures(metrics=metrics, detail=detail, counterexamples=complaints)
 
     async def ended(self) -> None:
         """Returns when it has sent all that it had to."""

@@ -39,6 +39,8 @@ class Request:
 
     only: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # of users, which the plan's loads run alone
+    skip_tags: tuple[str, ...] = ()
     keep: bool = False
     fail_fast: bool = False
     attach: Path | None = None  # the trial directory of a kept stack
@@ -82,7 +84,8 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     redactor = Redactor([])
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels)))
+    users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
+    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
     options = Options(
         trial=directory.name,
         version=__version__,

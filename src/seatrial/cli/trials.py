@@ -10,7 +10,7 @@ import typer
 
 from ..core.errors import UsageError
 from .app import app, examples
-from .options import Json, Root, Spec, Variables, load_plan
+from .options import Json, Root, Spec, Variables, listed, load_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "seatrial run seatrial.yaml",
         "seatrial run --only postgres-failover --keep",
         "seatrial run --var rate=50/s --labels smoke",
+        "seatrial run --tags browse --skip-tags write      only these users and tasks of loads",
         "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
     )
 )
@@ -30,6 +31,12 @@ def run(
     spec: Spec = Path("seatrial.yaml"),
     only: Annotated[list[str] | None, typer.Option("--only", help="Run these scenarios and what they need.")] = None,
     labels: Annotated[list[str] | None, typer.Option("--labels", help="Run scenarios with these labels.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tags", help="Of loads: only users and tasks with one of these tags.")
+    ] = None,
+    skip_tags: Annotated[
+        list[str] | None, typer.Option("--skip-tags", help="Of loads: not those with these tags.")
+    ] = None,
     var: Variables = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
@@ -38,7 +45,11 @@ def run(
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
-    plan = load_plan(spec, var)
+    plan, chosen = load_plan(spec, var), (listed(tags), listed(skip_tags))
+    if any(chosen):
+        from ..api.users import select_users
+
+        plan = select_users(plan, *chosen)
     if dry_run:
         return show_plan(plan, tuple(only or ()), tuple(labels or ()))
     from ..api.following import follow
@@ -52,6 +63,8 @@ def run(
         fail_fast=fail_fast,
         attach=find_kept(attach, directory) if attach else None,
         root=directory,
+        tags=chosen[0],
+        skip_tags=chosen[1],
     )
     return follow(plan, request, console()).outcome.exit_status
 

@@ -5,8 +5,8 @@ The spec compiler makes it, the engine runs it, `seatrial plan` shows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .errors import Position
@@ -198,16 +198,107 @@ class LoadRequest:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UserStep:
+    """What a user does: a request, with what must be true of its answer and what is kept of it; or, without a call, to wait.
+
+    The templates of the call may use what only the user knows: UserFlows.later.
+    """
+
+    call: ProbeCall | None = None
+    tag: str = ""
+    expect: Expression | None = None
+    save: Mapping[str, Expression] = field(default_factory=dict)
+    think_ns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserTask:
+    """Steps one after another."""
+
+    name: str
+    steps: tuple[UserStep, ...]
+    weight: float = 1.0
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserKind:
+    """Some of the users, by weight, and what they do, by weight. `begin`: once, before the first task."""
+
+    name: str
+    tasks: tuple[UserTask, ...]
+    weight: float = 1.0
+    tags: tuple[str, ...] = ()
+    begin: tuple[UserStep, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DataFile:
+    """Rows for users: each takes the next one before each task, or (`each_user`) one for good."""
+
+    file: Path
+    each_user: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserFlows:
+    """Users of several kinds. `only`, `skip`: tags of kinds or tasks."""
+
+    kinds: tuple[UserKind, ...]
+    data: Mapping[str, DataFile] = field(default_factory=dict)
+    cookies: bool = True
+    verify: bool | str = True
+    only: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+
+    @property
+    def selectable(self) -> tuple[str, ...]:
+        """Every tag that `only` and `skip` can name."""
+        each = (tags for k in self.kinds for tags in (k.tags, *(t.tags for t in k.tasks)))
+        return tuple(dict.fromkeys(tag for tags in each for tag in tags))
+
+    @property
+    def selected(self) -> tuple[UserKind, ...]:
+        """The kinds that can come, with the tasks that they can do; empty where nothing is left."""
+        kinds = []
+        only, skip = set(self.only), set(self.skip)
+        for kind in self.kinds:
+            every = not only or not only.isdisjoint(kind.tags)
+            tasks = [
+                t
+                for t in kind.tasks
+                if (every or not only.isdisjoint(t.tags)) and skip.isdisjoint(t.tags) and t.weight > 0
+            ]
+            if tasks and skip.isdisjoint(kind.tags) and kind.weight > 0:
+                kinds.append(replace(kind, tasks=tuple(tasks)))
+        return tuple(kinds)
+
+    @property
+    def later(self) -> frozenset[str]:
+        """Names of values that only a user knows: its number, its data, what its steps save."""
+        return frozenset(("user", *self.data, *(n for s in steps_of(self.kinds) for n in s.save)))
+
+
+def steps_of(kinds: Iterable[UserKind]) -> Iterator[UserStep]:
+    """All steps of these kinds, in order."""
+    for kind in kinds:
+        yield from kind.begin
+        for task in kind.tasks:
+            yield from task.steps
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
 
-    `script`: "file.py:function", a generator function that yields requests and is sent answers, instead of `requests`.
+    Instead of `requests`: `script`, "file.py:function", a generator function that yields requests and is sent answers; or `flows`.
     """
 
     name: str
     requests: tuple[LoadRequest, ...] = ()
     script: str = ""
-    at: Target | None = None  # of the script's requests
+    flows: UserFlows | None = None
+    at: Target | None = None  # of the script's requests, and of the users'
     identity: str | None = None
     directory: Path
     arrivals: Mapping[str, object] = field(default_factory=dict)
@@ -225,7 +316,15 @@ class LoadPlan:
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags of its requests, each once, in order; the place of a tag is its number in the samples."""
-        return tuple(dict.fromkeys(r.tag for r in self.requests))
+        steps = steps_of(self.flows.kinds) if self.flows is not None else ()
+        tags = (*(r.tag for r in self.requests), *(s.tag for s in steps if s.call is not None))
+        return tuple(dict.fromkeys(tags))
+
+    @property
+    def calls(self) -> tuple[ProbeCall, ...]:
+        """Every request that it may send, of those that the plan knows."""
+        steps = steps_of(self.flows.kinds) if self.flows is not None else ()
+        return (*(r.call for r in self.requests), *(s.call for s in steps if s.call is not None))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ..core.errors import SeatrialError, UsageError
@@ -20,6 +21,7 @@ from ..core.templates import render
 from ..core.workloads import FaultSpan, Figures, ReadBackValue, RenderedRequest, Window, Workload, WorkloadMaker
 from .journal import Journal
 from .probing import Prober
+from .users import user_requests
 from .values import missing
 
 READ_WITHIN_NS = 20 * NS_PER_S
@@ -82,6 +84,9 @@ class Workloads:
         else:
             call = ProbeCall(verb="http", what="GET /", at=plan.at, identity=plan.identity)
             requests = [await self._request(plan.name, call, values)]
+        if plan.flows is not None:
+            users = await user_requests(plan.name, plan.flows, values, self._prober)
+            requests = [replace(requests[0], users=users)]
         adopt = self._owning(f"load {plan.name}")
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items()) or f"{plan.users:,} users"

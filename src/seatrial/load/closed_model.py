@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import cast
 
 from .driving import Generator, Orders, Waiting
-from .http1 import TIMEOUT, Connection, ReadingConnection
+from .http1 import CLOSED, TIMEOUT, Connection, ReadingConnection, Visit
 from .recording import Recorder
-from .scripts import Prepared
+from .scripts import Pause, Prepared
 
 _RETRY_S = 0.01
 _RETRIES_A_SECOND = 1000
@@ -30,12 +30,14 @@ class ClosedModel(Generator):
         self._retry_s = max(_RETRY_S, users / _RETRIES_A_SECOND)
         self._standing: list[Connection] = []
         self._pending: deque[Waiting] = deque()  # scripts that go on when there is a connection again
+        self._bereft = 0  # users who pause, and whose connection is gone meanwhile
+        self._spare: list[Connection] = []  # new ones for them
         self.reached = 0  # the most users that had a connection at once
         if orders.take is not None and not orders.think_ns and not orders.bodiless:
             recorder.prompt = True
             self.answered = self._brisk(orders.take)
         elif orders.take is None and not orders.think_ns:
-            self._pause = False
+            self._crew.pause = False
             self.answered = self._brisk_script()
 
     def _brisk(self, take: Callable[[], Prepared]) -> Callable[[Connection, bytes], None]:
@@ -85,7 +87,13 @@ class ClosedModel(Generator):
             try:
                 send = visit.send
                 asked = send(connection.take(status, last))
-                data = asked.data or prepare(asked)[0]
+                data = asked.data
+                if not data:
+                    if isinstance(asked, Pause):
+                        self._judge(connection, now, 0)
+                        self.rest(connection, visit, asked.ns)
+                        return
+                    data = prepare(asked)[0]
             except Exception as raised:  # noqa: BLE001 - its assertion, or its bug
                 self._broke(connection, visit, raised, 0, now)
                 return
@@ -131,6 +139,9 @@ class ClosedModel(Generator):
             self._standing.append(connection)
         elif self._pending:
             self.send(connection, self._pending.popleft(), time.monotonic_ns())
+        elif self._bereft:
+            self._bereft -= 1
+            self._spare.append(connection)
         elif self._orders.think_ns:
             asyncio.get_running_loop().call_later(self._orders.think_ns / 1e9, self._act, connection)
         else:
@@ -149,6 +160,41 @@ class ClosedModel(Generator):
     def elsewhere(self, waiting: Waiting) -> None:
         self._pending.append(waiting)
 
+    def rest(self, connection: Connection, visit: Visit, ns: int) -> None:
+        """The connection waits with its user."""
+        connection.visit, connection.busy = visit, False
+        if not connection.keep:
+            connection.fail(CLOSED)
+        asyncio.get_running_loop().call_later(ns / 1e9, self._wake, connection, visit)
+
+    def _wake(self, connection: Connection, visit: Visit) -> None:
+        if self.halted:
+            return
+        own: Connection | None = connection if connection.alive and connection.visit is visit else None
+        if own is None and self._spare:
+            own = self._spare.pop()
+        waiting = self.resume(visit, time.monotonic_ns())
+        if own is not None and waiting is not None and waiting[1]:
+            self.send(own, waiting, waiting[0])
+        elif own is not None and waiting is not None:
+            self.rest(own, visit, waiting[0] - time.monotonic_ns())
+        elif own is not None:
+            self._leave(own)
+        elif waiting is not None and not waiting[1]:
+            asyncio.get_running_loop().call_later(waiting[0] / 1e9 - time.monotonic(), self._wake, connection, visit)
+        else:
+            self._bereft -= 1
+            if waiting is not None:
+                self._pending.append(waiting)
+
+    def lost(self, connection: Connection, error: int) -> None:
+        if connection.alive and connection in self._spare:
+            self._spare.remove(connection)
+            self._bereft += 1
+        elif connection.alive and connection.visit is not None and not connection.busy:
+            self._bereft += 1
+        super().lost(connection, error)
+
     def gone(self, connection: Connection, failed: bool) -> None:
         if failed:
             asyncio.get_running_loop().call_later(self._retry_s, self._again)
@@ -158,8 +204,7 @@ class ClosedModel(Generator):
     def unreachable(self, error: int, began: int) -> None:
         """The user tries again soon: each try that fails is a request that failed."""
         if self._pending:
-            due, _, tag, _ = self._pending.popleft()
-            self._recorder.error(error, due, tag)
+            self.drop(self._pending.popleft(), error)
         elif self._running and not self.halted:
             self._recorder.error(error, began)
         asyncio.get_running_loop().call_later(self._retry_s, self._again)
@@ -170,8 +215,7 @@ class ClosedModel(Generator):
 
     def overdue(self, late: int) -> None:
         while self._pending and self._pending[0][0] <= late:
-            due, _, tag, _ = self._pending.popleft()
-            self._recorder.error(TIMEOUT, due, tag)
+            self.drop(self._pending.popleft(), TIMEOUT)
 
     def close(self) -> None:
         super().close()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ..core.workloads import Adopt, LiveFigures, Sealed
 
 _START_S = 20.0
 _STOP_S = 10.0
+_COMPLAINTS = 20
 _AGREED_NS = 300_000_000  # one process: until it has read its configuration
 _AGREED_EACH_NS = 400_000_000  # and for each further one
 
@@ -90,6 +92,15 @@ class LoadProcess:
     def died(self) -> int:
         """How many workers ended without a word."""
         return sum(w.process.returncode is not None and not w.result for w in self._workers)
+
+    @property
+    def complaints(self) -> list[tuple[str, int]]:
+        """What scripts and users complained of so far, and how often; the most frequent first."""
+        total: Counter[str] = Counter()
+        for worker in self._workers:
+            for text, times in (worker.result or worker.live).get("script_errors", ()):
+                total[text] += times
+        return total.most_common(_COMPLAINTS)
 
     def connected(self) -> int:
         """The most connections that were open at once, as the workers said so far."""

@@ -24,7 +24,7 @@ from .driving import SWEEP_S, Generator, Orders
 from .http1 import Way
 from .open_model import OpenModel
 from .recording import Recorder
-from .scripts import Prepared, Request, flow_of, mix, written
+from .scripts import Crew, Prepared, Ready, Request, Scripted, flow_of, mix, written
 
 _BEGIN_NS = 50_000_000
 _DESCRIPTORS = 1 << 16
@@ -47,15 +47,14 @@ class Worker:
 
     def _orders(self) -> Orders:
         config = self._config
-        begin = flow_of(config["script"], Path(config["directory"])) if config["script"] else None
-        take = None
-        if begin is None:
+        crew, take = self._crew(), None
+        if crew is None:
             requests = [_request(r) for r in config["requests"]]
             take = mix([self._write(r) for r in requests], [r["weight"] for r in config["requests"]], config["seed"])
         return Orders(
             ways=self._ways,
             take=take,
-            begin=begin,
+            crew=crew,
             write=self._write,
             timeout_ns=self._timeout,
             connections=self._users or config["connections"],
@@ -65,8 +64,17 @@ class Worker:
             bodiless=any(r["method"] == "HEAD" for r in config["requests"]),
         )
 
-    def _write(self, request: Request) -> Prepared:
-        if not request.data:
+    def _crew(self) -> Crew | None:
+        """Who asks; None: requests are drawn."""
+        config = self._config
+        if config.get("flows"):
+            from .flows import People
+
+            return People(config, self._ways[0], self._tags)
+        return Scripted(flow_of(config["script"], Path(config["directory"]))) if config["script"] else None
+
+    def _write(self, request: Ready) -> Prepared:
+        if not request.data and isinstance(request, Request):
             request.data = written(self._ways[0], request, self._more)
             request.tag_number = self._tags.setdefault(request.tag, len(self._tags))
         return request.data, request.tag_number
@@ -87,7 +95,7 @@ class Worker:
         """Until its time is over, the order to stop, or the end of the orders."""
         config = self._config
         what = self._orders()
-        tagged = len(config["requests"]) > 1 or bool(config["script"])
+        tagged = len(config["requests"]) > 1 or what.crew is not None
         rate = 0.0 if self._users else highest_rate(config["schedule"]) / config["share"][1]
         start = max(config["start_ns"], time.monotonic_ns() + _BEGIN_NS)
         recorder = Recorder(
@@ -141,6 +149,7 @@ class Worker:
         say({
             "event": "live", "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed, "in_flight": generator.in_flight,
             "connected": generator.connected, "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max,
+            "script_errors": generator.script_errors.most_common(),
         })  # fmt: skip
 
 

@@ -376,6 +376,7 @@ class _Compiler:
             self.metrics[key.text] = load_metrics_type(self.vocabulary, plan.tags if plan is not None else ())
             if plan is not None:
                 found[key.text] = plan
+        self.files += reader.files
         return found
 
     def _usage(self) -> dict[str, Type]:

@@ -68,7 +68,7 @@ def secrets_used(plan: Plan) -> tuple[str, ...]:
     for workload in plan.workloads.values():
         reads = [r.call for r in (workload.initial, workload.read_back) if r is not None]
         trees += [(c.what, c.arguments) for c in (workload.call, *reads)]
-    trees += [(r.call.what, r.call.arguments) for load in plan.loads.values() for r in load.requests]
+    trees += [(c.what, c.arguments) for load in plan.loads.values() for c in load.calls]
     checks = [c.check for c in plan.steady]
     checks += [h.check for s in plan.scenarios for h in s.holds]
     steps = [*plan.setup, *(x for s in plan.scenarios for x in (*s.steps, *s.finally_))]

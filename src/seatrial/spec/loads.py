@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..core.expressions import Type
 from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
-from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, NUMBER, REQUEST, TEXT, Field, list_of
+from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, REQUEST, TEXT, Field, list_of
 from ..core.stack import Target
 from ..core.vocabulary import Vocabulary
 from .keys import CALL, SOME_TIME, Scene
@@ -18,9 +17,9 @@ from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe
 from .reading import BAD, Bad
 from .steps import Steps
+from .users import METHODS, USERS, WEIGHT, Users
 from .workloads import ARRIVALS, SENT, SOME_RATE
 
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LOAD: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="For people."),
     "rate": Field(shape=SOME_RATE, doc="Requests at a constant rate (open model).", example="200/s"),
@@ -48,7 +47,7 @@ SCRIPT: Mapping[str, Field] = {
     ),
 }
 OF_MIX: Mapping[str, Field] = {
-    "weight": Field(shape=replace(NUMBER, least=0), default=1.0, doc="How often, beside the others."),
+    "weight": WEIGHT,
     "tag": Field(shape=IDENTIFIER, doc="Its figures apart from the others': tag.NAME.p95."),
 }
 
@@ -61,6 +60,12 @@ class Loads:
         self._reader = steps.reader
         self._http = vocabulary.verbs.get("http")
         self._directory = directory
+        self._users = Users(steps, vocabulary, directory)
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of data that were read."""
+        return self._users.files
 
     def read(self, name: str, node: Node, values: Mapping[str, Type], later: Mapping[str, str]) -> LoadPlan | None:
         """One load; None after a problem."""
@@ -69,24 +74,29 @@ class Loads:
             self._reader.wrong(node, f"a load is a mapping, not {describe(node)}", hint)
             return None
         scene = Scene(values=dict(values), later=dict(later))
-        what = [k for k in ("http", "requests", "script") if k in node.entries]
+        what = [k for k in ("http", "requests", "script", *USERS) if k in node.entries]
         if len(what) != 1:
-            message = f"a load has one of http, requests and script, this one has {' and '.join(what) or 'none'}"
+            kinds = f"http, requests, script, {USERS[0]}, {USERS[1]} and {USERS[2]}"
+            message = f"a load has one of {kinds}, this one has {' and '.join(what) or 'none'}"
             self._reader.wrong(node, message, "for example http: GET /")
             return None
-        own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else {})}
-        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=tuple(what))
+        by_users = what[0] in USERS
+        own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else self._users.fields() if by_users else {})}
+        also = (*what, "begin") if by_users and what != ["kinds"] else tuple(what)
+        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=also)
         requests = self._requests(node, what[0], scene)
         if isinstance(found, Bad) or BAD in found.values() or requests is None:
             return None
         model = self._model(node, found)
         script = self._script(node.get("script")) if what == ["script"] else ""
-        if model is None or script is None:
+        flows = self._users.read(node, what[0], found, scene) if by_users else None
+        if model is None or script is None or (by_users and flows is None):
             return None
         return LoadPlan(
             name=name,
             requests=requests,
             script=script,
+            flows=flows,
             at=found["at"] if isinstance(found["at"], Target) else None,
             identity=found["as"],
             directory=self._directory,
@@ -107,8 +117,8 @@ class Loads:
         return {n: f for n, f in self._http.arguments.items() if n in SENT} if self._http is not None else {}
 
     def _requests(self, node: MappingNode, what: str, scene: Scene) -> tuple[LoadRequest, ...] | None:
-        """The mix; empty for a script, None after a problem."""
-        if what == "script":
+        """The mix; empty for a script or users, None after a problem."""
+        if what == "script" or what in USERS:
             return ()
         if what == "http":
             kept = {n: e for n, e in node.entries.items() if n in ("http", *self._sent(), *CALL)}
@@ -140,9 +150,9 @@ class Loads:
             return None
         call, found = read
         method = str(call.what).strip().partition(" ")[0]
-        if isinstance(node, MappingNode) and method.isalpha() and method not in _METHODS:
+        if isinstance(node, MappingNode) and method.isalpha() and method not in METHODS:
             self._reader.wrong(
-                node.entries["http"].value, f"a load cannot send {method}", f"it can send {', '.join(_METHODS)}"
+                node.entries["http"].value, f"a load cannot send {method}", f"it can send {', '.join(METHODS)}"
             )
             return None
         return LoadRequest(call=call, weight=float(found["weight"]), tag=str(found["tag"] or ""))

@@ -16,6 +16,8 @@ from .loads import LOAD, OF_MIX, SCRIPT
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
+from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
+from .users import SENT as SENT_BY_USERS
 from .variants import VARIANT
 from .workloads import call_arguments
 from .workloads import fields as workload_fields
@@ -162,7 +164,7 @@ def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
-    """One request, a mix of them, or a script."""
+    """One request, a mix of them, a script, or users."""
     http = vocabulary.verbs.get("http")
     if http is None:
         return {"type": "object"}
@@ -171,7 +173,27 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = _of_verb(http, {**CALL, **OF_MIX}, sent)
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
-    return {"anyOf": [one, mixed, scripted]}
+    return {"anyOf": [one, mixed, scripted, *_users(http)]}
+
+
+def _users(http: Verb) -> list[dict[str, Any]]:
+    """Loads with `steps`, `tasks` or `kinds`."""
+    sent = {n: f for n, f in http.arguments.items() if n in SENT_BY_USERS}
+    asks = _of_verb(http, {"as": CALL["as"], **OF_STEP}, sent)
+    step = {"anyOf": [asks, {"title": "think", **of_fields({"think": THINK})}]}
+    steps = {"type": "array", "items": step, "minItems": 1}
+    begin = {**steps, "description": "Once for each user, before its first task."}
+    tasks = {
+        **_named(of_fields(OF_TASK, {"steps": steps}, ("steps",)), "What users do, by weight."),
+        "minProperties": 1,
+    }
+    either = {"steps": {**steps, "description": "In order."}, "tasks": tasks}
+    kinds = [of_fields(OF_KIND, {"begin": begin, n: s}, (n,)) for n, s in either.items()]
+    named = {**_named({"anyOf": kinds}, "Users of several kinds, by weight."), "minProperties": 1}
+    verify = {n: f for n, f in http.arguments.items() if n == "verify"}
+    common = {**CALL, **LOAD, **FLOWS, **verify}
+    alike = [of_fields(common, {"begin": begin, n: s}, ("at", n)) for n, s in either.items()]
+    return [*alike, of_fields(common, {"kinds": named}, ("at", "kinds"))]
 
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:

@@ -266,13 +266,16 @@ class Steps:
         *,
         call: Mapping[str, Field] = CALL,
         what: str = "a probe",
+        seen: Mapping[str, Type] | None = None,
     ) -> tuple[ProbeCall, dict[str, Any]] | None:
-        """A nested probe without expectation: {http: GET /x, at: web, ...} with the extra keys of its place."""
+        """A nested probe without expectation: {http: GET /x, at: web, ...} with the extra keys of its place, whose expressions are over
+        what is `seen` (all that the verb observes).
+        """
         key = self.verb(node, tuple(self.vocabulary.verbs), what)
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = self.place(scene, {**verb.observes, **ALWAYS})
+        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen)
         fields = {**verb.arguments, **call, **(extra or {})}
         found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
