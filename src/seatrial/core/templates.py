@@ -268,6 +268,8 @@ def text_of(value: object, source: str) -> str:
             raise TemplateError(f"{{{{ {source} }}}} is null and has no text")
         case bool():
             return "true" if value else "false"
+        case int():
+            return str(value)
         case float() if value.is_integer() and abs(value) < 1e15:
             return str(int(value))
         case Quantity(dimension=Dimension.NUMBER):

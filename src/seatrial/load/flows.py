@@ -15,12 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.datafiles import Row, read_rows
-from ..core.expressions import Expression, Missing, compile_expression, compile_path
-from ..core.expressions.syntax import Compare, Literal
-from ..core.expressions.syntax import Path as PathNode
+from ..core.expressions import Missing, compile_expression, compile_path
 from .cookies import Jar
 from .filling import Pattern, picker
 from .http1 import Answer, Flow, Visit, Way
+from .quick import surely
 from .scripts import ENDED, Pause, Ready, Unexpected
 
 _ALL = frozenset(range(1000))
@@ -112,10 +111,11 @@ def _rows(path: Path, share: int, shares: int) -> Iterator[Row]:
 
 
 class Kind:
-    """What users of a kind do."""
+    """What users of a kind do; `kept`: what they save when they begin."""
 
     def __init__(self, given: Mapping[str, Any], common: Common, draw: random.Random) -> None:
         self.begin = [step_of(s, common) for s in given["begin"]]
+        self.kept = {name for s in given["begin"] for name in s.get("save", ())}
         tasks = [[step_of(s, common) for s in t["steps"]] for t in given["tasks"]]
         self.task = _drawn(tasks, [t["weight"] for t in given["tasks"]], draw)
 
@@ -152,10 +152,12 @@ class User:
         """One task after the other. `pause`: with ENDED after each."""
         while True:
             visit.asked = None
-            self.values = {**self._own, **{n: next(rows) for n, rows in self._common.of_task.items()}}
+            self.values = self._own.copy()
+            for name, rows in self._common.of_task.items():
+                self.values[name] = next(rows)
             if not self._begun and (yield from self._through(self._kind.begin, visit)):
                 self._begun = True
-                self._own |= {n: v for n, v in self.values.items() if n not in self._common.of_task}
+                self._own |= {n: self.values[n] for n in self._kind.kept}
             if self._begun:
                 yield from self._through(self._kind.task(), visit)
             if pause:
@@ -185,12 +187,12 @@ class Ask:
         self._cookies = common.cookies
         self._tag = common.tags[given["tag"]]
         self._expect = compile_expression(given["expect"]) if given["expect"] else None
-        self._status = _one_status(self._expect)
+        self._surely = surely(self._expect) if self._expect is not None else None
         self._save = [(name, picker(compile_path(source)), source) for name, source in given["save"].items()]
         names = {
             n for e in (self._expect, *map(compile_path, given["save"].values())) if e is not None for n in e.names
         }
-        self._seen = names & {"json", "text", "headers"}
+        self._looks = [(n, look) for n, look in _LOOKS.items() if n in names]
         by_status = self._expect is not None and "status" in self._expect.names
         self._accept: Collection[int] = _ALL if by_status else common.accept
         self._method: str = given["method"]
@@ -223,21 +225,27 @@ class Ask:
             user.jar.keep(lines, self._path.fill(user.values))
         if answer.status not in self._accept:
             return False
-        if self._status is not None and answer.status == self._status and not self._save:
-            return True
         if self._expect is None and not self._save:
             return True
-        seen = {**user.values, "status": answer.status, **{n: _SEEN[n](answer) for n in self._seen}}
-        if self._expect is not None:
-            judgement = self._expect.evaluate(seen)
-            if judgement.truth is not True:
-                raise Unexpected(f"{self._where}: expected {self._expect.source}: {judgement.reason}")
+        seen = user.values
+        seen["status"] = answer.status
+        for name, look in self._looks:
+            seen[name] = look(answer)
+        if self._surely is not None and not self._surely(seen):
+            self._doubt(seen)
         for name, pick, source in self._save:
             value = pick(seen)
             if isinstance(value, Missing):
                 raise Unexpected(f"{self._where}: nothing to save as {name} at {source}: {value.reason}")
             user.values[name] = value
         return True
+
+    def _doubt(self, seen: Mapping[str, object]) -> None:
+        """Raises Unexpected with the reason, unless it is true after all."""
+        if self._expect is not None:
+            judgement = self._expect.evaluate(seen)
+            if judgement.truth is not True:
+                raise Unexpected(f"{self._where}: expected {self._expect.source}: {judgement.reason}")
 
 
 Step = Ask | Pause
@@ -246,15 +254,6 @@ Step = Ask | Pause
 def step_of(given: Mapping[str, Any], common: Common) -> Step:
     """A step as the configuration has it."""
     return Ask(given, common) if "where" in given else Pause(given["think_ns"])
-
-
-def _one_status(expect: Expression | None) -> int | None:
-    """N of `status == N`, which is what most steps expect and needs no evaluation to be seen."""
-    tree = expect.tree if expect is not None else None
-    if not isinstance(tree, Compare) or tree.operator != "==" or tree.left != PathNode(root="status"):
-        return None
-    value = tree.right.value if isinstance(tree.right, Literal) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _head(given: Mapping[str, Any], common: Common) -> tuple[Pattern, bool]:
@@ -277,7 +276,7 @@ def _json(answer: Answer) -> object:
         return Missing(f"the answer is not JSON: {answer.body[:60].decode(errors='replace')!r}")
 
 
-_SEEN: Mapping[str, Callable[[Answer], object]] = {
+_LOOKS: Mapping[str, Callable[[Answer], object]] = {
     "json": _json,
     "text": lambda answer: answer.body.decode(errors="replace"),
     "headers": lambda answer: answer.headers,
