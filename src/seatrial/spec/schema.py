@@ -178,22 +178,33 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _users(http: Verb) -> list[dict[str, Any]]:
     """Loads with `steps`, `tasks` or `kinds`."""
+    verify = {n: f for n, f in http.arguments.items() if n == "verify"}
+    common = {**CALL, **LOAD, **FLOWS, **verify}
+    begin, tasks = {"$ref": "#/$defs/user-begin"}, {"$ref": "#/$defs/user-tasks"}
+    named = {**_named({"$ref": "#/$defs/user-kind"}, "Users of several kinds, by weight."), "minProperties": 1}
+    either = {"steps": {"$ref": "#/$defs/user-steps"}, "tasks": tasks}
+    alike = [of_fields(common, {"begin": begin, n: s}, ("at", n)) for n, s in either.items()]
+    return [*alike, of_fields(common, {"kinds": named}, ("at", "kinds"))]
+
+
+def _of_users(vocabulary: Vocabulary) -> dict[str, Any]:
+    """What users do."""
+    http = vocabulary.verbs.get("http")
+    if http is None:
+        return {}
     sent = {n: f for n, f in http.arguments.items() if n in SENT_BY_USERS}
     asks = _of_verb(http, {"as": CALL["as"], **OF_STEP}, sent)
     step = {"anyOf": [asks, {"title": "think", **of_fields({"think": THINK})}]}
-    steps = {"type": "array", "items": step, "minItems": 1}
-    begin = {**steps, "description": "Once for each user, before its first task."}
-    tasks = {
-        **_named(of_fields(OF_TASK, {"steps": steps}, ("steps",)), "What users do, by weight."),
-        "minProperties": 1,
+    steps = {"$ref": "#/$defs/user-steps"}
+    tasks = _named(of_fields(OF_TASK, {"steps": steps}, ("steps",)), "What users do, by weight.")
+    either = {"steps": steps, "tasks": {"$ref": "#/$defs/user-tasks"}}
+    kinds = [of_fields(OF_KIND, {"begin": {"$ref": "#/$defs/user-begin"}, n: s}, (n,)) for n, s in either.items()]
+    return {
+        "user-steps": {"type": "array", "items": step, "minItems": 1, "description": "In order."},
+        "user-begin": {**steps, "description": "Once for each user, before its first task."},
+        "user-tasks": {**tasks, "minProperties": 1},
+        "user-kind": {"anyOf": kinds},
     }
-    either = {"steps": {**steps, "description": "In order."}, "tasks": tasks}
-    kinds = [of_fields(OF_KIND, {"begin": begin, n: s}, (n,)) for n, s in either.items()]
-    named = {**_named({"anyOf": kinds}, "Users of several kinds, by weight."), "minProperties": 1}
-    verify = {n: f for n, f in http.arguments.items() if n == "verify"}
-    common = {**CALL, **LOAD, **FLOWS, **verify}
-    alike = [of_fields(common, {"begin": begin, n: s}, ("at", n)) for n, s in either.items()]
-    return [*alike, of_fields(common, {"kinds": named}, ("at", "kinds"))]
 
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -244,7 +255,7 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             },
             "defaults": of_fields(DEFAULTS),
         },
-        "$defs": _definitions(vocabulary),
+        "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
     }
 
 

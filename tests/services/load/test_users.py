@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 
@@ -347,3 +348,29 @@ steps:
     assert by["GET", "/p/a%"].path == "/p/a%22b%20&%20%C3%BC%0A?q=a%22b%20&%20%C3%BC%0A"
     assert "content-length" not in by["DELETE", "/empt"].headers
     assert by["POST", "/empt"].headers["content-length"] == "0"
+
+
+async def test_a_connection_that_ends_while_its_user_thinks_costs_nobody(tmp_path: Path) -> None:
+    """The server ends each connection 10 ms after an answer; users think for 60 ms, and stay who and how many they are."""
+    shop = Shop()
+
+    async def hanging_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def end() -> None:
+            writer.close()
+
+        answer = asyncio.create_task(shop(reader, writer))
+        while not answer.done():
+            known = len(shop.asked)
+            await asyncio.wait([answer], timeout=0.01)
+            if len(shop.asked) == known and known:
+                end()
+                answer.cancel()
+                await asyncio.wait([answer])
+
+    load = "{at: web, users: 6, for: 1s, steps: [{http: 'GET /a/{{ user }}'}, {think: 60ms}, {http: 'GET /b/{{ user }}'}, {think: 60ms}]}"
+    async with serving(hanging_up) as url:
+        found = await run(await users(tmp_path, url, load))
+    asked = shop.counted()
+    assert {p.rpartition("/")[2] for p in asked} == {str(n) for n in range(1, 7)}
+    assert sum(asked.values()) <= 6 * 18  # none thinks less than it should
+    assert found.ok > 12

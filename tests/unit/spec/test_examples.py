@@ -54,6 +54,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
         "scenarios:\n  up:\n    throughout: [shoppers]\n    steps: [{load: crowd}]\n    expect: {fast: crowd.tag.sale.p95 < 1s}\n",
+        "users.yaml": f"{AROUND}loads:\n{indented(parts['users'])}"
+        "scenarios: {up: {steps: [{load: people}], expect: {fast: people.tag.item.p95 < 1s}}}\n",
+        "products.csv": "id,name\n1,ring\n",
         "requirements.yaml": f"{AROUND}requirements:\n{indented(parts['requirements'])}{probe}",
         "requirements.md": "- JS-14 ingress\n- JS-15 metrics\n- JS-33 isolation\n- JS-41 a thousand users\n",
     }
@@ -63,10 +66,19 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_the_documentation_has_an_example_of_each_part() -> None:
-    assert [kind for kind, _ in fences()] == ["spec", "steps", "workloads", "loads", "stack", "requirements", "variant"]
+    assert [kind for kind, _ in fences()] == [
+        "spec",
+        "steps",
+        "workloads",
+        "loads",
+        "users",
+        "stack",
+        "requirements",
+        "variant",
+    ]
 
 
-@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "requirements"])
+@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "requirements"])
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
     text = (written / f"{name}.yaml").read_text(encoding="utf-8")
