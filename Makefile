@@ -35,7 +35,8 @@ test: demo check  ## the demo, then all checks and tests, six kills, and three v
 	@$(BIN)/python benchmarks/kills.py --times 3 --keeper
 	@$(BIN)/seatrial variants $(SHOP) --no-control --only tenant-leak --only proxy-with-one-upstream --only stock-not-decremented
 
-bars: $(STAMP)  ## each figure that is promised, beside its bound (long)
+bars: $(STAMP)  ## each figure that is promised, beside its bound (long; nginx and wrk by apt)
+	@scripts/install-peers
 	@$(BIN)/python benchmarks/bars.py
 
 lock:  ## refresh uv.lock

@@ -87,7 +87,7 @@ def needed() -> None:
     """Ends the benchmark, saying what to install, where a program that it holds against ours is missing."""
     missing = [program for program in ("nginx", "wrk", "taskset") if shutil.which(program) is None]
     if missing:
-        sys.exit(f"{', '.join(missing)} not found: apt-get install nginx-light wrk util-linux")
+        sys.exit(f"{', '.join(missing)} not found: scripts/install-peers installs them (as root)")
 
 
 @contextlib.contextmanager
@@ -151,7 +151,8 @@ def configuration(url: str, file: Path, **more: Any) -> dict[str, Any]:
     return {
         "name": "benchmark", "file": str(file), "urls": [url], "verify": False, "cert": "", "key": "", "tags": [], "headers": {},
         "users": 0, "think_ns": 0, "timeout_ns": 5 * SECOND, "for_ns": 2 * SECOND, "script": "", "directory": str(file.parent),
-        "requests": [get], "seed": 1, "connections": 1024, "accept": [], "lifo": True, "schedule": {"constant": 1},
+        "requests": [get], "seed": 1, "connections": 1024, "accept": [], "lifo": True,
+        "protocol": "http1", "operations": [], "parameters": {}, "schedule": {"constant": 1},
         "share": [0, 1], "start_ns": 0, "warm_up_ns": 0, **more,
     }  # fmt: skip
 

@@ -13,7 +13,7 @@ import numpy as np
 from ..arrivals import samples
 from ..arrivals.schedules import highest_rate
 from ..checkers.loads import LoadSamples, load_figures, response_times
-from ..core.plan import LoadPlan
+from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
 from ..core.workloads import FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..load.process import LoadProcess
@@ -36,6 +36,7 @@ def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:
 def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Path) -> dict[str, Any]:
     """What a generator's worker reads, without its share; see load.worker."""
     first = requests[0]
+    fast = bool(plan.requests) and plan.protocol == "http1"
     arguments = plan.requests[0].call.arguments if plan.requests else {}
     verify = plan.flows.verify if plan.flows is not None else arguments.get("verify", True)
     flows = plan.flows is not None and first.users is not None
@@ -47,8 +48,13 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         "cert": "",
         "key": "",
         "tags": list(plan.tags),
-        "headers": {} if plan.requests or flows else dict(first.headers),
-        "requests": [
+        "headers": {} if flows or fast or (plan.requests and first.verb == "http") else dict(first.headers),
+        "protocol": plan.protocol,
+        "parameters": dict(first.parameters),
+        "operations": [] if fast else [_operation(g, r) for g, r in zip(plan.requests, requests, strict=False)],
+        "requests": []
+        if not fast
+        else [
             {
                 "method": r.method,
                 "path": r.path,
@@ -74,6 +80,15 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         "lifo": True,
         "seed": zlib.crc32(plan.name.encode()),
     }
+
+
+def _operation(given: LoadRequest, request: RenderedRequest) -> dict[str, Any]:
+    """One of a mix, for clients of any protocol."""
+    what, arguments = request.what, dict(request.arguments)
+    if request.verb == "http":
+        what = f"{request.method} {request.path}"
+        arguments = {"headers": dict(request.headers), "json": request.json, "body": request.body}
+    return {"what": what, "arguments": arguments, "tag": given.tag, "weight": given.weight}
 
 
 class RunningLoad:

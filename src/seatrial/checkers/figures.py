@@ -29,10 +29,7 @@ def figures(history: History, faults: Sequence[FaultSpan]) -> tuple[dict[str, An
     if not len(history.records):
         return _nothing("no operation was due in this window"), {}
     longest, total = totals(history, found)
-    windows = [
-        (r.fault.began_ns, max(r.until_ns, r.fault.healed_ns or 0) if r.fault.lasting else r.until_ns)
-        for r in recoveries
-    ]
+    windows = [(r.fault.began_ns, max(r.until_ns, r.fault.acts_until_ns)) for r in recoveries]
     counts = {
         w: int((history.records["status"] == s).sum())
         for w, s in (("ok", OK), ("failed", FAIL), ("unknown", UNKNOWN), ("not_sent", NOT_SENT))

@@ -123,6 +123,7 @@ def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, unt
         for o in mine
         if o.hit_ns >= began - resolution or (o.last_ok_ns <= seen and (o.back_ns is None or o.back_ns > seen))
     ]
+    mine = _without_hiccups(mine, bad, seen)
     stable, stable_at, why = _stable(history, bad, began, seen, limit)
     if not mine:
         nothing = Interval(0.0, resolution, Dimension.DURATION)
@@ -149,6 +150,12 @@ def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, unt
             until_ns=history.window.to_ns,
             reason=why,
         )
+    healed = fault.healed_ns
+    if fault.cut and healed is not None and longest.back_ns > healed >= longest.hit_ns:
+        why = "service was back only after the fault had been undone"
+        return Recovery(
+            fault=fault, detect=detect, recovery=None, stable=None, last_failure=last, until_ns=healed, reason=why
+        )
     recovery = Interval(
         max(0.0, longest.returned_low_ns - seen), max(0.0, float(longest.back_ns - began)), Dimension.DURATION
     )
@@ -156,6 +163,26 @@ def after_fault(history: History, found: Sequence[Outage], fault: FaultSpan, unt
     return Recovery(
         fault=fault, detect=detect, recovery=recovery, stable=stable, last_failure=last, until_ns=until, reason=why
     )
+
+
+def _without_hiccups(mine: Sequence[Outage], bad: Times, seen: int) -> list[Outage]:
+    """Those that the fault can have caused. When the clients had been served for a second, a wait of less than a second in which
+    nothing failed is one as it comes without a fault, too: the latencies and `outage` tell of it.
+    """
+    kept: list[Outage] = []
+    served_from = seen
+    for outage in sorted(mine, key=lambda o: o.hit_ns):
+        back = outage.back_ns
+        failed = (
+            np.searchsorted(bad, outage.last_ok_ns),
+            np.searchsorted(bad, back if back is not None else outage.hit_ns + 1),
+        )
+        late = outage.hit_ns - served_from > QUIET_NS
+        if late and back is not None and outage.high_ns < QUIET_NS and failed[0] == failed[1]:
+            continue
+        kept.append(outage)
+        served_from = max(served_from, back or outage.hit_ns)
+    return kept
 
 
 def _since(moment: int, began: int, seen: int, pace: float) -> Interval:

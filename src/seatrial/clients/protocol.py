@@ -6,9 +6,10 @@ it costs to find a server again is part of the operation that had to.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,23 +36,36 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer that is good as far as its protocol knows. `status`: of HTTP or gRPC, else 0; `size` in bytes where it is known."""
+    """An answer. `value`: of HTTP the body in bytes, else what the protocol has (rows, a reply, a message); `status`: of HTTP, else 0;
+    `headers`: names in lower case; `size` in bytes where it is known.
+    """
 
-    value: object = None
+    value: Any = None
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
+
+    @property
+    def text(self) -> str:
+        """The value as text."""
+        return self.value.decode(errors="replace") if isinstance(self.value, bytes) else str(self.value)
+
+    def json(self) -> Any:
+        """The value read as JSON. Raises ValueError where it is none."""
+        return json.loads(self.value)
 
 
 class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
     """The operation had no good answer.
 
     `code` as in arrivals.records.ERRORS. `happened`: False where nothing can have been changed (never sent, or turned down as a whole),
-    None where that is unknown. `lost`: the connection is of no use any more.
+    None where that is unknown. `lost`: the connection is of no use any more. `word`: the protocol's own for it (NOT_FOUND, READONLY).
     """
 
-    def __init__(self, code: int, message: str = "", *, happened: bool | None = None, lost: bool = True) -> None:
-        self.code, self.happened, self.lost = code, happened, lost
+    def __init__(
+        self, code: int, message: str = "", *, happened: bool | None = None, lost: bool = True, word: str = ""
+    ) -> None:
+        self.code, self.happened, self.lost, self.word = code, happened, lost, word
         super().__init__(message)
 
 
@@ -71,4 +85,5 @@ class Client(Protocol):
         ...
 
 
-Connector = Callable[[Access], Client]
+Connect = Callable[[], Client]  # one more client; what clients share (streams of one connection) is behind it
+Connector = Callable[[Access], Connect]

@@ -291,13 +291,15 @@ def steps_of(kinds: Iterable[UserKind]) -> Iterator[UserStep]:
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
 
-    Instead of `requests`: `script`, "file.py:function", a generator function that yields requests and is sent answers; or `flows`.
+    Instead of `requests`: `script`, "file.py:function", a generator function that yields requests and is sent answers, or an async one
+    that is given a user; or `flows`. `protocol`: what its clients speak.
     """
 
     name: str
     requests: tuple[LoadRequest, ...] = ()
     script: str = ""
     flows: UserFlows | None = None
+    protocol: str = "http1"
     at: Target | None = None  # of the script's requests, and of the users'
     identity: str | None = None
     directory: Path

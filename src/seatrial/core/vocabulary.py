@@ -22,7 +22,8 @@ class Verb:
     """A probe by its protocol: `http: GET /x` has the main argument "GET /x"; `arguments` are the sibling keys.
 
     `observes` types the names that `expect` and `save` may use (`error`, `instance`, `attempts`, `took` are always there).
-    `needs_target`: whether `at:` must be given. `kinds`: kinds of service it makes sense at (empty: all).
+    `needs_target`: whether `at:` must be given. `client`: the protocol of clients that send it over and over (empty: it cannot be a
+    load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it.
     """
 
     name: str
@@ -35,6 +36,9 @@ class Verb:
     needs_target: bool = True
     extra: str = ""  # the extra that brings its client library
     example: str = ""
+    client: str = ""
+    sent: tuple[str, ...] = ()
+    schemes: tuple[str, ...] = ()
     check_what: Callable[[str], str | None] | None = None  # says what is wrong with a literal main argument
 
 

@@ -63,7 +63,10 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultSpan:
-    """A fault as a workload's figures see it: injected between began and witnessed; healed when it lasts until then."""
+    """A fault as a workload's figures see it: injected between began and witnessed; healed when it lasts until then.
+
+    `held_ns`: so long its victims are kept down.
+    """
 
     id: str
     scenario: str
@@ -71,6 +74,19 @@ class FaultSpan:
     witnessed_ns: int
     healed_ns: int | None
     lasting: bool
+    held_ns: int = 0
+
+    @property
+    def cut(self) -> bool:
+        """Its victims would have been kept down for longer, but it was undone."""
+        return self.healed_ns is not None and self.healed_ns < self.witnessed_ns + self.held_ns
+
+    @property
+    def acts_until_ns(self) -> int:
+        """It acts at least until then."""
+        if self.lasting:
+            return self.healed_ns or self.witnessed_ns
+        return min(self.healed_ns or self.witnessed_ns, self.witnessed_ns + self.held_ns)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,6 +35,7 @@ class LiveFault:
     lasting: bool
     fault: Fault
     victims: list[Instance]
+    hold_ns: int = 0
     began_ns: int = 0
     injected_ns: int = 0
     testimony: list[Testimony] = field(default_factory=list)
@@ -55,6 +56,7 @@ class LiveFault:
             witnessed_ns=seen,
             healed_ns=self.healed_ns,
             lasting=self.lasting,
+            held_ns=self.hold_ns,
         )
 
 
@@ -97,6 +99,7 @@ class Faults:
             lasting=kind.lasting,
             fault=fault,
             victims=victims,
+            hold_ns=step.hold_ns or 0,
         )
         self._journal.write(
             FaultOrdered(

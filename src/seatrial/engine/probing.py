@@ -176,15 +176,21 @@ class Prober:
             return [i for i in view.instances if i.ordinal == target.ordinal]
         return sorted(view.instances, key=lambda i: (i.state is InstanceState.DOWN, not i.ready, i.ordinal))
 
-    async def reach(self, target: Target) -> Reach:
-        """Where a target is to be found now. Raises SeatrialError where nothing answers to it."""
+    async def reach(self, call: ProbeCall) -> Reach:
+        """Where a call goes now: the endpoints that speak its verb, else all. Raises SeatrialError where nothing answers to it."""
         try:
-            reach, _ = await self._aim(target)
+            reach, _ = await self._aim(call.at)
         except _NoTarget as nobody:
             raise SeatrialError(str(nobody)) from None
         if not reach.endpoints:
-            raise SeatrialError(f"{target} has no endpoint")
-        return reach
+            raise SeatrialError(f"{call.at} has no endpoint")
+        schemes = self._vocabulary.verbs[call.verb].schemes
+        fitting = {n: e for n, e in reach.endpoints.items() if e.scheme in schemes}
+        return replace(reach, endpoints=fitting or reach.endpoints)
+
+    def verb_of(self, protocol: str) -> str:
+        """The verb whose clients speak a protocol."""
+        return next((n for n, v in self._vocabulary.verbs.items() if v.client == protocol), "http")
 
     async def credentials(self, identity: str | None) -> Mapping[str, str]:
         """Headers for an identity; logs in once and remembers."""

@@ -82,7 +82,7 @@ class Workloads:
         if plan.requests:
             requests = [await self._request(plan.name, r.call, values) for r in plan.requests]
         else:
-            call = ProbeCall(verb="http", what="GET /", at=plan.at, identity=plan.identity)
+            call = ProbeCall(verb=self._prober.verb_of(plan.protocol), what="GET /", at=plan.at, identity=plan.identity)
             requests = [await self._request(plan.name, call, values)]
         if plan.flows is not None:
             users = await user_requests(plan.name, plan.flows, values, self._prober)
@@ -171,7 +171,7 @@ class Workloads:
         """In another protocol than HTTP, to every way in: a service as a whole is asked where it takes what is asked."""
         if call.at is None:
             raise SeatrialError(f"{name}: nothing says where to (at:)")
-        reach = await self._prober.reach(call.at)
+        reach = await self._prober.reach(call)
         return RenderedRequest(
             urls=tuple(e.url for e in reach.endpoints.values()),
             headers=await self._prober.credentials(call.identity),

@@ -217,8 +217,8 @@ class ClosedModel(Generator):
         while self._pending and self._pending[0][0] <= late:
             self.drop(self._pending.popleft(), TIMEOUT)
 
-    def close(self) -> None:
-        super().close()
+    async def close(self) -> None:
+        await super().close()
         self.overdue(time.monotonic_ns())
 
     @property

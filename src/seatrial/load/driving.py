@@ -305,7 +305,7 @@ class Generator:
         """Connections that are open."""
         return len(self._all)
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Close everything; what has not ended by now has failed."""
         self._closed = self.halted = True
         for connection in list(self._all):

@@ -18,6 +18,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from ..clients import tls
+
 REFUSED, RESET, TIMEOUT, NAME, TLS, PROTOCOL, CLOSED = 1, 2, 3, 4, 5, 6, 7
 EXCESS = 1000  # in place of a status: more was answered than was asked
 HEAD_BYTES = 1 << 17
@@ -43,20 +45,9 @@ class Way:
             return cls(host="", port=0, authority="localhost", unix=parts.path)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no http, https or unix address")
-        context = tls(verify, cert, key) if parts.scheme == "https" else None
+        context = tls.context(verify, cert, key) if parts.scheme == "https" else None
         port = parts.port or (443 if context else 80)
         return cls(host=parts.hostname, port=port, authority=parts.netloc.rpartition("@")[2], context=context)
-
-
-def tls(verify: bool | str, cert: str = "", key: str = "") -> ssl.SSLContext:
-    """How certificates are checked (True, False, or a file with the authority), and the client's own."""
-    context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
-    if verify is False:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if cert:
-        context.load_cert_chain(cert, key or None)
-    return context
 
 
 class Answer:

@@ -10,13 +10,11 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrivals.timer import AbsoluteTimer
+from .arriving import Arrivals
 from .driving import CAPACITY, Generator, Orders, Waiting
 from .http1 import TIMEOUT, Connection, Visit
 from .recording import Recorder
 
-_QUANTUM_NS = 250_000  # from _FAST on arrivals go in batches of this length: a timer for each costs more than it shows
-_FAST = 2000.0
 _RETRY_S = 0.001
 
 
@@ -36,15 +34,7 @@ class OpenModel(Generator):
         self._take_idle = self._idle.pop if orders.lifo else self._idle.popleft
         self._backlog: deque[Waiting] = deque()
         self._failing = self._resting = False
-        self._schedule = schedule
-        self._start = start_ns
-        self._quantum = _QUANTUM_NS if rate >= _FAST else 0
-        self._times: list[int] = []
-        self._chunk: NDArray[np.int64] = np.empty(0, np.int64)
-        self._next = self._counted = 0
-        self._lag = recorder.lags.append
-        self._timer = AbsoluteTimer(self._tick)
-        self.exhausted = not self._more()
+        self._arrivals = Arrivals(schedule, start_ns, rate, recorder, self._arrive)
 
     def connect(self) -> None:
         """When connections take turns, one to each way in, so that each is touched."""
@@ -54,53 +44,17 @@ class OpenModel(Generator):
 
     def start(self) -> None:
         """Begin with the first arrival."""
-        if not self.exhausted:
-            self._timer.at(self._times[0])
+        self._arrivals.start()
 
     def halt(self) -> None:
         """No further arrival after what is due by now; what is in flight goes on, scripts up to their next answer."""
-        self._tick()
-        self.halted = self.exhausted = True
-        self._timer.close()
-        self._count()
+        self._arrivals.halt()
+        self.halted = True
 
-    def _more(self) -> bool:
-        self._count()
-        for chunk in self._schedule:
-            if len(chunk):
-                self._chunk = chunk + self._start
-                self._times = self._chunk.tolist()
-                self._next = self._counted = 0
-                return True
-        self._times, self._next, self._counted = [], 0, 0
-        self._chunk = np.empty(0, np.int64)
-        return False
-
-    def _count(self) -> None:
-        self._recorder.expected(self._chunk[self._counted : self._next])
-        self._counted = self._next
-
-    def _tick(self) -> None:
-        """Send everything that is due."""
-        if self.exhausted:
-            return
-        now = time.monotonic_ns()
-        times, at = self._times, self._next
-        while times[at] <= now:
-            due = times[at]
-            at += 1
-            self._lag(now - due)
-            waiting = self.begin(due)
-            if waiting is not None:
-                self._give(waiting, now)
-            if at == len(times):
-                self._next = at
-                if not self._more():
-                    self.exhausted = True
-                    return
-                times, at = self._times, 0
-        self._next = at
-        self._timer.at(max(times[at], now + self._quantum) if self._quantum else times[at])
+    def _arrive(self, due: int, now: int) -> None:
+        waiting = self.begin(due)
+        if waiting is not None:
+            self._give(waiting, now)
 
     def _give(self, waiting: Waiting, now: int) -> None:
         """To a connection that is free, or to wait for one."""
@@ -130,7 +84,7 @@ class OpenModel(Generator):
         self._grow()
 
     def sweep(self) -> None:
-        self._count()
+        self._arrivals.count()
         super().sweep()
 
     def free(self, connection: Connection) -> None:
@@ -183,8 +137,8 @@ class OpenModel(Generator):
         while self._backlog and self._backlog[0][0] <= late:
             self.drop(self._backlog.popleft(), CAPACITY if full else TIMEOUT)
 
-    def close(self) -> None:
-        super().close()
+    async def close(self) -> None:
+        await super().close()
         self.overdue(time.monotonic_ns())
 
     @property

@@ -7,12 +7,13 @@ import json
 import random
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from .http1 import Flow, Visit, Way
 
 Prepared = tuple[bytes, int]  # the request as it is sent, and its tag
 Begin = Callable[[], Flow]
+T = TypeVar("T")
 ENDED = object()
 NEWLINES = ("\r", "\n", "\0")
 
@@ -101,15 +102,15 @@ def written(way: Way, request: Request, more: Mapping[str, str]) -> bytes:
     return "\r\n".join((*lines, "", "")).encode() + (request.body or b"")
 
 
-def mix(prepared: Sequence[Prepared], weights: Sequence[float], seed: int) -> Callable[[], Prepared]:
+def mix(prepared: Sequence[T], weights: Sequence[float], seed: int) -> Callable[[], T]:
     """Draws requests by their weights; the same seed gives the same sequence."""
     if len(prepared) == 1:
         only = prepared[0]
         return lambda: only
     draw = random.Random(seed)  # noqa: S311 - a mix, no secret
-    drawn: list[Prepared] = []
+    drawn: list[T] = []
 
-    def take() -> Prepared:
+    def take() -> T:
         if not drawn:
             drawn.extend(draw.choices(prepared, weights, k=4096))
         return drawn.pop()
@@ -167,7 +168,9 @@ def _again(visit: Visit, begin: Begin, pause: bool) -> Flow:
 
 
 def flow_of(reference: str, directory: Path) -> Begin:
-    """The generator function behind "file.py:function", relative to a directory. Raises ValueError, saying what is not there."""
+    """The generator function, or async function, behind "file.py:function",
+    relative to a directory. Raises ValueError where it is not there.
+    """
     name, _, function = reference.partition(":")
     path = (directory / name).resolve()
     if not function or not path.exists():

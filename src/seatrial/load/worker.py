@@ -9,9 +9,10 @@ import gc
 import json
 import resource
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,16 +20,43 @@ from numpy.typing import NDArray
 from ..arrivals.samples import seal
 from ..arrivals.schedules import highest_rate, of
 from ..arrivals.workers import say, serve
+from ..clients import connector
+from ..clients.protocol import Access, Operation
+from . import http1_client
 from .closed_model import ClosedModel
-from .driving import SWEEP_S, Generator, Orders
+from .driving import SWEEP_S, Orders
 from .http1 import Way
 from .open_model import OpenModel
 from .recording import Recorder
 from .scripts import Crew, Prepared, Ready, Request, Scripted, flow_of, mix, written
+from .tasks import ClosedTasks, OpenTasks, TaskOrders
+from .users import User
 
 _BEGIN_NS = 50_000_000
 _DESCRIPTORS = 1 << 16
 events = 1  # the descriptor that they go to
+
+
+class Model(Protocol):
+    """What drives users, whatever they speak."""
+
+    script_errors: Counter[str]
+
+    @property
+    def in_flight(self) -> int: ...
+
+    @property
+    def connected(self) -> int: ...
+
+    def connect(self) -> None: ...
+
+    def start(self) -> None: ...
+
+    def sweep(self) -> None: ...
+
+    def halt(self) -> None: ...
+
+    async def close(self) -> None: ...
 
 
 class Worker:
@@ -36,26 +64,30 @@ class Worker:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
-        tls = {"verify": config["verify"], "cert": config["cert"], "key": config["key"]}
-        self._ways = tuple(Way.of(url, **tls) for url in config["urls"])
         self._tags: dict[str, int] = {name: n for n, name in enumerate(config["tags"])}
         self._more: Mapping[str, str] = config["headers"]
         self._path = Path(config["file"])
         self._users: int = config["users"]
         self._timeout: int = config["timeout_ns"]
         self._for: int | None = config["for_ns"]
+        self._script = flow_of(config["script"], Path(config["directory"])) if config["script"] else None
+        self._awaited = config["protocol"] != "http1" or asyncio.iscoroutinefunction(self._script)
 
     def _orders(self) -> Orders:
         config = self._config
-        crew, take = self._crew(), None
+        tls = {"verify": config["verify"], "cert": config["cert"], "key": config["key"]}
+        ways = tuple(Way.of(url, **tls) for url in config["urls"])
+        crew, take = self._crew(ways[0]), None
         if crew is None:
             requests = [_request(r) for r in config["requests"]]
-            take = mix([self._write(r) for r in requests], [r["weight"] for r in config["requests"]], config["seed"])
+            take = mix(
+                [self._write(ways[0], r) for r in requests], [r["weight"] for r in config["requests"]], config["seed"]
+            )
         return Orders(
-            ways=self._ways,
+            ways=ways,
             take=take,
             crew=crew,
-            write=self._write,
+            write=lambda request: self._write(ways[0], request),
             timeout_ns=self._timeout,
             connections=self._users or config["connections"],
             accept=config["accept"],
@@ -64,20 +96,50 @@ class Worker:
             bodiless=any(r["method"] == "HEAD" for r in config["requests"]),
         )
 
-    def _crew(self) -> Crew | None:
+    def _crew(self, way: Way) -> Crew | None:
         """Who asks; None: requests are drawn."""
-        config = self._config
-        if config.get("flows"):
+        if self._config.get("flows"):
             from .flows import People
 
-            return People(config, self._ways[0], self._tags)
-        return Scripted(flow_of(config["script"], Path(config["directory"]))) if config["script"] else None
+            return People(self._config, way, self._tags)
+        return Scripted(self._script) if self._script is not None else None
 
-    def _write(self, request: Ready) -> Prepared:
+    def _write(self, way: Way, request: Ready) -> Prepared:
         if not request.data and isinstance(request, Request):
-            request.data = written(self._ways[0], request, self._more)
-            request.tag_number = self._tags.setdefault(request.tag, len(self._tags))
+            request.data = written(way, request, self._more)
+            request.tag_number = self._tag(request.tag)
         return request.data, request.tag_number
+
+    def _task_orders(self) -> TaskOrders:
+        """The same for users whose steps are awaited."""
+        config = self._config
+        access = Access(
+            urls=tuple(config["urls"]), parameters=config["parameters"], headers=self._more, verify=config["verify"],
+            cert=config["cert"], key=config["key"],
+        )  # fmt: skip
+        made = http1_client.connector if config["protocol"] == "http1" else connector(config["protocol"])
+        act: Callable[[User], Awaitable[object]]
+        if self._script is not None:
+            act = cast("Callable[[User], Awaitable[object]]", self._script)
+        else:
+            asked = [(Operation(o["what"], o["arguments"]), self._tag(o["tag"])) for o in config["operations"]]
+            take = mix(asked, [o["weight"] for o in config["operations"]], config["seed"])
+
+            async def act(user: User) -> None:
+                await user.perform(*take())
+
+        return TaskOrders(
+            act=act,
+            connect=made(access),
+            tag=self._tag,
+            timeout_ns=self._timeout,
+            connections=self._users or config["connections"],
+            accept=config["accept"],
+            think_ns=config["think_ns"],
+        )
+
+    def _tag(self, name: str) -> int:
+        return self._tags.setdefault(name, len(self._tags))
 
     def _schedule(self) -> Iterator[NDArray[np.int64]]:
         """This worker's share of the arrivals: each n-th one, so that all together keep the schedule's pace."""
@@ -94,18 +156,17 @@ class Worker:
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Until its time is over, the order to stop, or the end of the orders."""
         config = self._config
-        what = self._orders()
-        tagged = len(config["requests"]) > 1 or what.crew is not None
+        what = (
+            self._task_orders() if self._awaited else self._orders()
+        )  # libraries are imported before a start is named
+        several = len(config["requests"]) > 1 or len(config["operations"]) > 1
+        tagged = several or bool(config["script"] or config.get("flows"))
         rate = 0.0 if self._users else highest_rate(config["schedule"]) / config["share"][1]
         start = max(config["start_ns"], time.monotonic_ns() + _BEGIN_NS)
         recorder = Recorder(
             self._path, start, warm_up_ns=config["warm_up_ns"], pace_ns=1e9 / rate if rate else 0.0, tagged=tagged
         )
-        generator: ClosedModel | OpenModel = (
-            ClosedModel(what, recorder, self._users)
-            if self._users
-            else OpenModel(what, recorder, self._schedule(), start, rate)
-        )
+        generator = self._generator(what, recorder, start, rate)
         generator.connect()
         gc.collect()
         gc.freeze()
@@ -128,7 +189,7 @@ class Worker:
             await asyncio.sleep(0.01)
             generator.sweep()
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # attempts that end now have nobody to tell
-        generator.close()
+        await generator.close()
         recorder.close(time.monotonic_ns())
         rows, digest = seal(self._path)
         say({
@@ -137,6 +198,15 @@ class Worker:
             "reached": getattr(generator, "reached", None), "script_errors": generator.script_errors.most_common(),
         })  # fmt: skip
 
+    def _generator(self, what: Orders | TaskOrders, recorder: Recorder, start: int, rate: float) -> Model:
+        if isinstance(what, TaskOrders):
+            if self._users:
+                return ClosedTasks(what, recorder, self._users)
+            return OpenTasks(what, recorder, self._schedule(), start, rate)
+        if self._users:
+            return ClosedModel(what, recorder, self._users)
+        return OpenModel(what, recorder, self._schedule(), start, rate)
+
     async def _until(self, moment: int, stop: asyncio.Task[None]) -> None:
         await asyncio.wait([stop], timeout=max(0.0, (moment - time.monotonic_ns()) / 1e9))
 
@@ -144,7 +214,7 @@ class Worker:
         left = SWEEP_S if end is None else min(SWEEP_S, max(0.0, (end - time.monotonic_ns()) / 1e9))
         await asyncio.wait([stop], timeout=left)
 
-    def _tell(self, recorder: Recorder, generator: Generator) -> None:
+    def _tell(self, recorder: Recorder, generator: Model) -> None:
         """Where it stands, for who watches."""
         say({
             "event": "live", "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed, "in_flight": generator.in_flight,

@@ -8,10 +8,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, dns, http, log, process, redis, services, sql, tcp
+from . import celery, command, dns, grpc, http, log, process, redis, services, sql, tcp, websocket
 
 VERBS: Mapping[str, Verb] = {
-    module.VERB.name: module.VERB for module in (http, tcp, dns, sql, redis, celery, process, services, log, command)
+    module.VERB.name: module.VERB
+    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, log, command)
 }
 
 
@@ -21,6 +22,8 @@ _CLIENTS = {
     "redis": ("redis.asyncio",),
     "celery": ("celery.app.control", "kombu.transport.redis"),
     "dns": ("dns.asyncresolver",),
+    "websocket": ("seatrial.clients.websocket",),
+    "grpc": ("seatrial.clients.grpc",),
 }
 
 

@@ -85,6 +85,9 @@ VERB = Verb(
     },
     default_expect="status < 400",
     example="http: GET /healthz",
+    client="http1",
+    sent=("json", "body", "headers", "verify"),
+    schemes=("http", "https"),
     check_what=check_what,
 )
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..core.stack import Endpoint
 
+SCHEMES = ("redis", "rediss")
 _PAIRS = ("SENTINEL MASTER", "CONFIG GET")  # flat lists of name and value
 _LISTS_OF_PAIRS = ("SENTINEL MASTERS", "SENTINEL REPLICAS", "SENTINEL SLAVES", "SENTINEL SENTINELS")
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d{0,17})(\.\d+)?", re.ASCII)
@@ -34,6 +35,9 @@ VERB = Verb(
     run="seatrial.probes.redis:run",
     arguments={"database": Field(shape=Shape(kind=INTEGER.kind, least=0), doc="The number of the database (0).")},
     extra="redis",
+    client="redis",
+    sent=("database",),
+    schemes=SCHEMES,
     example="redis: PING",
 )
 
@@ -52,7 +56,7 @@ async def run(request: ProbeRequest) -> Observation:
         import redis.asyncio  # noqa: F401 - is it there
     except ImportError:
         return probe_error("no-client", "redis is not installed: pip install 'seatrial[redis]'")
-    found = endpoints(request, ("redis", "rediss"))
+    found = endpoints(request, SCHEMES)
     if isinstance(found, Observation):
         return found
     try:

@@ -10,6 +10,7 @@ from ..core.shapes import ANY, BOOLEAN, TEXT, Field, list_of
 from ..core.vocabulary import Verb
 from .aiming import endpoints, located
 
+SCHEMES = ("postgres", "postgresql")
 _SHOWN = 20
 
 VERB = Verb(
@@ -24,6 +25,9 @@ VERB = Verb(
         "read-only": Field(shape=BOOLEAN, doc="The server refuses to change anything (false)."),
     },
     extra="postgres",
+    client="sql",
+    sent=("parameters", "database"),
+    schemes=SCHEMES,
     example="sql: select 1",
 )
 
@@ -34,7 +38,7 @@ async def run(request: ProbeRequest) -> Observation:
         from .postgres import Statement, StatementError, answer
     except ImportError:
         return probe_error("no-client", "psycopg is not installed: pip install 'seatrial[postgres]'")
-    found = endpoints(request, ("postgres", "postgresql"))
+    found = endpoints(request, SCHEMES)
     if isinstance(found, Observation):
         return found
     text = str(request.what)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.expressions import Type
+from ..core.expressions.problems import listing
 from ..core.plan import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
-from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, REQUEST, TEXT, Field, list_of
+from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, REQUEST, TEXT, Field, choice, list_of
 from ..core.stack import Target
 from ..core.vocabulary import Vocabulary
 from .keys import CALL, SOME_TIME, Scene
@@ -18,8 +19,9 @@ from .nodes import Node, Scalar, Sequence, describe
 from .reading import BAD, Bad
 from .steps import Steps
 from .users import METHODS, USERS, WEIGHT, Users
-from .workloads import ARRIVALS, SENT, SOME_RATE
+from .workloads import ARRIVALS, SOME_RATE, call_arguments
 
+PROTOCOLS = ("http2", "websocket", "grpc", "sql", "redis")
 LOAD: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="For people."),
     "rate": Field(shape=SOME_RATE, doc="Requests at a constant rate (open model).", example="200/s"),
@@ -32,12 +34,17 @@ LOAD: Mapping[str, Field] = {
     "timeout": Field(shape=SOME_TIME, doc="Of a request, from when it was due (5s).", example="2s"),
     "connections": Field(shape=COUNT, default=256, doc="At most so many; what waits for one waits in the figures."),
     "accept": Field(shape=list_of(INTEGER), default=(), doc="Statuses that are ok beside 2xx and 3xx."),
+    "protocol": Field(
+        shape=choice("http1", *PROTOCOLS),
+        doc="What a script's clients speak, or http2 for http (http1).",
+        example="http2",
+    ),
     "workers": Field(shape=COUNT, default=1, doc="Generator processes that share the load."),
 }
 SCRIPT: Mapping[str, Field] = {
     "script": Field(
         shape=TEXT,
-        doc="A generator function that yields requests and is sent their answers.",
+        doc="An async function that is given a user, or a generator function that yields requests and is sent their answers.",
         example="users.py:shopper",
     ),
     "requests": Field(
@@ -58,7 +65,7 @@ class Loads:
     def __init__(self, steps: Steps, vocabulary: Vocabulary, directory: Path) -> None:
         self._steps = steps
         self._reader = steps.reader
-        self._http = vocabulary.verbs.get("http")
+        self._verbs = {n: v for n, v in vocabulary.verbs.items() if v.client}
         self._directory = directory
         self._users = Users(steps, vocabulary, directory)
 
@@ -74,14 +81,15 @@ class Loads:
             self._reader.wrong(node, f"a load is a mapping, not {describe(node)}", hint)
             return None
         scene = Scene(values=dict(values), later=dict(later))
-        what = [k for k in ("http", "requests", "script", *USERS) if k in node.entries]
+        kinds = (*self._verbs, "requests", "script", *USERS)
+        what = [k for k in kinds if k in node.entries]
         if len(what) != 1:
-            kinds = f"http, requests, script, {USERS[0]}, {USERS[1]} and {USERS[2]}"
-            message = f"a load has one of {kinds}, this one has {' and '.join(what) or 'none'}"
+            message = f"a load has one of {listing(kinds, 30)}, this one has {' and '.join(what) or 'none'}"
             self._reader.wrong(node, message, "for example http: GET /")
             return None
         by_users = what[0] in USERS
-        own = {**LOAD, **CALL, **(self._sent() if what == ["http"] else self._users.fields() if by_users else {})}
+        sent = call_arguments(self._verbs[what[0]]) if what[0] in self._verbs else {}
+        own = {**LOAD, **CALL, **(self._users.fields() if by_users else sent)}
         also = (*what, "begin") if by_users and what != ["kinds"] else tuple(what)
         found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=also)
         requests = self._requests(node, what[0], scene)
@@ -90,13 +98,15 @@ class Loads:
         model = self._model(node, found)
         script = self._script(node.get("script")) if what == ["script"] else ""
         flows = self._users.read(node, what[0], found, scene) if by_users else None
-        if model is None or script is None or (by_users and flows is None):
+        protocol = self._protocol(node, found["protocol"], requests)
+        if model is None or script is None or protocol is None or (by_users and flows is None):
             return None
         return LoadPlan(
             name=name,
             requests=requests,
             script=script,
             flows=flows,
+            protocol=protocol,
             at=found["at"] if isinstance(found["at"], Target) else None,
             identity=found["as"],
             directory=self._directory,
@@ -113,15 +123,30 @@ class Loads:
             position=node.position(),
         )
 
-    def _sent(self) -> dict[str, Field]:
-        return {n: f for n, f in self._http.arguments.items() if n in SENT} if self._http is not None else {}
+    def _protocol(self, node: MappingNode, given: str | None, requests: tuple[LoadRequest, ...]) -> str | None:
+        """What its clients speak; None after a problem."""
+        verbs = list(dict.fromkeys(r.call.verb for r in requests)) or ["http"]
+        own = self._verbs[verbs[0]].client
+        if len(verbs) > 1:
+            self._reader.wrong(
+                node.entries["requests"].key,
+                f"a load speaks one protocol, this one {' and '.join(verbs)}",
+                "make two loads of it",
+            )
+            return None
+        if given is not None and requests and (given not in ("http1", "http2") or verbs != ["http"]):
+            self._reader.wrong(
+                node.entries["protocol"].value, f"{verbs[0]} does not speak {given}", "leave protocol out"
+            )
+            return None
+        return given or own
 
     def _requests(self, node: MappingNode, what: str, scene: Scene) -> tuple[LoadRequest, ...] | None:
         """The mix; empty for a script or users, None after a problem."""
         if what == "script" or what in USERS:
             return ()
-        if what == "http":
-            kept = {n: e for n, e in node.entries.items() if n in ("http", *self._sent(), *CALL)}
+        if what in self._verbs:
+            kept = {n: e for n, e in node.entries.items() if n in (what, *self._verbs[what].sent, *CALL)}
             made = self._request(
                 MappingNode(source=node.source, line=node.line, column=node.column, entries=kept), scene
             )
@@ -134,23 +159,27 @@ class Loads:
         found = []
         for item in listed.items:
             if isinstance(item, MappingNode):
-                entries = {**shared, **item.entries}
+                entries = {**item.entries, **{n: e for n, e in shared.items() if n not in item.entries}}
                 item = MappingNode(source=item.source, line=item.line, column=item.column, entries=entries)
             found.append(self._request(item, scene))
         return None if None in found else tuple(r for r in found if r is not None)
 
     def _request(self, node: Node, scene: Scene) -> LoadRequest | None:
         if isinstance(node, MappingNode):
+            verb = self._steps.verb(node, tuple(self._verbs), "a load's request")
+            if verb is None:
+                return None
+            known = (verb.text, *self._verbs[verb.text].sent, *CALL, *OF_MIX)
             for key, _ in node:
-                if key.text not in ("http", *self._sent(), *CALL, *OF_MIX):
-                    self._reader.unknown_key(key, ("http", *self._sent(), *CALL, *OF_MIX), "a load's request")
+                if key.text not in known:
+                    self._reader.unknown_key(key, known, "a load's request")
                     return None
         read = self._steps.request(node, scene, OF_MIX, what="a load's request")
         if read is None:
             return None
         call, found = read
         method = str(call.what).strip().partition(" ")[0]
-        if isinstance(node, MappingNode) and method.isalpha() and method not in METHODS:
+        if isinstance(node, MappingNode) and call.verb == "http" and method.isalpha() and method not in METHODS:
             self._reader.wrong(
                 node.entries["http"].value, f"a load cannot send {method}", f"it can send {', '.join(METHODS)}"
             )

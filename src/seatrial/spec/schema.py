@@ -165,15 +165,15 @@ def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     """One request, a mix of them, a script, or users."""
-    http = vocabulary.verbs.get("http")
-    if http is None:
-        return {"type": "object"}
-    sent = call_arguments(http)
-    one = _of_verb(http, {**CALL, **LOAD}, sent)
+    verbs = [v for v in vocabulary.verbs.values() if v.client]
+    one = [_of_verb(v, {**CALL, **LOAD}, call_arguments(v)) for v in verbs]
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
-    mixed["properties"]["requests"]["items"] = _of_verb(http, {**CALL, **OF_MIX}, sent)
+    mixed["properties"]["requests"]["items"] = {
+        "anyOf": [_of_verb(v, {**CALL, **OF_MIX}, call_arguments(v)) for v in verbs]
+    }
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
-    return {"anyOf": [one, mixed, scripted, *_users(http)]}
+    http = vocabulary.verbs.get("http")
+    return {"anyOf": [*one, mixed, scripted, *(_users(http) if http is not None else [])]}
 
 
 def _users(http: Verb) -> list[dict[str, Any]]:

@@ -108,6 +108,10 @@ class Users:
             hint = f"services: {listing(self._reader.known.services, 30) or 'none'}"
             self._reader.wrong(node.entries[what].key, 'users need "at": where they ask', hint)
             return None
+        if found["protocol"] not in (None, "http1"):
+            self._reader.wrong(
+                node.entries["protocol"].value, f"users cannot speak {found['protocol']} yet", "leave protocol out"
+            )
         inner = self._scene(node, scene)
         data = self._data(node, inner)
         self._given = dict.fromkeys(inner.values, "a value of the spec, a service or data")

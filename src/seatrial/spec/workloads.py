@@ -54,7 +54,6 @@ ARRIVALS = record(
     },
     doc="arrivals",
 )
-SENT = ("json", "body", "headers", "verify")
 OPERATION = Type.record({"id": Type.TEXT, "n": Type.NUMBER, "key": Type.TEXT})
 
 
@@ -86,7 +85,7 @@ def fields(vocabulary: Vocabulary) -> dict[str, Field]:
 
 def call_arguments(http: Verb) -> dict[str, Field]:
     """What a workload's request may have: it is sent over and over, so it is one plain request."""
-    return {n: f for n, f in http.arguments.items() if n in SENT}
+    return {n: http.arguments[n] for n in http.sent}
 
 
 class Workloads:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -106,6 +110,43 @@ def test_what_never_came_back_is_at_least_as_long_as_was_looked_at() -> None:
     metrics, _ = figures(history(refused(clean(), 5 * S, 100 * S)), [fault(5 * S)])
     assert metrics["recovery"].high == float("inf")
     assert metrics["recovery"].low > 5 * S
+
+
+def test_a_hiccup_long_after_is_none_of_the_faults_doing() -> None:
+    past = history(stopped(clean(2000), 15 * S, 15 * S + 400 * MS))
+    seen = after_fault(past, outages(past), fault(4 * S))
+    assert seen.recovery is not None
+    assert seen.recovery.high < 20 * MS
+    assert seen.reason == "no client noticed it"
+
+
+@pytest.mark.parametrize(
+    ("how", "length_ns"),
+    [(refused, 300 * MS), (stopped, 1500 * MS)],
+    ids=["requests failed", "a stall of over a second"],
+)
+def test_what_a_fault_causes_late_counts(how: Callable[..., Any], length_ns: int) -> None:
+    past = history(how(clean(2000), 15 * S, 15 * S + length_ns))
+    seen = after_fault(past, outages(past), fault(4 * S))
+    assert seen.recovery is not None
+    assert seen.recovery.low > 11 * S
+
+
+def test_hiccups_while_service_comes_back_belong_to_the_recovery() -> None:
+    past = history(stopped(refused(clean(2000), 4 * S, 5 * S), 5 * S + 600 * MS, 5 * S + 900 * MS))
+    seen = after_fault(past, outages(past), fault(4 * S - 3 * MS))
+    assert seen.recovery is not None
+    assert seen.until_ns >= 5 * S
+
+
+def test_what_came_back_because_the_fault_was_undone_has_not_recovered() -> None:
+    past = history(refused(clean(2000), 4 * S, 9 * S + 100 * MS))
+    cut = replace(fault(4 * S - 3 * MS), healed_ns=9 * S, held_ns=60 * S)
+    metrics, _ = figures(past, [cut])
+    assert metrics["recovery"].high == float("inf")
+    assert 4.9 * S < metrics["recovery"].low < 5.1 * S
+    assert metrics["availability"]["outside_faults"].point == pytest.approx(1.0, abs=0.01)
+    assert after_fault(past, outages(past), replace(cut, held_ns=4 * S)).recovery is not None
 
 
 def test_without_operations_every_figure_is_missing() -> None:

@@ -69,6 +69,8 @@ HTTP = Verb(
     default_expect="status < 400",
     example="http: GET /healthz",
     check_what=check_http,
+    client="http1",
+    sent=("json", "body", "headers", "verify"),
 )
 SQL = Verb(
     name="sql",
@@ -77,6 +79,8 @@ SQL = Verb(
     observes={"rows": Type.list_of(Type.list_of(Type.ANY)), "count": Type.NUMBER},
     run="tests:none",
     arguments={"database": Field(shape=TEXT, doc="Another database.")},
+    client="sql",
+    sent=("database",),
 )
 TCP = Verb(
     name="tcp",

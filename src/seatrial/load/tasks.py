@@ -1,0 +1,228 @@
+"""Both models for clients of any protocol, and for coroutines: each user is a task.
+
+Several times as costly a request as connections that are driven by hand (`open_model`, `closed_model`), and as honest: due, sent and done
+are told apart in the same way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrivals.records import ERRORS
+from ..clients.protocol import Connect, Failure
+from .arriving import Arrivals
+from .recording import Recorder
+from .users import SCRIPT, TIMEOUT, Halted, User
+
+CAPACITY = ERRORS.index("capacity")
+SCRIPT_ERRORS = 20
+_RETRY_S = 0.01
+_RETRIES_A_SECOND = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOrders:
+    """What users do. `act`: once through; `connections`: at most so many users at once; times in ns."""
+
+    act: Callable[[User], Awaitable[object]]
+    connect: Connect
+    tag: Callable[[str], int]
+    timeout_ns: int
+    connections: int
+    accept: Collection[int] = ()
+    think_ns: int = 0
+
+
+class Tasks:
+    """Base of both models: users, what became of their visits, and the end."""
+
+    def __init__(self, orders: TaskOrders, recorder: Recorder) -> None:
+        self.orders = orders
+        self.recorder = recorder
+        self.timeout_ns = orders.timeout_ns
+        self.accept = orders.accept
+        self.tag = orders.tag
+        self.halted = False
+        self.script_errors: Counter[str] = Counter()
+        self.users: list[User] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def further(self, due: int) -> None:
+        """A script asks for more: counted where arrivals are."""
+
+    def _new(self) -> User:
+        user = User(len(self.users), self.orders.connect(), self)
+        self.users.append(user)
+        return user
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _visit(self, user: User, due: int) -> bool:
+        """Once through; whether it went well."""
+        user.begin(due)
+        began = due or time.monotonic_ns()
+        try:
+            await self.orders.act(user)
+            if not user.asked:
+                raise ValueError("the script asked nothing")
+        except Failure:
+            return False  # counted where it happened
+        except Halted:
+            user.settle()
+            if not user.asked and due:
+                self.recorder.error(TIMEOUT, due)
+            return True
+        except Exception as error:  # noqa: BLE001 - its assertion, or its bug
+            self._complain(error)
+            user.spoil(began)
+            return False
+        user.settle()
+        return True
+
+    def _complain(self, error: Exception) -> None:
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+        said = f"{type(error).__name__}: {error} ({where})" if str(error) else f"{type(error).__name__} ({where})"
+        if said in self.script_errors or len(self.script_errors) < SCRIPT_ERRORS:
+            self.script_errors[said] += 1
+
+    def sweep(self) -> None:
+        """Fold the figures; each 100 ms."""
+        self.recorder.fold(time.monotonic_ns(), self.in_flight)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that have not ended."""
+        return sum(u.busy for u in self.users)
+
+    @property
+    def connected(self) -> int:
+        """Users with a connection."""
+        return sum(u.connected for u in self.users)
+
+    async def close(self) -> None:
+        """End all; what has not ended by now has failed."""
+        self.halted = True
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(u.client.close() for u in self.users), return_exceptions=True)
+
+
+class OpenTasks(Tasks):
+    """A user for each arrival: one that is idle, or a new one, or the arrival waits for one, and its response time with it."""
+
+    def __init__(
+        self, orders: TaskOrders, recorder: Recorder, schedule: Iterator[NDArray[np.int64]], start_ns: int, rate: float
+    ) -> None:
+        super().__init__(orders, recorder)
+        self._idle: list[User] = []
+        self._backlog: deque[int] = deque()
+        self._arrivals = Arrivals(schedule, start_ns, rate, recorder, self._arrive)
+
+    def connect(self) -> None:
+        """Nothing: users come with their arrivals."""
+
+    def start(self) -> None:
+        """Begin with the first arrival."""
+        self._arrivals.start()
+
+    def halt(self) -> None:
+        """No further arrival after what is due by now."""
+        self._arrivals.halt()
+        self.halted = True
+
+    def further(self, due: int) -> None:
+        self.recorder.further.append(due)
+
+    def _arrive(self, due: int, now: int) -> None:
+        if self._idle:
+            self._spawn(self._serve(self._idle.pop(), due))
+        elif len(self.users) < self.orders.connections:
+            self._spawn(self._serve(self._new(), due))
+        else:
+            self._backlog.append(due)
+
+    async def _serve(self, user: User, due: int) -> None:
+        while True:
+            await self._visit(user, due)
+            if not self._backlog:
+                self._idle.append(user)
+                return
+            due = self._backlog.popleft()
+
+    def sweep(self) -> None:
+        self._arrivals.count()
+        self._overdue(time.monotonic_ns() - self.timeout_ns)
+        super().sweep()
+
+    def _overdue(self, late: int) -> None:
+        while self._backlog and self._backlog[0] <= late:
+            self.recorder.error(CAPACITY, self._backlog.popleft())
+
+    @property
+    def in_flight(self) -> int:
+        return super().in_flight + len(self._backlog)
+
+    async def close(self) -> None:
+        await super().close()
+        self._overdue(time.monotonic_ns())
+
+
+class ClosedTasks(Tasks):
+    """N users, who ask, think, and ask again. After a failure a user waits 10 ms, or longer where there are many."""
+
+    def __init__(self, orders: TaskOrders, recorder: Recorder, users: int) -> None:
+        super().__init__(orders, recorder)
+        self._wanted = users
+        self._go = asyncio.Event()
+        self._retry_s = max(_RETRY_S, users / _RETRIES_A_SECOND)
+        self.reached = 0  # the most users that had a connection at once
+
+    def connect(self) -> None:
+        """Have all users connect, and wait."""
+        for number in range(self._wanted):
+            self._spawn(self._live(self._new(), number))
+
+    def start(self) -> None:
+        """Let all begin: at once, or spread over the time that they think, as people are."""
+        self._go.set()
+
+    def halt(self) -> None:
+        """Nobody asks anything new."""
+        self.halted = True
+        self._go.set()
+
+    async def _live(self, user: User, number: int) -> None:
+        think = self.orders.think_ns / 1e9
+        try:
+            async with asyncio.timeout(self.timeout_ns / 1e9):
+                await user.client.connect()
+            user.connected = True
+        except (Failure, TimeoutError):
+            await user.client.close()  # its first request will say so
+        await self._go.wait()
+        await asyncio.sleep(think * number / self._wanted)
+        while not self.halted:
+            well = await self._visit(user, 0)
+            await asyncio.sleep(think if well else max(think, self._retry_s))
+
+    def sweep(self) -> None:
+        self.reached = max(self.reached, self.connected)
+        super().sweep()
+
+
+__all__ = ["CAPACITY", "SCRIPT", "ClosedTasks", "OpenTasks", "TaskOrders", "Tasks"]

@@ -1,0 +1,38 @@
+"""Probe `grpc`: one call of any method."""
+
+from __future__ import annotations
+
+from ..core.expressions import Type
+from ..core.observations import Observation, ProbeRequest
+from ..core.shapes import ANY, TEXT, Field, mapping_of
+from ..core.vocabulary import Verb
+from .speaking import ask
+
+VERB = Verb(
+    name="grpc",
+    doc="A call of a gRPC method, package.Service/Method: found by the server's reflection, or in a descriptor set; health is known. "
+    "The status that the server answers with is seen, whatever it is.",
+    what=TEXT,
+    observes={"code": Type.TEXT, "message": Type.ANY, "details": Type.TEXT, "size": Type.SIZE},
+    run="seatrial.probes.grpc:run",
+    arguments={
+        "message": Field(
+            shape=ANY, doc="What is sent, as JSON; a list for a method that takes a stream.", example="{id: 7}"
+        ),
+        "metadata": Field(shape=mapping_of(TEXT), doc="Metadata to send."),
+        "descriptors": Field(
+            shape=TEXT, doc="A file by protoc --descriptor_set_out --include_imports, for servers without reflection."
+        ),
+    },
+    default_expect='code == "OK"',
+    extra="grpc",
+    example="grpc: grpc.health.v1.Health/Check",
+    client="grpc",
+    sent=("message", "metadata", "descriptors"),
+    schemes=("grpc", "grpcs", "http", "https"),
+)
+
+
+async def run(request: ProbeRequest) -> Observation:
+    """One attempt."""
+    return await ask(request, VERB, "message", codes=True)

@@ -1,0 +1,59 @@
+"""One operation by a client that loads use as well, as a probe."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..clients import connector
+from ..clients.protocol import Access, Failure, Operation
+from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
+from ..core.quantities import Dimension, Quantity
+from ..core.vocabulary import Verb
+from .aiming import endpoints, located
+
+_WORDS = {
+    "UNAVAILABLE": "unavailable",
+    "DEADLINE_EXCEEDED": "timeout",
+}  # of a connection, not of a server that answered
+_SHOWN = 2048
+
+
+async def ask(request: ProbeRequest, verb: Verb, name: str, *, codes: bool = False) -> Observation:
+    """Connect, ask once, close; the answer is seen as `name`. `codes`: a server's refusal is an answer, too, with its code."""
+    try:
+        make = connector(verb.client)
+    except ImportError as error:
+        return probe_error("no-client", str(error))
+    found = endpoints(request, verb.schemes)
+    if isinstance(found, Observation):
+        return found
+    what = str(request.what)
+    record: dict[str, object] = {verb.name: what, "server": found[0].url}
+    access = Access(urls=(found[0].url,), parameters=request.reach.parameters, headers=request.headers)
+    client = make(access)()
+    try:
+        async with asyncio.timeout(request.timeout_ns / 1e9):
+            reply = await client.call(Operation(what, request.arguments))
+    except TimeoutError:
+        return target_error("timeout", f"{what}: no answer in time", record)
+    except Failure as failure:
+        return located(_failed(failure, record, codes), request, found[0])
+    finally:
+        await client.close()
+    shown = str(reply.value)
+    record[name] = reply.value if len(shown) <= _SHOWN else shown[:_SHOWN]
+    values = {name: reply.value, "size": Quantity(float(reply.size), Dimension.SIZE)}
+    if codes:
+        values |= {"code": "OK", "details": ""}
+    return located(value(values, record, f"{what}: {shown[:120]}"), request, found[0])
+
+
+def _failed(failure: Failure, record: dict[str, object], codes: bool) -> Observation:
+    from ..arrivals.records import ERRORS
+
+    if failure.word in ("message", "descriptors"):
+        return probe_error("spec", str(failure), record)
+    if codes and failure.word and failure.word not in _WORDS:
+        values = {"code": failure.word, "details": str(failure), "message": None}
+        return value(values, {**record, "code": failure.word}, str(failure))
+    return target_error(_WORDS.get(failure.word, ERRORS[failure.code]), str(failure), record)
