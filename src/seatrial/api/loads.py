@@ -30,6 +30,9 @@ def describe_schedule(arrivals: Mapping[str, Any]) -> dict[str, Any]:
         return {"ramp": {"from": value["from"].value, "to": value["to"].value, "over_ns": int(value["over"].value)}}
     if kind == "steps":
         return {"steps": [[s["rate"].value, int(s["for"].value)] for s in value]}
+    if kind == "spike":
+        spike = {"base": value["base"].value, "peak": value["peak"].value}
+        return {"spike": {**spike, "after_ns": int(value["after"].value), "for_ns": int(value["for"].value)}}
     return {kind: value.value if isinstance(value, Quantity) else float(value)}
 
 
@@ -37,16 +40,14 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
     """What a generator's worker reads, without its share; see load.worker."""
     first = requests[0]
     fast = bool(plan.requests) and plan.protocol == "http1"
-    arguments = plan.requests[0].call.arguments if plan.requests else {}
-    verify = plan.flows.verify if plan.flows is not None else arguments.get("verify", True)
     flows = plan.flows is not None and first.users is not None
     return {
         "name": plan.name,
         "file": str(file),
         "urls": list(first.urls),
-        "verify": verify if isinstance(verify, bool | str) else True,
-        "cert": "",
-        "key": "",
+        "verify": plan.verify if plan.verify is not None else first.parameters.get("ca") or True,
+        "cert": plan.cert,
+        "key": plan.key,
         "tags": list(plan.tags),
         "headers": {} if flows or fast or (plan.requests and first.verb == "http") else dict(first.headers),
         "protocol": plan.protocol,
@@ -71,13 +72,14 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         "directory": str(plan.directory),
         "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
         "users": plan.users,
+        "crowd": dict(plan.crowd),
         "think_ns": plan.think_ns,
         "for_ns": plan.for_ns,
         "warm_up_ns": plan.warm_up_ns,
         "timeout_ns": plan.timeout_ns,
         "connections": plan.connections,
         "accept": list(plan.accept),
-        "lifo": True,
+        "lifo": plan.pool == "lifo",
         "seed": zlib.crc32(plan.name.encode()),
     }
 
@@ -119,11 +121,17 @@ class RunningLoad:
         start, rows = samples.together(self._process.parts)
         died = self._process.died
         doubt = f"{died} of its {self._plan.workers} generators died" if died else ""
-        return load_samples(self._plan, start, rows, self._process.tags, self._reached(), doubt)
+        found = load_samples(self._plan, start, rows, self._process.tags, self._reached(), doubt)
+        return replace(found, users=self._asked()) if self._plan.crowd else found
 
     def _reached(self) -> int | None:
         said = [r["reached"] for r in self._process.results]
         return sum(said) if said and None not in said else self._process.connected() if self._plan.users else None
+
+    def _asked(self) -> int:
+        """Where their number changes: the most users so far. Who was asked for a moment ago may still connect."""
+        said = [r["asked"] for r in self._process.results]
+        return sum(said) if said else self._process.asked()
 
     def figures(
         self, window: Window, faults: Sequence[FaultSpan], initial: ReadBackValue | None, final: ReadBackValue | None

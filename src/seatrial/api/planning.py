@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..core.plan import FaultStep, Plan, ScenarioPlan
 from ..core.quantities import format_duration
 from ..core.verdicts import Verdict
+from ..engine.asking import too_short
 from ..engine.ledger import in_scope, planned_findings
 from ..engine.schedule import next_batch, select
 from .vocabulary import vocabulary
@@ -25,6 +26,9 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
         yield f"  setup: {len(plan.setup)} steps"
     if plan.throughout:
         yield f"  throughout: {', '.join(plan.throughout)}"
+    for load in plan.loads.values():
+        if load.profile is not None:
+            yield f"  load {load.name}: {load.profile.text}"
     done: dict[str, Verdict] = {}
     left = list(selected)
     while left and (batch := next_batch(left, done)):
@@ -49,6 +53,9 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
 def _scenario(plan: Plan, scenario: ScenarioPlan) -> Iterator[str]:
     covers = f"  [{', '.join(scenario.covers)}]" if scenario.covers else ""
     yield f"  {scenario.id}: {scenario.title}{covers}"
+    short = too_short(plan, scenario)
+    if short:
+        yield f"      not exercised: {short}"
     for step in scenario.steps:
         note = ""
         if isinstance(step, FaultStep):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +26,28 @@ def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
                 start, rows = read_samples(directory / view.file)
                 load = LoadSamples(start_ns=start, rows=rows, tags=())
                 curves = load_series(load, model.began_ns, model.last_ns)
-                found[view.name] = {**curves, "load": load_shapes(load, model.began_ns)}
+                users = users_series(view.users, curves, (start - model.began_ns) / 1e9)
+                found[view.name] = {**curves, **users, "load": load_shapes(load, model.began_ns)}
                 continue
             found[view.name] = series(read(directory / view.file), model.began_ns, model.last_ns)
         except (OSError, ValueError):
             continue
     return found
+
+
+def users_series(described: Mapping[str, Any], curves: Mapping[str, Any], began_s: float) -> dict[str, Any]:
+    """`users` asked for at the curves' times, while the load ran; nothing where their number did not change."""
+    if not described:
+        return {}
+    from ..arrivals.crowds import changes
+
+    asked = changes(described)
+    moments = [began_s + at / 1e9 for at, _ in asked]
+    ran = [t for t, offered in zip(curves["t"], curves["offered"], strict=True) if offered is not None]
+    last = max(ran, default=began_s)
+    return {
+        "users": [
+            asked[bisect_right(moments, t) - 1][1] if began_s <= t <= last else None  # the first is at the beginning
+            for t in curves["t"]
+        ]
+    }

@@ -11,10 +11,11 @@ from ..arrivals.records import OK, UNKNOWN, read
 from ..arrivals.schedules import highest_rate
 from ..checkers.figures import figures
 from ..checkers.history import History
-from ..checkers.models import SetJudgement, judge_counter, judge_set, sentences
+from ..checkers.models import SetJudgement, judge_counter, judge_set, keys_of, number_of, sentences
 from ..core.expressions import Missing
 from ..core.plan import LoadPlan, WorkloadPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
 from .loads import RunningLoad, configuration, describe_schedule
 
@@ -37,7 +38,11 @@ class Maker:
         config = {
             "name": plan.name,
             "file": str(directory / f"{plan.name}.ops"),
+            "verb": request.verb,
             "urls": list(request.urls),
+            "what": request.what,
+            "arguments": dict(request.arguments),
+            "parameters": dict(request.parameters),
             "method": request.method,
             "path": request.path,
             "headers": dict(request.headers),
@@ -96,7 +101,7 @@ class RunningWorkload:
         """Judge a window; models look at all operations so far."""
         records = read(self.file)
         patience = self._plan.timeout_ns + _SECOND
-        history = History.of(records, window, self._rate, patience)
+        history = History.of(records, window, self._rate, patience, 0 if self._plan.call.verb == "http" else FINDING_NS)
         metrics, detail = figures(history, faults)
         whole = window.from_ns <= self._process.started_ns
         counterexamples: tuple[str, ...] = ()
@@ -111,11 +116,12 @@ class RunningWorkload:
     def _set(
         self, records: Any, final: ReadBackValue | None, whole: bool
     ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
-        value = final.value if final is not None else None
-        if final is None or not isinstance(value, list):
-            why = Missing(f"the keys could not be read back: {final.error if final and final.error else 'no list'}")
-            return dict.fromkeys(("lost", "doubled", "phantom", "recovered"), why), {}, ()
-        judged: SetJudgement = judge_set(records, value, self._prefix, final.began_ns)
+        keys: list[object] | Missing = Missing("the keys were not read back")
+        if final is not None:
+            keys = Missing(f"the keys could not be read back: {final.error}") if final.error else keys_of(final.value)
+        if final is None or isinstance(keys, Missing):
+            return dict.fromkeys(("lost", "doubled", "phantom", "recovered"), keys), {}, ()
+        judged: SetJudgement = judge_set(records, keys, self._prefix, final.began_ns)
         found = {"lost": judged.lost, "doubled": judged.doubled, "phantom": judged.phantom}
         new = {k: [x for x in v if whole or x not in self._reported[k]] for k, v in found.items()}
         for kind, items in found.items():
@@ -127,9 +133,11 @@ class RunningWorkload:
     def _counter(
         self, records: Any, initial: ReadBackValue | None, final: ReadBackValue | None
     ) -> tuple[dict[str, Any], dict[str, Any], tuple[str, ...]]:
-        first, last = (r.value if r is not None else None for r in (initial, final))
-        if final is None or not isinstance(first, int | float) or not isinstance(last, int | float):
-            return {"drift": Missing("the value could not be read back")}, {}, ()
+        first, last = (number_of(r.value) if r is not None else None for r in (initial, final))
+        if final is None or first is None or last is None:
+            told = [r.error or f"{str(r.value)[:80]!r} is no number" for r in (initial, final) if r is not None]
+            why = next((t for t, n in zip(told, (first, last), strict=False) if n is None), "")
+            return {"drift": Missing(f"the value could not be read back: {why}")}, {}, ()
         amount = self._plan.model_arguments.get("amount", 1)
         drift, text = judge_counter(
             records, first, last, float(amount) if isinstance(amount, int | float) else 1.0, final.began_ns

@@ -71,6 +71,25 @@ def steps(parts: Sequence[tuple[float, int]]) -> Iterator[Times]:
         begin += span
 
 
+def spike(base: float, peak: float, after_ns: int, for_ns: int) -> Iterator[Times]:
+    """One rate, from a moment on another for a time, then the first again (for good; nothing if that is 0).
+
+    The n-th arrival is where the integral of the rate reaches n, so that no change of the rate loses or adds one.
+    """
+    if base < 0 or peak < 0 or after_ns < 0 or for_ns <= 0:
+        raise ValueError("a spike has rates from 0/s, and lasts more than 0s")
+    area, begin = 0.0, 0.0
+    for rate, end in ((base, after_ns / _S), (peak, (after_ns + for_ns) / _S), (base, np.inf)):
+        upto = area + rate * (end - begin) if rate else area
+        first = int(np.ceil(area))
+        while first < upto:
+            last = min(upto, first + max(1, round(rate * CHUNK_NS / _S)))
+            numbers = np.arange(first, np.ceil(last), dtype=np.float64)
+            yield np.rint((begin + (numbers - area) / rate) * _S).astype(np.int64)
+            first = int(np.ceil(last))
+        area, begin = upto, end
+
+
 def _then(rate: float, begin: int) -> Iterator[Times]:
     if rate > 0:
         for times in constant(rate):
@@ -86,7 +105,8 @@ def _inverse(numbers: NDArray[np.float64], start: float, end: float, seconds: fl
 
 
 def of(description: Mapping[str, Any], seed: int = 0) -> Iterator[Times]:
-    """The schedule of a description: {constant: rate}, {poisson: rate}, {ramp: {from, to, over_ns}}, {steps: [[rate, ns], ...]}.
+    """The schedule of a description: {constant: rate}, {poisson: rate}, {ramp: {from, to, over_ns}}, {steps: [[rate, ns], ...]},
+    {spike: {base, peak, after_ns, for_ns}}.
 
     Raises ValueError for any other.
     """
@@ -102,6 +122,8 @@ def of(description: Mapping[str, Any], seed: int = 0) -> Iterator[Times]:
             return ramp(float(value["from"]), float(value["to"]), int(value["over_ns"]))
         case "steps":
             return steps([(float(rate), int(span)) for rate, span in value])
+        case "spike":
+            return spike(float(value["base"]), float(value["peak"]), int(value["after_ns"]), int(value["for_ns"]))
     raise ValueError(f"unknown schedule {kind}")
 
 
@@ -112,4 +134,6 @@ def highest_rate(description: Mapping[str, Any]) -> float:
         return max(float(value["from"]), float(value["to"]))
     if kind == "steps":
         return max((float(rate) for rate, _ in value), default=0.0)
+    if kind == "spike":
+        return max(float(value["base"]), float(value["peak"]))
     return float(value)

@@ -27,7 +27,8 @@ class History:
 
     `pace_ns`: time between arrivals; `normal_ns`: what an answer takes when nothing is wrong (99th percentile of those that are
     not slow); `slow_ns`: from which service time on an operation is seen to have waited. Both are told from the whole history
-    up to the window's end, by its quietest slices: in the window itself most operations may have waited.
+    up to the window's end, by its quietest slices: in the window itself most operations may have waited. `finding_ns`: how much later
+    than it was back a service may have been found by clients that look for it.
     """
 
     records: Records
@@ -36,9 +37,10 @@ class History:
     normal_ns: float
     slow_ns: float
     lag_ns: float
+    finding_ns: float = 0.0
 
     @classmethod
-    def of(cls, records: Records, window: Window, rate: float, patience_ns: int) -> History:
+    def of(cls, records: Records, window: Window, rate: float, patience_ns: int, finding_ns: int = 0) -> History:
         """Select the window; an operation still in flight (younger than `patience_ns`) is left out, nothing is known of it."""
         intended = records["intended"]
         inside = (intended >= window.from_ns) & (intended < window.to_ns)
@@ -49,7 +51,10 @@ class History:
         sent = chosen[chosen["first_sent"] > 0]
         lag = float((sent["first_sent"] - sent["intended"]).max()) if len(sent) else 0.0
         pace = 1e9 / rate if rate > 0 else 0.0
-        return cls(records=chosen, window=window, pace_ns=pace, normal_ns=normal, slow_ns=slow, lag_ns=max(0.0, lag))
+        return cls(
+            records=chosen, window=window, pace_ns=pace, normal_ns=normal, slow_ns=slow, lag_ns=max(0.0, lag),
+            finding_ns=finding_ns,
+        )  # fmt: skip
 
     @property
     def ok(self) -> Records:

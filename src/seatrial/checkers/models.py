@@ -5,6 +5,7 @@ Keys are `prefix` + the operation's number, and numbers are dense, so that key -
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..arrivals.records import ERRORS, OK, UNKNOWN, Records
+from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, format_quantity
 
 SHOWN = 20
+_NUMBER = re.compile(r"-?\d{1,18}(?:\.\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +31,33 @@ class SetJudgement:
     recovered: tuple[int, ...]
     acknowledged: int
     evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+def keys_of(value: object) -> list[object] | Missing:
+    """What was read back as keys: a list of them, or of rows of one column each; Missing with the reason where it is neither."""
+    if not isinstance(value, list | tuple):
+        return Missing(f"the keys could not be read back: {type(value).__name__} is no list")
+    keys: list[object] = []
+    for item in value:
+        if isinstance(item, Missing):
+            return Missing(f"the keys could not be read back: {item.reason}")
+        if isinstance(item, list | tuple) and len(item) == 1:
+            item = item[0]
+        if isinstance(item, list | tuple | Mapping):
+            return Missing(
+                f"a key that was read back is a {type(item).__name__} of {len(item)}: pick it out, as rows[*][0] does"
+            )
+        keys.append(item)
+    return keys
+
+
+def number_of(value: object) -> float | None:
+    """What was read back as a number, which may be text (Redis has no other); None where it is none."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    return float(value) if isinstance(value, int | float) else None
 
 
 def judge_set(records: Records, keys: Iterable[object], prefix: str, read_ns: int) -> SetJudgement:
@@ -87,11 +117,11 @@ def describe(record: Any, prefix: str) -> dict[str, Any]:
 def judge_counter(records: Records, initial: float, final: float, amount: float, read_ns: int) -> tuple[Interval, str]:
     """How far the final value is from what is possible: 0 while initial - (ok + unknown) <= final <= initial - ok.
 
-    `amount` is what an operation takes away. Operations that ended after the reading began may or may not be in it.
+    `amount` is what an operation takes away (negative: adds). Operations that ended after the reading began may or may not be in it.
     """
     ok = int(((records["status"] == OK) & (records["done"] < read_ns)).sum())
     open_ = int(((records["status"] == UNKNOWN) | ((records["status"] == OK) & (records["done"] >= read_ns))).sum())
-    least, most = initial - (ok + open_) * amount, initial - ok * amount
+    least, most = sorted((initial - (ok + open_) * amount, initial - ok * amount))
     drift = final - most if final > most else final - least if final < least else 0.0
     text = (
         f"initial {initial:g}, {ok} acknowledged and {open_} unknown operations of {amount:g}: between {least:g} and {most:g} possible, "

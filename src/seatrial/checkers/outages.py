@@ -7,7 +7,7 @@ failed or had to wait. The service stopped at S and was back at R; the truth is 
   client's scheduling lag around d0.
 - S <= s1 + normal: the first operation that was hit, sent at s1, would have been answered by then.
 - R <= d1, and R >= d1 - lag1 - normal when the operation that ended the outage was already waiting; when it was sent after the
-  return, the return lies up to one pace further back.
+  return, the return lies up to one pace further back. Clients that look for a server anew may find it that much later.
 
 So the interval is [(d1 - lag1 - normal - x) - (s1 + normal), d1 - d0 + lag0 + normal], with x = 0 or one pace. As
 s1 - d0 <= pace, it is at most 2 (pace + 1.5 normal + lag) wide: at 100 operations a second and millisecond answers well within
@@ -69,10 +69,12 @@ def outages(history: History) -> list[Outage]:
         return []
     moments = history.moments(hit)
     gaps = np.searchsorted(done, moments, side="right")
+    # A workload that began later than the window says nothing of what was before.
+    begin = max(history.window.from_ns, int(records["intended"].min() - history.pace_ns))
     found = []
     for gap in np.unique(gaps):
         first = int(moments[gaps == gap].min())
-        start = int(done[gap - 1]) if gap > 0 else history.window.from_ns
+        start = int(done[gap - 1]) if gap > 0 else begin
         if gap == len(done):
             unended = float(history.window.to_ns - start)
             low = max(0.0, history.window.to_ns - first - history.normal_ns)
@@ -83,7 +85,8 @@ def outages(history: History) -> list[Outage]:
             continue
         back, sent = int(done[gap]), int(ok["sent"][order][gap])
         waiting = back - sent > history.normal_ns
-        returned = back - history.lag_near(back) - history.normal_ns - (0.0 if waiting else history.pace_ns)
+        further = max(history.finding_ns, 0.0 if waiting else history.pace_ns)
+        returned = back - history.lag_near(back) - history.normal_ns - further
         low = max(0.0, returned - (first + history.normal_ns))
         high = back - start + history.lag_near(start) + history.normal_ns
         found.append(

@@ -18,6 +18,13 @@ Spec = Annotated[Path, typer.Argument(help="The spec, or a directory with a seat
 Variables = Annotated[
     list[str] | None, typer.Option("--var", help="Set a value of the spec: name=value.", metavar="NAME=VALUE")
 ]
+Scale = Annotated[
+    float | None,
+    typer.Option("--scale", help="Scale the durations of profiles, never their users.", metavar="FACTOR"),
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", help="The profile of all loads that have one.", metavar="NAME")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Root = Annotated[
     Path | None,
@@ -51,11 +58,24 @@ def listed(given: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(word.strip() for text in given or () for word in text.split(",") if word.strip())
 
 
-def load_plan(spec: Path, var: Sequence[str] | None, overlays: Sequence[Path] = ()) -> Plan:
+def load_plan(
+    spec: Path,
+    var: Sequence[str] | None,
+    overlays: Sequence[Path] = (),
+    *,
+    scale: float | None = None,
+    profile: str | None = None,
+) -> Plan:
     """Compile a spec with our whole vocabulary. Raises UsageError with every mistake."""
     from ..api.vocabulary import vocabulary
     from ..spec import compile_spec
+    from ..spec.profiles import Choice
 
     return compile_spec(
-        spec_file(spec), vocabulary(), environment=os.environ, variables=parse_variables(var), overlays=overlays
+        spec_file(spec),
+        vocabulary(),
+        environment=os.environ,
+        variables=parse_variables(var),
+        overlays=overlays,
+        profiles=Choice(scale=scale, name=profile),
     )

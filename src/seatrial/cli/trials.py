@@ -10,7 +10,7 @@ import typer
 
 from ..core.errors import UsageError
 from .app import app, examples
-from .options import Json, Root, Spec, Variables, listed, load_plan
+from .options import Json, Profile, Root, Scale, Spec, Variables, listed, load_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         "seatrial run seatrial.yaml",
         "seatrial run --only postgres-failover --keep",
         "seatrial run --var rate=50/s --labels smoke",
+        "seatrial run --profile smoke --scale 0.1",
         "seatrial run --tags browse --skip-tags write      only these users and tasks of loads",
         "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
     )
@@ -40,12 +41,14 @@ def run(
     var: Variables = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
+    scale: Scale = None,
+    profile: Profile = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first scenario that fails.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, start nothing.")] = False,
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
-    plan, chosen = load_plan(spec, var), (listed(tags), listed(skip_tags))
+    plan, chosen = load_plan(spec, var, scale=scale, profile=profile), (listed(tags), listed(skip_tags))
     if any(chosen):
         from ..api.users import select_users
 

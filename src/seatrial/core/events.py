@@ -43,6 +43,7 @@ class TrialStarted(Event):
     findings: tuple[PlannedFinding, ...]
     scenarios: tuple[Mapping[str, Any], ...]  # id, title, covers, disrupting, severity, selected
     selection: str = ""  # what --only, --labels and --tags chose, for people
+    scale: float = 1.0  # of the durations of profiles
     variant: str = ""
 
 
@@ -189,6 +190,10 @@ class WorkloadStarted(Event):
     at_ns: int
     rate: str
     kind: str = "workload"  # or load: then the file holds samples
+    users: Mapping[str, Any] = field(
+        default_factory=dict
+    )  # how many over time, where their number changes (arrivals.crowds)
+    profile: Mapping[str, Any] = field(default_factory=dict)  # name, scale, whole_ns, for_ns, text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -201,6 +206,7 @@ class LoadProgressed(Event):
     in_flight: int
     rate: float
     p95_ns: float | None = None
+    users: int = 0  # asked for at that moment, where their number changes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

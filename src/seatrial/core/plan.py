@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .errors import Position
 from .expressions import Expression, Type
+from .quantities import format_duration
 from .stack import StackPlan, Target
 from .verdicts import Severity, Verdict
 
@@ -138,6 +139,7 @@ class ScenarioPlan:
     expect: tuple[Expectation, ...] = ()
     disrupting: bool = False
     python: PythonBody | None = None
+    full_length: bool = False  # says nothing where profiles are scaled
     position: Position | None = None
 
 
@@ -175,7 +177,7 @@ class WorkloadPlan:
 
     name: str
     call: ProbeCall  # its templates may use op.id, op.n and op.key
-    arrivals: Mapping[str, object]  # shape (constant, ramp, steps, poisson) and its figures
+    arrivals: Mapping[str, object]  # shape (constant, ramp, steps, spike, poisson) and its figures
     timeout_ns: int
     in_flight: int
     retries: int = 0
@@ -247,7 +249,6 @@ class UserFlows:
     kinds: tuple[UserKind, ...]
     data: Mapping[str, DataFile] = field(default_factory=dict)
     cookies: bool = True
-    verify: bool | str = True
     only: tuple[str, ...] = ()
     skip: tuple[str, ...] = ()
 
@@ -288,9 +289,48 @@ def steps_of(kinds: Iterable[UserKind]) -> Iterator[UserStep]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ProfilePlan:
+    """The profile that a load has its users and its length from. `whole_ns`: its length before it was scaled.
+
+    `instead_of`: the spec's own profile, and `own_ns` its length, where the command line chose another.
+    """
+
+    name: str
+    scale: float
+    whole_ns: int
+    instead_of: str = ""
+    own_ns: int = 0
+
+    @property
+    def for_ns(self) -> int:
+        """How long it takes."""
+        return scaled(self.whole_ns, self.scale)
+
+    @property
+    def text(self) -> str:
+        """What was done, and what was not: "profile load, scaled to 0.1: 60s instead of 10m"."""
+        asked = f" in place of {self.instead_of} ({_length(self.own_ns)})" if self.instead_of else ""
+        if self.scale == 1:
+            return f"profile {self.name}{asked}: {_length(self.whole_ns)}"
+        took = f"{_length(self.for_ns)} instead of {_length(self.whole_ns)}"
+        return f"profile {self.name}{asked}, scaled to {self.scale:g}: {took}"
+
+
+def scaled(ns: int, scale: float) -> int:
+    """A duration by the factor of profiles; never nothing where there was something."""
+    return max(1, round(ns * scale)) if ns else 0
+
+
+def _length(ns: int) -> str:
+    """10m, not 10m 0s."""
+    return format_duration(ns).removesuffix(" 0s").removesuffix(" 0m")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class LoadPlan:
     """Requests over time, measured as aggregates. Open: `arrivals`; closed: `users` who think. Rates are per second, times ns.
 
+    `crowd`: how many users there are over time, as arrivals.crowds has it; `users` is then the most. Empty: always as many.
     Instead of `requests`: `script`, "file.py:function", a generator function that yields requests and is sent answers, or an async one
     that is given a user; or `flows`. `protocol`: what its clients speak.
     """
@@ -305,12 +345,18 @@ class LoadPlan:
     directory: Path
     arrivals: Mapping[str, object] = field(default_factory=dict)
     users: int = 0
+    crowd: Mapping[str, object] = field(default_factory=dict)
+    profile: ProfilePlan | None = None
     think_ns: int = 0
     for_ns: int | None = None  # None: until it is stopped
     warm_up_ns: int = 0
     window_ns: int = 10_000_000_000  # of `worst`
     timeout_ns: int
     connections: int
+    pool: str = "lifo"  # or fifo: which of its free connections an open load takes
+    verify: bool | str | None = None  # as the http probe has it; None: nothing was said
+    cert: str = ""
+    key: str = ""
     accept: tuple[int, ...] = ()
     workers: int = 1
     position: Position | None = None
@@ -370,6 +416,7 @@ class Plan:
     setup: tuple[Step, ...] = ()
     scenarios: tuple[ScenarioPlan, ...] = ()
     expect: tuple[Expectation, ...] = ()
+    scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
 
 

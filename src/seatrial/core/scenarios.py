@@ -30,6 +30,7 @@ class Declaration:
     throughout: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     deadline: str | None = None  # the spec's, which is 2m where it says nothing
+    full_length: bool = False
 
 
 def _names(given: Sequence[str]) -> tuple[str, ...]:
@@ -48,8 +49,12 @@ def scenario(
     throughout: Sequence[str] = (),
     labels: Sequence[str] = (),
     deadline: str | None = None,
+    full_length: bool = False,
 ) -> Callable[[_F], _F]:
-    """Make an async function a scenario. Faults and services that are not declared are refused when it tries them."""
+    """Make an async function a scenario. Faults and services that are not declared are refused when it tries them.
+
+    `full_length`: it says nothing where profiles are scaled, and is not exercised then.
+    """
 
     def mark(function: _F) -> _F:
         name = id or function.__name__.replace("_", "-")
@@ -66,6 +71,7 @@ def scenario(
             throughout=_names(throughout),
             labels=_names(labels),
             deadline=deadline,
+            full_length=full_length,
         )
         setattr(function, ATTRIBUTE, declaration)
         return function

@@ -16,7 +16,7 @@ Adopt = Callable[[int], Awaitable[None]]
 class RenderedRequest:
     """A workload's request, all filled in but the operation's own places. `urls`: scheme://host:port of each way in.
 
-    Of other verbs than http `what` and `arguments` are the verb's own, and `parameters` those of the service (user, password, dbname).
+    Of other verbs than http `what` and `arguments` are the verb's own. `parameters`: those of the service (user, password, dbname, ca).
     """
 
     urls: tuple[str, ...]
@@ -118,6 +118,7 @@ class LiveFigures:
     rate: float  # ok a second, over the last second
     in_flight: int = 0
     p95_ns: float | None = None  # of the last seconds; None where it is not known
+    users: int = 0  # asked for now, of a closed load
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

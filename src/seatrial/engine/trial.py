@@ -32,6 +32,7 @@ from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome, Verdict
 from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
+from .asking import too_short
 from .checks import Checks
 from .expectations import judge_expectation
 from .faulting import Faults
@@ -253,6 +254,10 @@ class Trial:
                 group.create_task(one(scenario))
 
     async def _one(self, scenario: ScenarioPlan, done: dict[str, Verdict]) -> Verdict:
+        short = too_short(self.plan, scenario)
+        if short:
+            self._skip([scenario], done, f"not exercised: {short}")
+            return Verdict.INCONCLUSIVE
         unmet = [n for n in scenario.needs if done.get(n) is not Verdict.PASS]
         if unmet:
             self._skip([scenario], done, f"not exercised: it needs {', '.join(unmet)}, which did not pass")
@@ -381,6 +386,7 @@ class Trial:
                 machine=self._machine,
                 selection=options.selection,
                 variant=options.variant,
+                scale=plan.scale,
                 requirements=tuple(
                     {
                         "id": r.id,

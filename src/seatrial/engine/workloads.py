@@ -17,8 +17,10 @@ from ..core.observations import Seen
 from ..core.plan import LoadPlan, Plan, ProbeCall, ReadBack, WorkloadPlan
 from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
+from ..core.stack import Target
 from ..core.templates import render
 from ..core.workloads import FaultSpan, Figures, ReadBackValue, RenderedRequest, Window, Workload, WorkloadMaker
+from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
 from .users import user_requests
@@ -62,6 +64,7 @@ class Workloads:
         self._prefix = prefix
         self.running: dict[str, Running] = {}
         self._last: dict[str, Figures] = {}
+        self._runs: dict[str, int] = {}
 
     async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
         """Start those that do not run yet; returns the ones started, for `stop`."""
@@ -89,9 +92,8 @@ class Workloads:
             requests = [replace(requests[0], users=users)]
         adopt = self._owning(f"load {plan.name}")
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt)
-        rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items()) or f"{plan.users:,} users"
         running = Running(plan.name, None, workload, None)
-        self._begun(running, "load", rate)
+        self._begun(running, "load", asked(plan), plan)
         running.watch = asyncio.create_task(self._tell(running))
 
     async def _tell(self, running: Running) -> None:
@@ -107,6 +109,7 @@ class Workloads:
                     in_flight=live.in_flight,
                     rate=live.rate,
                     p95_ns=live.p95_ns,
+                    users=live.users if self._plan.loads[running.name].crowd else 0,
                 )
             )
 
@@ -118,11 +121,17 @@ class Workloads:
 
         return adopt
 
-    def _begun(self, running: Running, kind: str, rate: str) -> None:
+    def _begun(self, running: Running, kind: str, rate: str, load: LoadPlan | None = None) -> None:
         self.running[running.name] = running
         file = str(running.workload.file.relative_to(self._journal.directory))
         at = time.monotonic_ns()
-        self._journal.write(WorkloadStarted(workload=running.name, file=file, at_ns=at, rate=rate, kind=kind))
+        users = load.crowd if load is not None else {}
+        profile = profile_of(load) if load is not None else {}
+        self._journal.write(
+            WorkloadStarted(
+                workload=running.name, file=file, at_ns=at, rate=rate, kind=kind, users=users, profile=profile
+            )
+        )
 
     async def _start(self, plan: WorkloadPlan, values: Mapping[str, object]) -> None:
         initial = await self._read(plan.initial, values) if plan.initial else None
@@ -131,9 +140,12 @@ class Workloads:
                 f"workload {plan.name} could not start: its initial value could not be read: {initial.error}"
             )
         request = await self._request(plan.name, plan.call, values)
-        prefix = f"{self._prefix}-{plan.name}-"
+        # One that runs again has keys and records of its own: the store has those of before, and so has the journal.
+        run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        prefix = f"{self._prefix}-{plan.name}{'' if run == 1 else f'.{run}'}-"
+        directory = self._journal.directory / "histories" / ("" if run == 1 else str(run))
         adopt = self._owning(f"workload {plan.name}")
-        workload = await self._maker.start(plan, request, self._journal.directory / "histories", prefix, adopt)
+        workload = await self._maker.start(plan, request, directory, prefix, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
         self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
 
@@ -149,11 +161,13 @@ class Workloads:
         headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
         headers |= await self._prober.credentials(call.identity)
         urls: tuple[str, ...] = ()
+        parameters: Mapping[str, str] = {}
         if "://" in path:
             scheme, _, rest = path.partition("://")
             host, slash, path = rest.partition("/")
             urls, path = (f"{scheme}://{host}",), f"{slash}{path}" or "/"
         elif call.at is not None:
+            parameters = (await self._prober.view(call.at.service)).parameters
             instances = await self._prober.instances(call.at)
             urls = tuple(next(iter(i.endpoints.values())).url for i in instances if i.endpoints)
         if not urls:
@@ -165,6 +179,7 @@ class Workloads:
             headers=headers,
             json=arguments.get("json"),
             body=arguments.get("body"),
+            parameters=parameters,
         )
 
     async def _spoken(self, name: str, call: ProbeCall, what: str, arguments: Mapping[str, object]) -> RenderedRequest:
@@ -186,8 +201,12 @@ class Workloads:
         deadline = time.monotonic_ns() + READ_WITHIN_NS
         while True:
             began = time.monotonic_ns()
+            doubt = await self._several(read.call.at)
             answer = await self._prober.call(read.call, values, 10 * NS_PER_S)
-            if answer.seen is Seen.VALUE:
+            doubt = doubt or await self._several(read.call.at)
+            if doubt:
+                error = doubt
+            elif answer.seen is Seen.VALUE:
                 value = read.path.value(answer.values)
                 if not missing(value):
                     return ReadBackValue(value=value, began_ns=began)
@@ -197,6 +216,16 @@ class Workloads:
             if answer.seen is Seen.PROBE_ERROR or time.monotonic_ns() > deadline:
                 return ReadBackValue(value=None, began_ns=began, error=error)
             await asyncio.sleep(0.2)
+
+    async def _several(self, at: Target | None) -> str:
+        """Why what a role was asked may not be the truth: until the others know better, an instance that is back has its old role."""
+        if at is None or at.role is None:
+            return ""
+        try:
+            holders = await self._prober.instances(at)
+        except SeatrialError as error:
+            return str(error)
+        return "" if len(holders) == 1 else f"{at} is said of {', '.join(i.name for i in holders) or 'nobody'}"
 
     async def settle(self, names: Sequence[str], from_ns: int, spans: Sequence[FaultSpan], within_ns: int) -> None:
         """Wait until the clients have been served for a second without a failure, so that recovery can be told; bounded."""

@@ -83,6 +83,10 @@ class Generator:
         self.script_errors: Counter[str] = Counter()
         self.answered: Callable[[Connection, bytes], None] = self._answer
         self.halted = False  # nothing new begins
+        self.leaving = False  # there are more users than asked for: the next ones that have their answer go
+        self.users = self.asked = self.reached = (
+            0  # of a closed model: asked for now; the most that were; that were connected
+        )
         self._closed = False
 
     # -- connections
@@ -240,9 +244,8 @@ class Generator:
             self._broke(connection, visit, raised, error, now)
             return
         self._judge(connection, now, error)
-        if asked is ENDED or self.halted:
-            if asked is ENDED:
-                self._crew.back(visit, failed=False)
+        if asked is ENDED or self.halted or self.leaving:
+            self._crew.back(visit, failed=asked is not ENDED)
             self._leave(connection)
             return
         if pause is not None:

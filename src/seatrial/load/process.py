@@ -84,8 +84,9 @@ class LoadProcess:
         failed = sum(int(s.get("failed", 0)) for s in said)
         in_flight = sum(int(s.get("in_flight", 0)) for s in said)
         rate = sum(w.rate for w in self._workers)
+        users = sum(int(s.get("users", 0)) for s in said)
         return LiveFigures(
-            sent=ok + failed + in_flight, ok=ok, failed=failed, unknown=0, rate=rate, in_flight=in_flight
+            sent=ok + failed + in_flight, ok=ok, failed=failed, unknown=0, rate=rate, in_flight=in_flight, users=users
         )
 
     @property
@@ -103,8 +104,12 @@ class LoadProcess:
         return total.most_common(_COMPLAINTS)
 
     def connected(self) -> int:
-        """The most connections that were open at once, as the workers said so far."""
+        """The most users that had a connection at once, as the workers said so far."""
         return sum(w.connected for w in self._workers)
+
+    def asked(self) -> int:
+        """The most users that were asked for, as the workers said so far."""
+        return sum(int(w.live.get("asked", 0)) for w in self._workers)
 
     async def stop(self) -> Sealed:
         """End it, join the parts into one file, seal. A worker that died leaves what it had, and that is said."""
@@ -129,7 +134,7 @@ class LoadProcess:
 
     @property
     def results(self) -> list[Mapping[str, Any]]:
-        """What each worker said at its end: cpu_s, took_s, memory_bytes, tags, reached."""
+        """What each worker said at its end: cpu_s, took_s, memory_bytes, tags, asked, reached."""
         return [w.result for w in self._workers if w.result]
 
 
@@ -179,7 +184,7 @@ class _Worker:
                     self.rate = (said["ok"] - before[1]) / (now - before[0]) * 1e9 if before else 0.0
                     before = (now, said["ok"])
                 self.live = said
-                self.connected = max(self.connected, said["connected"])
+                self.connected = max(self.connected, said.get("reached") or said["connected"])
             else:
                 self.result = said
         await self.process.wait()

@@ -10,7 +10,7 @@ import asyncio
 import time
 import traceback
 from collections import Counter, deque
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrivals.records import ERRORS
+from ..arrivals.timer import AbsoluteTimer
 from ..clients.protocol import Connect, Failure
 from .arriving import Arrivals
+from .closed_model import GRACE_NS
 from .recording import Recorder
 from .users import SCRIPT, TIMEOUT, Halted, User
 
@@ -53,16 +55,23 @@ class Tasks:
         self.tag = orders.tag
         self.halted = False
         self.script_errors: Counter[str] = Counter()
-        self.users: list[User] = []
+        self.crowd: list[User] = []
+        self.users = self.asked = self.reached = (
+            0  # of a closed model: asked for now; the most that were; the most that were connected
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     def further(self, due: int) -> None:
         """A script asks for more: counted where arrivals are."""
 
     def _new(self) -> User:
-        user = User(len(self.users), self.orders.connect(), self)
-        self.users.append(user)
+        user = User(len(self.crowd), self.orders.connect(), self)
+        self.crowd.append(user)
         return user
+
+    def over(self, user: User) -> bool:
+        """It asks nothing further."""
+        return self.halted
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -105,12 +114,12 @@ class Tasks:
     @property
     def in_flight(self) -> int:
         """Requests that have not ended."""
-        return sum(u.busy for u in self.users)
+        return sum(u.busy for u in self.crowd)
 
     @property
     def connected(self) -> int:
         """Users with a connection."""
-        return sum(u.connected for u in self.users)
+        return sum(u.connected for u in self.crowd)
 
     async def close(self) -> None:
         """End all; what has not ended by now has failed."""
@@ -119,7 +128,7 @@ class Tasks:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(u.client.close() for u in self.users), return_exceptions=True)
+        await asyncio.gather(*(u.client.close() for u in self.crowd), return_exceptions=True)
 
 
 class OpenTasks(Tasks):
@@ -151,7 +160,7 @@ class OpenTasks(Tasks):
     def _arrive(self, due: int, now: int) -> None:
         if self._idle:
             self._spawn(self._serve(self._idle.pop(), due))
-        elif len(self.users) < self.orders.connections:
+        elif len(self.crowd) < self.orders.connections:
             self._spawn(self._serve(self._new(), due))
         else:
             self._backlog.append(due)
@@ -183,30 +192,70 @@ class OpenTasks(Tasks):
 
 
 class ClosedTasks(Tasks):
-    """N users, who ask, think, and ask again. After a failure a user waits 10 ms, or longer where there are many."""
+    """N users, who ask, think, and ask again. After a failure a user waits 10 ms, or longer where there are many.
 
-    def __init__(self, orders: TaskOrders, recorder: Recorder, users: int) -> None:
+    `changes`: as ClosedModel has it. Who is to leave ends a request first; who comes back is the same user.
+    """
+
+    def __init__(
+        self, orders: TaskOrders, recorder: Recorder, users: int, changes: Sequence[tuple[int, int]] = ()
+    ) -> None:
         super().__init__(orders, recorder)
-        self._wanted = users
+        self.users = self.asked = changes[0][1] if changes else users
+        self._changes = deque(changes[1:])
+        self._timer = AbsoluteTimer(self._change) if self._changes else None
+        self._rises: deque[tuple[int, int]] = deque()  # as in ClosedModel
+        self._here: set[int] = set()  # numbers of users whose task runs
         self._go = asyncio.Event()
         self._retry_s = max(_RETRY_S, users / _RETRIES_A_SECOND)
-        self.reached = 0  # the most users that had a connection at once
+
+    def over(self, user: User) -> bool:
+        return self.halted or user.number >= self.users
 
     def connect(self) -> None:
         """Have all users connect, and wait."""
-        for number in range(self._wanted):
-            self._spawn(self._live(self._new(), number))
+        self._come(self.users)
 
     def start(self) -> None:
         """Let all begin: at once, or spread over the time that they think, as people are."""
         self._go.set()
+        if self._timer is not None:
+            self._timer.at(self._changes[0][0])
 
     def halt(self) -> None:
         """Nobody asks anything new."""
         self.halted = True
+        self._rises.clear()
         self._go.set()
+        if self._timer is not None:
+            self._timer.close()
+            self._timer = None
 
-    async def _live(self, user: User, number: int) -> None:
+    def _change(self) -> None:
+        """As many users as there are to be now."""
+        now = time.monotonic_ns()
+        while self._changes and self._changes[0][0] <= now:
+            _, users = self._changes.popleft()
+            before, self.users = self.users, users
+            if users > before:
+                self._rises.append((now, users))
+                self._come(users - before)
+            else:
+                self.asked = max(self.asked, before)
+                self._rises.clear()
+        if self._changes and self._timer is not None:
+            self._timer.at(self._changes[0][0])
+
+    def _come(self, more: int) -> None:
+        missing = [n for n in range(self.users) if n not in self._here]
+        for place, number in enumerate(missing):
+            while number >= len(self.crowd):
+                self._new()
+            self._here.add(number)
+            self._spawn(self._live(self.crowd[number], place / max(1, more)))
+
+    async def _live(self, user: User, place: float) -> None:
+        """`place`: in the time that they think, 0 to 1."""
         think = self.orders.think_ns / 1e9
         try:
             async with asyncio.timeout(self.timeout_ns / 1e9):
@@ -215,13 +264,20 @@ class ClosedTasks(Tasks):
         except (Failure, TimeoutError):
             await user.client.close()  # its first request will say so
         await self._go.wait()
-        await asyncio.sleep(think * number / self._wanted)
-        while not self.halted:
+        await asyncio.sleep(think * place)
+        while not self.over(user):
             well = await self._visit(user, 0)
             await asyncio.sleep(think if well else max(think, self._retry_s))
+        self._here.discard(user.number)
+        if not self.halted:
+            user.connected = False
+            await user.client.close()
 
     def sweep(self) -> None:
-        self.reached = max(self.reached, self.connected)
+        self.reached = max(self.reached, min(self.connected, self.users))
+        late = time.monotonic_ns() - GRACE_NS
+        while self._rises and self._rises[0][0] <= late:
+            self.asked = max(self.asked, self._rises.popleft()[1])
         super().sweep()
 
 

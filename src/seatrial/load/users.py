@@ -23,7 +23,6 @@ class Halted(BaseException):
 class Surroundings(Protocol):
     """What users share."""
 
-    halted: bool
     recorder: Recorder
     timeout_ns: int
     accept: Collection[int]
@@ -34,6 +33,10 @@ class Surroundings(Protocol):
 
     def further(self, due: int) -> None:
         """A script asks for more."""
+        ...
+
+    def over(self, user: User) -> bool:
+        """It asks nothing further."""
         ...
 
 
@@ -82,7 +85,7 @@ class User:
     async def pause(self, seconds: float) -> None:
         """Think."""
         await asyncio.sleep(seconds)
-        if self._surroundings.halted:
+        if self._surroundings.over(self):
             raise Halted
 
     # -- for the models
@@ -95,7 +98,7 @@ class User:
         """Ask, and count what comes of it. Raises Failure, Halted."""
         around = self._surroundings
         self.settle()
-        if around.halted and self._asked:
+        if self._asked and around.over(self):
             raise Halted
         now = time.monotonic_ns()
         due, self._due = self._due or now, 0

@@ -17,6 +17,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from ..arrivals import crowds
 from ..arrivals.samples import seal
 from ..arrivals.schedules import highest_rate, of
 from ..arrivals.workers import say, serve
@@ -41,6 +42,9 @@ class Model(Protocol):
     """What drives users, whatever they speak."""
 
     script_errors: Counter[str]
+    users: int  # of a closed model: asked for now
+    asked: int  # the most that were
+    reached: int  # the most that were connected at once
 
     @property
     def in_flight(self) -> int: ...
@@ -153,6 +157,12 @@ class Worker:
                 return
             yield mine
 
+    def _changes(self, start: int) -> list[tuple[int, int]]:
+        """This worker's share of a number of users that changes; nothing where it does not."""
+        share, shares = self._config["share"]
+        crowd = self._config.get("crowd")
+        return [(start + at, crowds.share(n, share, shares)) for at, n in crowds.changes(crowd)] if crowd else []
+
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Until its time is over, the order to stop, or the end of the orders."""
         config = self._config
@@ -195,16 +205,17 @@ class Worker:
         say({
             "event": "stopped", "rows": rows, "sha256": digest, "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed,
             "cpu_s": cpu, "took_s": (halted - start) / 1e9, "memory_bytes": used.ru_maxrss * 1024, "tags": list(self._tags),
-            "reached": getattr(generator, "reached", None), "script_errors": generator.script_errors.most_common(),
+            "asked": generator.asked, "reached": generator.reached if self._users else None,
+            "script_errors": generator.script_errors.most_common(),
         })  # fmt: skip
 
     def _generator(self, what: Orders | TaskOrders, recorder: Recorder, start: int, rate: float) -> Model:
         if isinstance(what, TaskOrders):
             if self._users:
-                return ClosedTasks(what, recorder, self._users)
+                return ClosedTasks(what, recorder, self._users, self._changes(start))
             return OpenTasks(what, recorder, self._schedule(), start, rate)
         if self._users:
-            return ClosedModel(what, recorder, self._users)
+            return ClosedModel(what, recorder, self._users, self._changes(start))
         return OpenModel(what, recorder, self._schedule(), start, rate)
 
     async def _until(self, moment: int, stop: asyncio.Task[None]) -> None:
@@ -218,8 +229,8 @@ class Worker:
         """Where it stands, for who watches."""
         say({
             "event": "live", "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed, "in_flight": generator.in_flight,
-            "connected": generator.connected, "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max,
-            "script_errors": generator.script_errors.most_common(),
+            "connected": generator.connected, "users": generator.users, "asked": generator.asked, "reached": generator.reached,
+            "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max, "script_errors": generator.script_errors.most_common(),
         })  # fmt: skip
 
 

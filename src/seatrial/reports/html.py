@@ -53,6 +53,7 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "requirements": model.requirements(),
         "findings": [finding_row(model, f) for f in model.ranked_findings()],
         "loads": load_rows(model),
+        "profiles": model.profiles(),
         "faults": [fault_row(model, f) for f in model.faults.values()],
         "machine": plain(started.machine) if started else {},
         "css": Markup((assets / "uPlot.min.css").read_text(encoding="utf-8")),  # noqa: S704 - our own file
@@ -141,6 +142,7 @@ def load_rows(model: TrialModel) -> list[dict[str, Any]]:
             "scenario": scenario,
             "asked": model.workloads[name].rate,
             "invalid": str(measured.detail.get("invalid") or ""),
+            "profile": str(model.workloads[name].profile.get("text", "")),
             **{n: shown(measured.metrics.get(n)) for n in names},
         }
         for (name, scenario), measured in last.items()

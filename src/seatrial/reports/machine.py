@@ -33,6 +33,7 @@ def report(model: TrialModel) -> dict[str, Any]:
             "machine": plain(started.machine) if started else {},
             "selection": started.selection if started else "",
             "variant": started.variant if started else "",
+            "scale": started.scale if started else 1.0,
         },
         "scenarios": [
             {
@@ -53,6 +54,7 @@ def report(model: TrialModel) -> dict[str, Any]:
         },
         "findings": [_finding(model, i) for i in model.findings],
         "faults": [_fault(model, f) for f in model.faults.values()],
+        "profiles": model.profiles(),
         "workloads": [plain(w) for w in model.workloads.values()],
         "accounting": plain(ended.accounting) if ended else {},
         "residue": list(ended.residue) if ended else [],

@@ -100,6 +100,8 @@ class WorkloadView:
     began_ns: int
     rate: str
     kind: str = "workload"
+    users: Mapping[str, Any] = field(default_factory=dict)  # how many over time, where their number changes
+    profile: Mapping[str, Any] = field(default_factory=dict)  # name, scale, whole_ns, for_ns, text
     live: LoadProgressed | None = None
     rows: int | None = None
     sha256: str = ""
@@ -207,6 +209,13 @@ class TrialModel:
         """Whether it is a load, which has figures of its own."""
         return workload in self.workloads and self.workloads[workload].kind == "load"
 
+    def profiles(self) -> list[str]:
+        """What was asked by profiles, and where it was less than all: a sentence for each load that ran."""
+        said = [f"{w.name}: {w.profile['text']}" for w in self.workloads.values() if w.profile]
+        if self.started is not None and self.started.scale != 1 and not said:
+            return [f"profiles are scaled to {self.started.scale:g}, and no load with one ran"]
+        return said
+
     def ranked_findings(self) -> list[Finding]:
         """Worst first, then in the order of judging."""
         order = {Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
@@ -306,7 +315,13 @@ def _load_progressed(model: TrialModel, _ns: int, event: LoadProgressed) -> None
 
 def _workload_started(model: TrialModel, _ns: int, event: WorkloadStarted) -> None:
     model.workloads[event.workload] = WorkloadView(
-        name=event.workload, file=event.file, began_ns=event.at_ns, rate=event.rate, kind=event.kind
+        name=event.workload,
+        file=event.file,
+        began_ns=event.at_ns,
+        rate=event.rate,
+        kind=event.kind,
+        users=event.users,
+        profile=event.profile,
     )
 
 

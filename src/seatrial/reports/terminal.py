@@ -120,6 +120,8 @@ def _load(view: WorkloadView) -> Text:
         text.append(
             f"  {live.rate:,.0f}/s of {view.rate}  {p95}  errors {share:.2%}  {live.in_flight:,} in flight", style="dim"
         )
+        if view.users:
+            text.append(f"  {live.users:,} users now", style="dim")
     return text
 
 
@@ -144,6 +146,8 @@ def verdict(model: TrialModel, directory: Path, console: Console) -> None:
     console.print(head, soft_wrap=True)
     if model.ended and model.ended.reason:
         console.print(Text(f"   {model.ended.reason}", style="yellow"), soft_wrap=True)
+    for said in model.profiles():
+        console.print(Text(f"   {said}"), soft_wrap=True)
     decided = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS]
     if decided:
         console.print()

@@ -24,8 +24,9 @@ from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
 from .loads import Loads
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, describe, merge, read_file, read_text, shorten
+from .nodes import Node, Scalar, describe, is_file, merge, read_file, read_text, shorten
 from .nodes import Sequence as SequenceNode
+from .profiles import Choice, Profiles, with_time_for_loads
 from .python import PythonScenarios
 from .reading import BAD, Bad, Place, Reader
 from .requirements import read_requirements
@@ -38,7 +39,7 @@ from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -71,12 +72,14 @@ def compile_spec(
     variables: Mapping[str, str] | None = None,
     overlays: Sequence[Path] = (),
     stack_override: Path | None = None,
+    profiles: Choice | None = None,
 ) -> Plan:
-    """Compile a spec; `stack_override` is a stack file to use in place of its own.
+    """Compile a spec; `stack_override` is a stack file to use in place of its own, `profiles` what the caller wants of those.
 
     Raises UsageError with every problem of all its files.
     """
     compiler = _Compiler(path, vocabulary, environment, variables or {}, stack_override)
+    compiler.choice = profiles or compiler.choice
     plan = compiler.plan(overlays)
     if compiler.reader.problems or plan is None:
         raise UsageError(*ordered(compiler.reader.problems))
@@ -122,6 +125,7 @@ class _Compiler:
         self.reader = Reader(environment)
         self.files: list[Path] = [path]
         self.metrics: dict[str, Type] = {}
+        self.choice = Choice()
 
     def plan(self, overlays: Sequence[Path]) -> Plan | None:
         root = read_file(self.path, str(self.path), self.reader.problems)
@@ -166,10 +170,13 @@ class _Compiler:
         setup = steps.steps(root.get("setup"), setup_scene)
         known = dict(setup_scene.values)
         workloads = self._workloads(root, steps, known, saves.for_standing())
-        loads = self._loads(root, steps, known, saves.for_standing())
+        profiles = Profiles(reader, root, self.choice)
+        loads = self._loads(root, Loads(steps, self.vocabulary, self.directory, profiles), known, saves.for_standing())
+        profiles.end()
         throughout = self._throughout(root)
         scenarios = Scenarios(steps, self.metrics, throughout, deadline, self._usage())
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans())
+        plans = with_time_for_loads(plans, loads, root)
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
         trial_scene = Scene(values=known, defaults=defaults)
@@ -193,6 +200,7 @@ class _Compiler:
             setup=setup,
             scenarios=plans,
             expect=expect,
+            scale=profiles.scale,
         )
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
@@ -366,9 +374,8 @@ class _Compiler:
         return found
 
     def _loads(
-        self, root: MappingNode, steps: Steps, values: Mapping[str, Type], later: Mapping[str, str]
+        self, root: MappingNode, reader: Loads, values: Mapping[str, Type], later: Mapping[str, str]
     ) -> dict[str, LoadPlan]:
-        reader = Loads(steps, self.vocabulary, self.directory)
         node = root.get("loads")
         found = {}
         for key, child in node if isinstance(node, MappingNode) else ():
@@ -455,14 +462,6 @@ def _tree_of(table: Mapping[str, tuple[Dimension, str]]) -> Type:
 
 def _record_of(tree: Mapping[str, Any]) -> Type:
     return Type.record({n: v if isinstance(v, Type) else _record_of(v) for n, v in tree.items()})
-
-
-def is_file(path: Path) -> bool:
-    """Whether there is such a file; also for names that none can have."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
 
 
 def digest(files: Sequence[Path]) -> str:

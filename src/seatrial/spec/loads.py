@@ -8,25 +8,50 @@ from typing import Any
 
 from ..core.expressions import Type
 from ..core.expressions.problems import listing
-from ..core.plan import LoadPlan, LoadRequest
+from ..core.plan import LoadPlan, LoadRequest, scaled
 from ..core.quantities import Quantity
-from ..core.shapes import COUNT, DURATION, IDENTIFIER, INTEGER, REQUEST, TEXT, Field, choice, list_of
+from ..core.shapes import (
+    BOOLEAN,
+    COUNT,
+    DURATION,
+    IDENTIFIER,
+    INTEGER,
+    REQUEST,
+    TEXT,
+    Field,
+    choice,
+    list_of,
+    reference,
+    union,
+)
 from ..core.stack import Target
-from ..core.vocabulary import Vocabulary
+from ..core.vocabulary import Verb, Vocabulary
+from .crowds import USERS, Crowd, crowd_of
 from .keys import CALL, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, Sequence, describe
-from .reading import BAD, Bad
+from .nodes import Node, Scalar, Sequence, describe, is_file
+from .profiles import Profiles
+from .reading import BAD, Bad, Reader
 from .steps import Steps
-from .users import METHODS, USERS, WEIGHT, Users
-from .workloads import ARRIVALS, SOME_RATE, call_arguments
+from .users import FLOWS, METHODS, WEIGHT, Users
+from .users import USERS as BY_USERS
+from .workloads import ARRIVALS, KINDS, SOME_RATE, call_arguments
 
 PROTOCOLS = ("http2", "websocket", "grpc", "sql", "redis")
 LOAD: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="For people."),
     "rate": Field(shape=SOME_RATE, doc="Requests at a constant rate (open model).", example="200/s"),
-    "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, poisson.", example="{poisson: 200/s}"),
-    "users": Field(shape=COUNT, doc="So many users, who wait for their answers (closed model).", example="100"),
+    "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, spike, poisson.", example="{poisson: 200/s}"),
+    "users": Field(
+        shape=USERS,
+        doc="So many users, or so many over time, who wait for their answers (closed model).",
+        example="100",
+    ),
+    "profile": Field(
+        shape=reference("profile"),
+        doc="Users and a length by name, scaled together: smoke, load, stress, spike, endurance, or one of `profiles`.",
+        example="load",
+    ),
     "think": Field(shape=SOME_TIME, doc="How long a user waits before the next request (0s).", example="1s"),
     "for": Field(shape=SOME_TIME, doc="How long it sends (until its scenario ends).", example="30s"),
     "warm-up": Field(shape=DURATION, doc="The beginning that is not judged (0s).", example="5s"),
@@ -40,6 +65,15 @@ LOAD: Mapping[str, Field] = {
         example="http2",
     ),
     "workers": Field(shape=COUNT, default=1, doc="Generator processes that share the load."),
+    "pool": Field(
+        shape=choice("lifo", "fifo"),
+        doc="Which free connection is next: the last that was used (lifo), or each in turn, which touches every backend.",
+    ),
+    "verify": Field(
+        shape=union(BOOLEAN, TEXT), doc="Check the certificate: true, false, or a file with the authority."
+    ),
+    "cert": Field(shape=TEXT, doc="The client's certificate, a file beside the spec.", example="client.pem"),
+    "key": Field(shape=TEXT, doc="Its key, unless it is in the same file.", example="client.key"),
 }
 SCRIPT: Mapping[str, Field] = {
     "script": Field(
@@ -53,6 +87,7 @@ SCRIPT: Mapping[str, Field] = {
         example="[{http: GET /, weight: 3, tag: home}]",
     ),
 }
+_FILES = {"verify": "authority.pem", "cert": "client.pem", "key": "client.key"}
 OF_MIX: Mapping[str, Field] = {
     "weight": WEIGHT,
     "tag": Field(shape=IDENTIFIER, doc="Its figures apart from the others': tag.NAME.p95."),
@@ -62,12 +97,13 @@ OF_MIX: Mapping[str, Field] = {
 class Loads:
     """Reads the loads of a spec."""
 
-    def __init__(self, steps: Steps, vocabulary: Vocabulary, directory: Path) -> None:
+    def __init__(self, steps: Steps, vocabulary: Vocabulary, directory: Path, profiles: Profiles) -> None:
         self._steps = steps
         self._reader = steps.reader
         self._verbs = {n: v for n, v in vocabulary.verbs.items() if v.client}
         self._directory = directory
         self._users = Users(steps, vocabulary, directory)
+        self._profiles = profiles
 
     @property
     def files(self) -> list[Path]:
@@ -81,15 +117,15 @@ class Loads:
             self._reader.wrong(node, f"a load is a mapping, not {describe(node)}", hint)
             return None
         scene = Scene(values=dict(values), later=dict(later))
-        kinds = (*self._verbs, "requests", "script", *USERS)
+        kinds = (*self._verbs, "requests", "script", *BY_USERS)
         what = [k for k in kinds if k in node.entries]
         if len(what) != 1:
             message = f"a load has one of {listing(kinds, 30)}, this one has {' and '.join(what) or 'none'}"
             self._reader.wrong(node, message, "for example http: GET /")
             return None
-        by_users = what[0] in USERS
-        sent = call_arguments(self._verbs[what[0]]) if what[0] in self._verbs else {}
-        own = {**LOAD, **CALL, **(self._users.fields() if by_users else sent)}
+        by_users = what[0] in BY_USERS
+        sent = sent_with(self._verbs[what[0]]) if what[0] in self._verbs else {}
+        own = {**LOAD, **CALL, **(FLOWS if by_users else sent)}
         also = (*what, "begin") if by_users and what != ["kinds"] else tuple(what)
         found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=also)
         requests = self._requests(node, what[0], scene)
@@ -99,7 +135,11 @@ class Loads:
         script = self._script(node.get("script")) if what == ["script"] else ""
         flows = self._users.read(node, what[0], found, scene) if by_users else None
         protocol = self._protocol(node, found["protocol"], requests)
-        if model is None or script is None or protocol is None or (by_users and flows is None):
+        files = tls_files(self._reader, node, found, self._directory)
+        if model is None or script is None or files is None or protocol is None or (by_users and flows is None):
+            return None
+        closed = self._closed(node, found)
+        if closed is None:
             return None
         return LoadPlan(
             name=name,
@@ -111,13 +151,13 @@ class Loads:
             identity=found["as"],
             directory=self._directory,
             arrivals=model,
-            users=found["users"] or 0,
+            **closed,
+            **files,
             think_ns=_ns(found["think"]) or 0,
-            for_ns=_ns(found["for"]),
-            warm_up_ns=_ns(found["warm-up"]) or 0,
             window_ns=_ns(found["window"]) or 10_000_000_000,
             timeout_ns=_ns(found["timeout"]) or 5_000_000_000,
             connections=found["connections"],
+            pool=found["pool"] or "lifo",
             accept=tuple(found["accept"]),
             workers=found["workers"],
             position=node.position(),
@@ -143,10 +183,10 @@ class Loads:
 
     def _requests(self, node: MappingNode, what: str, scene: Scene) -> tuple[LoadRequest, ...] | None:
         """The mix; empty for a script or users, None after a problem."""
-        if what == "script" or what in USERS:
+        if what == "script" or what in BY_USERS:
             return ()
         if what in self._verbs:
-            kept = {n: e for n, e in node.entries.items() if n in (what, *self._verbs[what].sent, *CALL)}
+            kept = {n: e for n, e in node.entries.items() if n in (what, *sent_with(self._verbs[what]), *CALL)}
             made = self._request(
                 MappingNode(source=node.source, line=node.line, column=node.column, entries=kept), scene
             )
@@ -169,7 +209,7 @@ class Loads:
             verb = self._steps.verb(node, tuple(self._verbs), "a load's request")
             if verb is None:
                 return None
-            known = (verb.text, *self._verbs[verb.text].sent, *CALL, *OF_MIX)
+            known = (verb.text, *sent_with(self._verbs[verb.text]), *CALL, *OF_MIX)
             for key, _ in node:
                 if key.text not in known:
                     self._reader.unknown_key(key, known, "a load's request")
@@ -188,23 +228,55 @@ class Loads:
 
     def _model(self, node: MappingNode, found: Mapping[str, Any]) -> Mapping[str, object] | None:
         """The arrivals of an open model, nothing for a closed one; None after a problem."""
-        given = [n for n in ("rate", "arrivals", "users") if found[n] is not None]
+        given = [n for n in ("rate", "arrivals", "users", "profile") if found[n] is not None]
         if len(given) != 1:
             has = f"this one has {' and '.join(given)}" if given else "this one has none"
-            self._reader.wrong(node, f"a load has one of rate, arrivals and users, {has}", "for example rate: 200/s")
+            message = f"a load has one of rate, arrivals, users and profile, {has}"
+            self._reader.wrong(node, message, "for example rate: 200/s")
             return None
-        if found["think"] is not None and given != ["users"]:
+        closed = given[0] in ("users", "profile")
+        if found["think"] is not None and not closed:
             self._reader.wrong(node.entries["think"].key, "only users think", "users: 100")
             return None
-        if given == ["users"]:
+        if found["pool"] is not None and closed:
+            self._reader.wrong(
+                node.entries["pool"].key, "users have a connection each", "pool is for rate and arrivals"
+            )
+            return None
+        if closed:
             return {}
         if given == ["rate"]:
             return {"constant": found["rate"]}
         arrivals = {n: v for n, v in found["arrivals"].items() if v is not None}
         if len(arrivals) != 1:
-            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", "ramp, steps or poisson")
+            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", KINDS)
             return None
         return arrivals
+
+    def _closed(self, node: MappingNode, found: Mapping[str, Any]) -> dict[str, Any] | None:
+        """How many users, and how long, as LoadPlan has it; None after a problem."""
+        for_ns, warm_up_ns, profile, crowd = _ns(found["for"]), _ns(found["warm-up"]) or 0, None, Crowd(peak=0)
+        if found["profile"] is not None:
+            if for_ns is not None:
+                hint = f"profiles: {{{found['profile']}: {{for: {found['for']}}}}} beside loads"
+                self._reader.wrong(node.entries["for"].key, "a profile has a length of its own", hint)
+                return None
+            crowd, profile = self._profiles.of(found["profile"])
+            for_ns, warm_up_ns = profile.for_ns, scaled(warm_up_ns, profile.scale)
+        elif found["users"] is not None:
+            read = crowd_of(self._reader, node.entries["users"].value, found["users"])
+            if read is None:
+                return None
+            crowd, for_ns = read, for_ns or read.ends_ns
+        if for_ns is not None and (unseen := crowd.unseen(for_ns)):
+            self._reader.wrong(node.entries["for"].value, f"the load ends before {unseen} begins", "a longer for")
+            return None
+        if crowd.peak and found["workers"] > crowd.peak:
+            place = node.entries["workers"].value
+            self._reader.wrong(place, f"{found['workers']} workers for {crowd.peak} users", "at most a worker a user")
+            return None
+        lengths = {"for_ns": for_ns, "warm_up_ns": warm_up_ns, "profile": profile}
+        return {"users": crowd.peak, "crowd": crowd.over_time, **lengths}
 
     def _script(self, node: Node | None) -> str | None:
         text = self._reader.text(node) if isinstance(node, Scalar) else None
@@ -216,6 +288,32 @@ class Loads:
             self._reader.wrong(node, f"there is no file {file}", "beside the spec: script: users.py:shopper")
             return None
         return f"{file}:{function}"
+
+
+def sent_with(verb: Verb) -> dict[str, Field]:
+    """What a load's request may have; `verify` is the load's own, whose requests share connections."""
+    return {n: f for n, f in call_arguments(verb).items() if n != "verify"}
+
+
+def tls_files(reader: Reader, node: MappingNode, found: Mapping[str, Any], directory: Path) -> dict[str, Any] | None:
+    """verify, cert and key with whole paths; None after a problem."""
+    kept: dict[str, Any] = {"verify": found["verify"], "cert": "", "key": ""}
+    for name in ("verify", "cert", "key"):
+        value = found[name]
+        if value is None or isinstance(value, bool):
+            continue
+        place = node.entries[name].value
+        if not isinstance(value, str):
+            reader.wrong(place, f"{name} is needed before there are values", "a path beside the spec")
+            return None
+        if not is_file(directory / value):
+            reader.wrong(place, f"there is no file {value}", f"beside the spec: {name}: {_FILES[name]}")
+            return None
+        kept[name] = str(directory / value)
+    if kept["key"] and not kept["cert"]:
+        reader.wrong(node.entries["key"].key, "a key without its certificate", "cert: client.pem")
+        return None
+    return kept
 
 
 def _ns(quantity: object) -> int | None:

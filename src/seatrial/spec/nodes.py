@@ -142,6 +142,14 @@ def shorten(text: str, limit: int = 40) -> str:
     return f'"{text if len(text) <= limit else text[: limit - 1] + "…"}"'
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; also for names that none can have."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_file(path: Path, shown: str, problems: list[Problem]) -> Node | None:
     """The document of a file; None (and a problem) when it cannot be read or is no YAML."""
     try:

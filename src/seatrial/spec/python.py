@@ -110,6 +110,7 @@ class PythonScenarios:
             deadline_ns=self._deadline(declaration, place),
             throughout=declaration.throughout,
             disrupting=bool(declaration.faults),
+            full_length=declaration.full_length,
             python=PythonBody(
                 file=path, function=declaration.function, faults=declaration.faults, services=declaration.services
             ),

@@ -52,6 +52,7 @@ class Known:
     open: bool = False  # the stack could not be read: there may be any service
     workloads: dict[str, Node] = field(default_factory=dict)  # and loads: both run throughout
     loads: dict[str, Node] = field(default_factory=dict)
+    profiles: Mapping[str, object] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
     requirements: dict[str, Node] = field(default_factory=dict)

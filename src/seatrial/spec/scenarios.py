@@ -9,7 +9,7 @@ from typing import Any
 from ..core.expressions import Scope, Type
 from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan
 from ..core.quantities import Quantity
-from ..core.shapes import CONDITION, TEXT, Field, list_of, record, reference
+from ..core.shapes import BOOLEAN, CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity
 from .coverage import findings_of
 from .keys import COVERS, SEVERITY, SOME_TIME, Scene
@@ -28,7 +28,10 @@ SCENARIO: Mapping[str, Field] = {
         default=(),
         doc="Scenarios that must have passed; their saved values are here.",
     ),
-    "deadline": Field(shape=SOME_TIME, doc="For all of it (2m).", example="3m"),
+    "deadline": Field(
+        shape=SOME_TIME, doc="For all of it (2m, and the length of the loads that its steps run).", example="3m"
+    ),
+    "full-length": Field(shape=BOOLEAN, default=False, doc="Says nothing where profiles are scaled: not exercised."),
     "throughout": Field(
         shape=list_of(reference("workload")),
         default=(),
@@ -94,6 +97,7 @@ class Scenarios:
             needs=tuple(found["needs"]),
             deadline_ns=int(found["deadline"].value) if isinstance(found["deadline"], Quantity) else self._deadline_ns,
             throughout=tuple(found["throughout"]),
+            full_length=found["full-length"] is True,
             holds=holds,
             steps=steps,
             finally_=last,

@@ -12,14 +12,15 @@ from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
-from .loads import LOAD, OF_MIX, SCRIPT
+from .loads import LOAD, OF_MIX, SCRIPT, sent_with
+from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
 from .users import SENT as SENT_BY_USERS
 from .variants import VARIANT
-from .workloads import call_arguments
+from .workloads import SPEAKS, call_arguments, call_keys
 from .workloads import fields as workload_fields
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -153,33 +154,31 @@ def _scenario() -> dict[str, Any]:
 
 
 def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
-    """Workloads speak http; a vocabulary without it has none."""
-    http = vocabulary.verbs.get("http")
-    if http is None:
-        return {"type": "object"}
-    found = _of_verb(http, {**CALL, **workload_fields(vocabulary)}, call_arguments(http))
-    for name in ("read-back", "initial"):
-        found["properties"][name] = {**found["properties"][name], "$ref": "#/$defs/read"}
-    return found
+    """One for each verb that workloads speak; a vocabulary without any has none."""
+    found = []
+    for verb in (v for v in vocabulary.verbs.values() if v.name in SPEAKS):
+        own = {**call_keys(verb.name), **workload_fields(vocabulary, verb.name)}
+        one = _of_verb(verb, own, call_arguments(verb))
+        for name in ("read-back", "initial"):
+            one["properties"][name] = {**one["properties"][name], "$ref": "#/$defs/read"}
+        found.append(one)
+    return {"anyOf": found} if found else {"type": "object"}
 
 
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     """One request, a mix of them, a script, or users."""
     verbs = [v for v in vocabulary.verbs.values() if v.client]
-    one = [_of_verb(v, {**CALL, **LOAD}, call_arguments(v)) for v in verbs]
+    one = [_of_verb(v, {**CALL, **LOAD}, sent_with(v)) for v in verbs]
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
-    mixed["properties"]["requests"]["items"] = {
-        "anyOf": [_of_verb(v, {**CALL, **OF_MIX}, call_arguments(v)) for v in verbs]
-    }
+    mixed["properties"]["requests"]["items"] = {"anyOf": [_of_verb(v, {**CALL, **OF_MIX}, sent_with(v)) for v in verbs]}
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
     http = vocabulary.verbs.get("http")
-    return {"anyOf": [*one, mixed, scripted, *(_users(http) if http is not None else [])]}
+    return {"anyOf": [*one, mixed, scripted, *(_users() if http is not None else [])]}
 
 
-def _users(http: Verb) -> list[dict[str, Any]]:
+def _users() -> list[dict[str, Any]]:
     """Loads with `steps`, `tasks` or `kinds`."""
-    verify = {n: f for n, f in http.arguments.items() if n == "verify"}
-    common = {**CALL, **LOAD, **FLOWS, **verify}
+    common = {**CALL, **LOAD, **FLOWS}
     begin, tasks = {"$ref": "#/$defs/user-begin"}, {"$ref": "#/$defs/user-tasks"}
     named = {**_named({"$ref": "#/$defs/user-kind"}, "Users of several kinds, by weight."), "minProperties": 1}
     either = {"steps": {"$ref": "#/$defs/user-steps"}, "tasks": tasks}
@@ -254,6 +253,8 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
             "defaults": of_fields(DEFAULTS),
+            "profiles": _named(of_fields(PROFILE), "Profiles of loads: other users or lengths, or names of your own."),
+            "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
     }

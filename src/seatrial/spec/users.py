@@ -96,11 +96,6 @@ class Users:
         self.files: list[Path] = []
         self._given: dict[str, str] = {}  # names that have a meaning before any step, and what
 
-    def fields(self) -> dict[str, Field]:
-        """The keys of a load with users, beside those that every load has."""
-        verify = {n: f for n, f in self._http.arguments.items() if n == "verify"} if self._http is not None else {}
-        return {**FLOWS, **verify}
-
     def read(self, node: MappingNode, what: str, found: Mapping[str, Any], scene: Scene) -> UserFlows | None:
         """Of a load with `steps`, `tasks` or `kinds`; None after a problem."""
         before = len(self._reader.problems)
@@ -117,12 +112,10 @@ class Users:
         self._given = dict.fromkeys(inner.values, "a value of the spec, a service or data")
         around = _Around(entries={n: node.entries[n] for n in CALL if n in node.entries})
         kinds = self._kinds(node, what, inner, around)
-        verify = found.get("verify")
         flows = UserFlows(
             kinds=kinds,
             data=data,
             cookies=found["cookies"],
-            verify=verify if isinstance(verify, bool | str) else True,
             only=tuple(found["only"]),
             skip=tuple(found["skip"]),
         )

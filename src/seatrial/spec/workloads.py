@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Expression, Type
-from ..core.plan import ReadBack, WorkloadPlan
+from ..core.plan import ProbeCall, ReadBack, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import (
     COUNT,
+    DURATION,
     INTEGER,
     PATH,
     RATE,
@@ -23,10 +24,11 @@ from ..core.shapes import (
     list_of,
     record,
 )
+from ..core.templates import templates
 from ..core.vocabulary import Verb, Vocabulary
-from .keys import CALL, SOME_TIME, Scene
+from .keys import AT, CALL, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
-from .nodes import Node, describe
+from .nodes import Node, Scalar, describe
 from .reading import BAD, Bad
 from .steps import Steps
 
@@ -46,25 +48,42 @@ _STEP = record(
     },
     doc="a step",
 )
+_SPIKE = record(
+    {
+        "base": Field(shape=RATE, required=True, example="20/s"),
+        "peak": Field(shape=SOME_RATE, required=True, example="200/s"),
+        "after": Field(shape=DURATION, required=True, example="10s"),
+        "for": Field(shape=SOME_TIME, required=True, example="5s"),
+    },
+    doc="a spike",
+)
 ARRIVALS = record(
     {
         "ramp": Field(shape=_RAMP, doc="From one rate to another.", example="{from: 0/s, to: 100/s, over: 10s}"),
         "steps": Field(shape=list_of(_STEP), doc="One rate after another.", example="[{rate: 50/s, for: 10s}]"),
         "poisson": Field(shape=SOME_RATE, doc="At random, with this rate.", example="100/s"),
+        "spike": Field(
+            shape=_SPIKE, doc="A peak for a time.", example="{base: 20/s, peak: 200/s, after: 10s, for: 5s}"
+        ),
     },
     doc="arrivals",
 )
+KINDS = "ramp, steps, spike or poisson"
+SPEAKS = ("http", "sql", "redis")
+_OF_HTTP = ("accept",)  # what only a protocol with statuses and identities has
 OPERATION = Type.record({"id": Type.TEXT, "n": Type.NUMBER, "key": Type.TEXT})
 
 
-def fields(vocabulary: Vocabulary) -> dict[str, Field]:
-    """The keys of a workload beside its request."""
+def fields(vocabulary: Vocabulary, verb: str) -> dict[str, Field]:
+    """The keys of a workload beside its request and where that goes."""
     words = tuple(vocabulary.models)
     arguments = {name: f for model in vocabulary.models.values() for name, f in model.arguments.items()}
-    return {
+    found = {
         "title": Field(shape=TEXT, doc="For people."),
         "rate": Field(shape=SOME_RATE, doc="Operations at a constant rate.", example="100/s"),
-        "arrivals": Field(shape=ARRIVALS, doc="Another schedule: ramp, steps, poisson.", example="{poisson: 100/s}"),
+        "arrivals": Field(
+            shape=ARRIVALS, doc="Another schedule: ramp, steps, spike, poisson.", example="{poisson: 100/s}"
+        ),
         "timeout": Field(shape=SOME_TIME, doc="Of an operation; then its outcome is unknown (5s).", example="2s"),
         "in-flight": Field(
             shape=COUNT, default=64, doc="At most so many at once; what cannot be sent counts as failed."
@@ -81,11 +100,17 @@ def fields(vocabulary: Vocabulary) -> dict[str, Field]:
         "initial": Field(shape=REQUEST, doc="How the value before is read: a probe with `value:`, a path."),
         **arguments,
     }
+    return found if verb == "http" else {n: f for n, f in found.items() if n not in _OF_HTTP}
 
 
-def call_arguments(http: Verb) -> dict[str, Field]:
+def call_arguments(verb: Verb) -> dict[str, Field]:
     """What a workload's request may have: it is sent over and over, so it is one plain request."""
-    return {n: http.arguments[n] for n in http.sent}
+    return {n: verb.arguments[n] for n in verb.sent}
+
+
+def call_keys(verb: str) -> Mapping[str, Field]:
+    """Where it goes, and as whom: an identity is made of headers."""
+    return CALL if verb == "http" else {"at": AT}
 
 
 class Workloads:
@@ -106,19 +131,21 @@ class Workloads:
         key = self._steps.verb(node, tuple(self._vocabulary.verbs), "a workload")
         if key is None:
             return None
-        if key.text != "http":
-            self._reader.wrong(key, f"a workload cannot use {key.text} yet", "workloads speak http")
+        if key.text not in SPEAKS:
+            known = [v for v in SPEAKS if v in self._vocabulary.verbs]
+            self._reader.wrong(key, f"a workload cannot use {key.text}", f"workloads speak {', '.join(known)}")
             return None
         scene = Scene(values={**values, "op": OPERATION}, later=dict(later))
-        own = fields(self._vocabulary)
+        own = fields(self._vocabulary, key.text)
         plain = {n: f for n, f in own.items() if n not in ("read-back", "initial")}
-        arguments = call_arguments(self._vocabulary.verbs["http"])
-        self._surplus(node, (key.text, *arguments, *CALL, *own))
+        arguments = call_arguments(self._vocabulary.verbs[key.text])
+        where = call_keys(key.text)
+        self._surplus(node, (key.text, *arguments, *where, *own))
         rest = MappingNode(
             source=node.source, line=node.line, column=node.column,
-            entries={n: e for n, e in node.entries.items() if n in plain or n in (key.text, *arguments, *CALL)},
+            entries={n: e for n, e in node.entries.items() if n in plain or n in (key.text, *arguments, *where)},
         )  # fmt: skip
-        read = self._steps.request(rest, scene, plain, what="a workload")
+        read = self._steps.request(rest, scene, plain, call=where, what="a workload")
         initial = self._read_back(node, "initial", Scene(values=dict(values), later=dict(later)))
         back = self._read_back(node, "read-back", Scene(values=dict(values), later=dict(later)))
         if read is None or isinstance(initial, Bad) or isinstance(back, Bad):
@@ -126,7 +153,7 @@ class Workloads:
         call, found = read
         arrivals = self._arrivals(node, found)
         model = found["model"]
-        if arrivals is None or not self._model_has_what_it_needs(node, model):
+        if arrivals is None or not self._model_has_what_it_needs(node, model) or not self._keyed(key, call, model):
             return None
         of_model = self._vocabulary.models[model].arguments if model else {}
         return WorkloadPlan(
@@ -137,7 +164,7 @@ class Workloads:
             in_flight=found["in-flight"],
             retries=found["retries"],
             resend=found["resend"].value if isinstance(found["resend"], Quantity) else 0.0,
-            accept=tuple(found["accept"]),
+            accept=tuple(found.get("accept") or ()),
             model=model,
             model_arguments={n: found[n] for n in of_model if n in node.entries or found.get(n) is not None},
             read_back=back,
@@ -160,7 +187,7 @@ class Workloads:
             return {"constant": rate}
         given = {n: v for n, v in arrivals.items() if v is not None}
         if len(given) != 1:
-            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", "ramp, steps or poisson")
+            self._reader.wrong(node.entries["arrivals"].value, "arrivals are of one kind", KINDS)
             return None
         return given
 
@@ -187,6 +214,16 @@ class Workloads:
                 node, f"the model {model} needs {' and '.join(missing)}", self._vocabulary.models[model].doc
             )
         return not missing
+
+    def _keyed(self, key: Scalar, call: ProbeCall, model: str | None) -> bool:
+        """A set is read back by the keys of its operations: each operation has to bring its own."""
+        if model != "set":
+            return True
+        pieces = (p for t in templates((call.what, call.arguments)) for p in t.pieces)
+        if any(isinstance(p, Expression) and p.canonical in ("op.id", "op.key") for p in pieces):
+            return True
+        self._reader.wrong(key, "no operation of this set has a key of its own", 'put "{{ op.id }}" into it')
+        return False
 
     def _read_back(self, node: MappingNode, name: str, scene: Scene) -> ReadBack | Bad | None:
         child = node.get(name)

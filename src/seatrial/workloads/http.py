@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 import httptools
 
 REFUSED, RESET, TIMEOUT, NAME, TLS, PROTOCOL, CLOSED = 1, 2, 3, 4, 5, 6, 7
-Finished = Callable[[int, int, bool], None]  # HTTP status (0: none), error code, whether the request had been written
+Answered = Callable[[int, int, bool], None]  # HTTP status (0: none), error code, whether the request had been written
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +44,7 @@ class Connection(asyncio.Protocol):
         self._pool = pool
         self._transport: asyncio.Transport | None = None
         self._parser: httptools.HttpResponseParser | None = None
-        self._finished: Finished | None = None
+        self._finished: Answered | None = None
         self.deadline_ns = 0
         self._keep = True
 
@@ -52,7 +52,7 @@ class Connection(asyncio.Protocol):
         """asyncio: connected."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
 
-    def send(self, data: bytes, deadline_ns: int, finished: Finished) -> None:
+    def send(self, data: bytes, deadline_ns: int, finished: Answered) -> None:
         """Write a request; its answer goes to `finished`."""
         if self._transport is None or self._transport.is_closing():
             finished(0, CLOSED, False)
@@ -128,7 +128,7 @@ class Pool:
                 self._tls.check_hostname = False
                 self._tls.verify_mode = ssl.CERT_NONE
 
-    def request(self, data: bytes, deadline_ns: int, finished: Finished) -> None:
+    def request(self, data: bytes, deadline_ns: int, finished: Answered) -> None:
         """Send on an idle connection, or on a new one."""
         if self._idle:
             self._idle.pop().send(data, deadline_ns, finished)
@@ -137,7 +137,7 @@ class Pool:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _connect(self, data: bytes, deadline_ns: int, finished: Finished) -> None:
+    async def _connect(self, data: bytes, deadline_ns: int, finished: Answered) -> None:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(max(0.0, (deadline_ns - time.monotonic_ns()) / 1e9)):

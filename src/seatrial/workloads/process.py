@@ -73,7 +73,8 @@ class WorkloadProcess:
                     await self._process.wait()
         if answer:
             said = json.loads(answer)
-            return Sealed(file=self.file, rows=said["rows"], sha256=said["sha256"], valid=True)
+            note = "; ".join(said["complaints"])
+            return Sealed(file=self.file, rows=said["rows"], sha256=said["sha256"], valid=True, note=note)
         try:
             rows, digest = await asyncio.to_thread(seal, self.file)
         except (OSError, ValueError) as error:

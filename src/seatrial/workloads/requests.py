@@ -1,12 +1,13 @@
-"""The request of a workload as bytes, with the operation's own places filled in."""
+"""The request of a workload, with the operation's own places filled in: as bytes of HTTP, or as a client's operation."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..clients.protocol import Operation
 from .http import Address
 
 _PLACE = re.compile(r"\{\{\s*op\.(id|n|key)\s*\}\}")
@@ -24,6 +25,37 @@ class Pattern:
             return self._pieces[0]
         values = {"id": key, "key": key, "n": str(number)}
         return "".join(values[p] if i % 2 else p for i, p in enumerate(self._pieces))
+
+
+def _filler(tree: object) -> Callable[[str, int], object]:
+    """A function from an operation's key and number to the tree with its places filled in; a text that is one place keeps its type."""
+    if isinstance(tree, str):
+        place = _PLACE.fullmatch(tree.strip())
+        if place is not None and place[1] == "n":
+            return lambda key, number: number
+        return Pattern(tree).fill
+    if isinstance(tree, Mapping):
+        inner = {name: _filler(value) for name, value in tree.items()}
+        return lambda key, number: {name: fill(key, number) for name, fill in inner.items()}
+    if isinstance(tree, list | tuple):
+        items = [_filler(value) for value in tree]
+        return lambda key, number: [fill(key, number) for fill in items]
+    return lambda key, number: tree
+
+
+class OperationPattern:
+    """The main argument and the others of every operation of a workload."""
+
+    def __init__(self, what: str, arguments: Mapping[str, object], prefix: str) -> None:
+        self._what = Pattern(what)
+        self._arguments = {name: _filler(value) for name, value in arguments.items()}
+        self._prefix = prefix
+
+    def of(self, number: int) -> Operation:
+        """One operation."""
+        key = f"{self._prefix}{number}"
+        arguments = {name: fill(key, number) for name, fill in self._arguments.items()}
+        return Operation(self._what.fill(key, number), arguments)
 
 
 class RequestPattern:

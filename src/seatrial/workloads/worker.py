@@ -16,17 +16,18 @@ from typing import Any
 
 import numpy as np
 
-from ..arrivals.records import FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
+from ..arrivals.records import ERRORS, FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
 from ..arrivals.schedules import of
 from ..arrivals.timer import AbsoluteTimer
 from ..arrivals.workers import say, serve
-from .http import NAME, REFUSED, TIMEOUT, Address, Pool
-from .requests import from_config
+from .clients import ClientDriver
+from .driving import Driver
+from .http_driver import HttpDriver
 
-_CLIENT_ERROR, _SERVER_ERROR, _CAPACITY = 8, 9, 10
+_CAPACITY = ERRORS.index("capacity")
+_FINAL = (ERRORS.index("status-4xx"), ERRORS.index("timeout"))  # no further attempt changes anything
 _SWEEP_S = 0.05
 _RETRY_S = 0.1
-_SAFE = ("GET", "HEAD", "OPTIONS")
 _BEGIN_NS = 20_000_000
 
 
@@ -35,15 +36,11 @@ class Worker:
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._path = Path(config["file"])
-        self._prefix: str = config["prefix"]
         self._timeout: int = config["timeout_ns"]
         self._cap: int = config["in_flight"]
         self._retries: int = config["retries"]
-        self._accept = frozenset(config["accept"])
-        self._writes = config["method"] not in _SAFE
         self._resend: float = config["resend"]
-        addresses = [Address.of(url) for url in config["urls"]]
-        self._ways = [(Pool(a, config["verify"]), from_config(config, a)) for a in addresses]
+        self._driver = driver_of(config)
         self._recorder = Recorder(self._path)
         self._chunks: Iterator[Any] = of(config["schedule"], config["seed"])
         self._due: list[int] = []
@@ -57,6 +54,7 @@ class Worker:
 
     async def run(self, orders: asyncio.StreamReader) -> None:
         """Until the order to stop, or the end of the orders."""
+        await self._driver.prepare()
         gc.collect()
         gc.freeze()
         self._start = time.monotonic_ns() + _BEGIN_NS
@@ -74,11 +72,10 @@ class Worker:
             self._timer.close()
             await self._drain()
             sweeper.cancel()
-            for pool, _ in self._ways:
-                pool.close()
+            await self._driver.close()
             self._recorder.close()
             rows, digest = seal(self._path)
-            say({"event": "stopped", "rows": rows, "sha256": digest})
+            say({"event": "stopped", "rows": rows, "sha256": digest, "complaints": self._driver.complaints})
 
     async def _drain(self) -> None:
         """What is in flight may end; its time-outs see to it that it does."""
@@ -116,37 +113,25 @@ class Worker:
         self._attempt(number, intended + self._timeout)
 
     def _attempt(self, number: int, deadline: int) -> None:
-        pool, pattern = self._ways[number % len(self._ways)]
-        data = pattern.bytes(f"{self._prefix}{number}", number)
         self._recorder.sent(number, time.monotonic_ns())
-        pool.request(
-            data, deadline, lambda status, error, written: self._ended(number, deadline, status, error, written)
+        self._driver.attempt(
+            number, deadline, lambda status, error, http: self._ended(number, deadline, status, error, http)
         )
 
-    def _ended(self, number: int, deadline: int, status: int, error: int, written: bool) -> None:
+    def _ended(self, number: int, deadline: int, status: int, error: int, http: int) -> None:
         """An attempt is over: the operation too, unless it is tried again."""
         now = time.monotonic_ns()
-        if status and (200 <= status < 400 or status in self._accept):
-            self._finish(number, now, OK, 0, status)
+        if status == OK:
+            self._finish(number, now, OK, 0, http)
             return
-        if status:
-            error = _CLIENT_ERROR if status < 500 else _SERVER_ERROR
-        may_have_happened = self._writes and (
-            status >= 500 or (status == 0 and written and error not in (REFUSED, NAME))
-        )
-        if may_have_happened:
+        if status == UNKNOWN:
             self._doubt.add(number)
         retry_at = now + int(_RETRY_S * 1e9)
-        if (
-            self._open[number] > 0
-            and error not in (_CLIENT_ERROR, TIMEOUT)
-            and retry_at < deadline
-            and not self._stopping
-        ):
+        if self._open[number] > 0 and error not in _FINAL and retry_at < deadline and not self._stopping:
             self._open[number] -= 1
             asyncio.get_running_loop().call_later(_RETRY_S, self._attempt, number, deadline)
             return
-        self._finish(number, now, UNKNOWN if number in self._doubt else FAIL, error, status)
+        self._finish(number, now, UNKNOWN if number in self._doubt else FAIL, error, http)
 
     def _finish(self, number: int, now: int, status: int, error: int, http: int) -> None:
         self._recorder.done(number, now, status, error, http)
@@ -165,19 +150,26 @@ class Worker:
         """As a client would that has lost the answer: the same key once more. Its own answer counts for nothing."""
         self._recorder.flag(number, RESENT)
         self._in_flight += 1
-        pool, pattern = self._ways[number % len(self._ways)]
 
-        def over(_status: int, _error: int, _written: bool) -> None:
+        def over(_status: int, _error: int, _http: int) -> None:
             self._in_flight -= 1
 
-        pool.request(pattern.bytes(f"{self._prefix}{number}", number), time.monotonic_ns() + self._timeout, over)
+        self._driver.attempt(number, time.monotonic_ns() + self._timeout, over)
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_S)
-            now = time.monotonic_ns()
-            for pool, _ in self._ways:
-                pool.sweep(now)
+            self._driver.sweep(time.monotonic_ns())
+
+
+def driver_of(config: Mapping[str, Any]) -> Driver:
+    """Of the verb that the operations are made with; ends the process where its library is not installed."""
+    if config["verb"] == "http":
+        return HttpDriver(config)
+    try:
+        return ClientDriver(config)
+    except ImportError as error:
+        raise SystemExit(str(error)) from None
 
 
 async def work(config: Mapping[str, Any], orders: asyncio.StreamReader) -> None:

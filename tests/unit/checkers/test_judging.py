@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from seatrial.arrivals.records import FAIL, NOT_SENT, OK, RECORD, UNKNOWN
 from seatrial.checkers.figures import figures
 from seatrial.checkers.history import History
-from seatrial.checkers.models import judge_counter, judge_set
+from seatrial.checkers.models import judge_counter, judge_set, keys_of, number_of
 from seatrial.checkers.outages import after_fault, outages, totals
 from seatrial.checkers.series import series
 from seatrial.checkers.shares import bounds
@@ -209,6 +209,8 @@ def test_a_counter_drifts_by_what_nothing_explains(unknown: int, more: int) -> N
     drift, _ = judge_counter(records, 1000, 1000 - ok - more, 1, 1000 * S)
     expected = 0 if 0 <= more <= unknown else -more if more < 0 else unknown - more
     assert drift.low == drift.high == expected
+    added, _ = judge_counter(records, 1000, 1000 + ok + more, -1, 1000 * S)
+    assert added.low == added.high == -expected
 
 
 @pytest.mark.parametrize(("n", "shows"), [(2995, True), (2994, False)])
@@ -273,3 +275,48 @@ def test_a_hiccup_of_the_client_at_the_outage_widens_it() -> None:
     records["intended"][before] -= 30 * MS
     seen = max(outages(history(records)), key=lambda o: o.high_ns)
     assert seen.high_ns - seen.low_ns > 45 * MS
+
+
+@pytest.mark.parametrize(
+    ("value", "keys"),
+    [
+        (["a", "b"], ["a", "b"]),
+        ([["a"], ("b",)], ["a", "b"]),  # rows of one column
+        ([], []),
+        (["a", None, 7], ["a", None, 7]),
+    ],
+)
+def test_keys_are_a_list_of_them_or_rows_of_one_column(value: object, keys: list[object]) -> None:
+    assert keys_of(value) == keys
+
+
+@pytest.mark.parametrize(
+    "value", [None, "a", 7, [["a", 1]], [[]], [{"id": "a"}], {"a": 1}, [Missing("no such column")]]
+)
+def test_what_is_no_list_of_keys_is_not_held_against_anybody(value: object) -> None:
+    assert isinstance(keys_of(value), Missing)
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [(5, 5.0), ("5", 5.0), ("-5", -5.0), ("1.5", 1.5), (1.5, 1.5), (True, None), ("", None), ("5 ", None), ("0x5", None), (None, None),
+     ("1e5", None), ("nan", None), ([5], None)],
+)  # fmt: skip
+def test_a_number_may_be_text(value: object, number: float | None) -> None:
+    assert number_of(value) == number
+
+
+def test_a_workload_that_began_after_the_window_says_nothing_of_the_time_before() -> None:
+    records = refused(clean(), S, S + 50 * MS)
+    early = Window(from_ns=-10 * S, to_ns=int(records["done"].max()) + 2 * S)
+    (found,) = outages(History.of(records, early, 100.0, 5 * S))
+    assert found.high_ns < 100 * MS
+
+
+def test_clients_that_look_for_a_server_may_have_found_it_late() -> None:
+    records = stopped(clean(), 4 * S, 5 * S)
+    at_once, later = (
+        outages(History.of(records, window(records), 100.0, 5 * S, finding))[0] for finding in (0, 50 * MS)
+    )
+    assert at_once.high_ns == later.high_ns
+    assert at_once.low_ns - later.low_ns == 50 * MS

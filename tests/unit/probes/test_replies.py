@@ -12,11 +12,11 @@ import pytest
 from psycopg import errors
 from redis import exceptions
 
+from seatrial.clients.postgres import explained, plain
+from seatrial.clients.redis_wire import number, structured, word_of, words
 from seatrial.core.observations import Observation, ProbeRequest, Reach, value
 from seatrial.core.stack import Endpoint, Instance, InstanceState
 from seatrial.probes.aiming import endpoints, located
-from seatrial.probes.postgres import _explained, plain
-from seatrial.probes.redis import number, structured, word_of, words
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_words_for_what_redis_says(error: exceptions.RedisError, word: str) -> N
     ],
 )  # fmt: skip
 def test_words_for_what_postgres_says(error: psycopg.Error, word: str, ours: bool) -> None:
-    explained = _explained([error])
-    assert (explained.word, explained.ours) == (word, ours)
+    told = explained([error])
+    assert (told.word, told.ours) == (word, ours)
 
 
 def test_of_several_servers_the_most_telling_error_speaks_with_all_their_words() -> None:
     refused = psycopg.OperationalError("Connection refused")
     standby = psycopg.OperationalError("session is read-only")
-    explained = _explained([refused, standby, refused])
-    assert explained.word == "read-only"
-    assert str(explained) == "Connection refused; session is read-only"
+    told = explained([refused, standby, refused])
+    assert told.word == "read-only"
+    assert str(told) == "Connection refused; session is read-only"
 
 
 def test_values_of_a_row_are_json_like() -> None:

@@ -35,7 +35,7 @@ async def warm_cache(trial):
     """
 
 
-@seatrial.scenario(id="other", title="another one", needs=["up"], deadline="1m")
+@seatrial.scenario(id="other", title="another one", needs=["up"], deadline="1m", full_length=True)
 async def another(trial):
     pass
 '''
@@ -60,6 +60,7 @@ def test_decorated_functions_become_scenarios(write: Write, vocabulary: Vocabula
     )  # fmt: skip
     assert warm.python is not None
     assert (warm.python.function, warm.python.faults, warm.python.services) == ("warm_cache", ("kill",), ("web",))
+    assert (warm.full_length, other.full_length) == (False, True)
     assert (warm.deadline_ns, other.deadline_ns) == (180 * NS_PER_S, 60 * NS_PER_S)
     assert (other.id, other.title, other.needs, other.disrupting) == ("other", "another one", ("up",), False)
     assert [f.name for f in plan.files] == ["seatrial.yaml", "scenarios.py"]

@@ -19,7 +19,7 @@ SEEN_BY_A_SCHEMA = {
     "wrong-type", "not-one-of-the-words", "named-conditions-in-a-step", "defaults", "unknown-version",
     "nothing-there", "not-a-mapping", "steps-as-a-mapping", "two-verbs", "unknown-fault", "stack-unknown-kind", "stack-unknown-key",
     "stack-ready", "variant-of-nothing", "steady-with-what-has-no-place", "all-at-once", "identities", "secrets", "workload-model",
-    "workload-without-rate", "requirement-refined-wrongly",
+    "workload-without-rate", "workload-speaks", "requirement-refined-wrongly",
 }  # fmt: skip
 
 

@@ -62,7 +62,8 @@ def server() -> Iterator[Server]:
 def config(server: Server, file: Path, path: str, **more: object) -> dict[str, object]:
     url = f"http://127.0.0.1:{server.server_address[1]}"
     return {
-        "name": "w", "file": str(file), "urls": [url], "method": "POST", "path": path, "headers": {}, "json": None, "body": "{{ op.key }}",
+        "name": "w", "verb": "http", "file": str(file),
+        "urls": [url], "method": "POST", "path": path, "headers": {}, "json": None, "body": "{{ op.key }}",
         "verify": True, "schedule": {"steps": [[50, 500_000_000]]}, "seed": 1, "timeout_ns": 500_000_000, "in_flight": 64, "retries": 0,
         "resend": 0.0, "accept": [], "prefix": "p-", **more,
     }  # fmt: skip

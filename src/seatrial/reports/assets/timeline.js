@@ -66,7 +66,7 @@
     if (i == null || !s) { $("tip").textContent = ""; return; }
     const t = s.t[i], wall = new Date(Date.parse(data.wall.replace(" ", "T")) + t * 1000).toISOString().replace("T", " ").slice(0, 23);
     const say = (v, f) => v == null ? "no sample" : f(v);
-    $("tip").textContent = `+${t.toFixed(1)} s (${wall} UTC)  offered ${say(s.offered[i], (v) => v + "/s")}  ok ${say(s.ok[i], (v) => v + "/s")}  errors ${say(s.bad[i], (v) => v + "/s")}  p50 ${say(s.p50[i], seconds)}  p95 ${say(s.p95[i], seconds)}  p99 ${say(s.p99[i], seconds)}  max ${say(s.max[i], seconds)}`;
+    $("tip").textContent = `+${t.toFixed(1)} s (${wall} UTC)  offered ${say(s.offered[i], (v) => v + "/s")}  ok ${say(s.ok[i], (v) => v + "/s")}  errors ${say(s.bad[i], (v) => v + "/s")}  p50 ${say(s.p50[i], seconds)}  p95 ${say(s.p95[i], seconds)}  p99 ${say(s.p99[i], seconds)}  max ${say(s.max[i], seconds)}${s.users && s.users[i] != null ? `  users ${s.users[i]}` : ""}`;
   };
 
   const draw = () => {
@@ -79,6 +79,8 @@
         new uPlot(options(width, small ? 170 : 210, "operations/s", [line("offered", c.offered, { dash: [4, 4] }), line("ok", c.ok, { fill: c.ok + "22" }), line("errors", c.bad, { width: 2 })], { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] }, (u, v) => v), [s.t, s.offered, s.ok, s.bad], $("ops")),
         new uPlot(options(width, small ? 170 : 210, "response time", [line("p50", c.p50), line("p95", c.p95), line("p99", c.p99), line("max", c.max, { dash: [2, 3] })], { distr: 3, log: 10 }, (u, v) => v.map((x) => x == null ? "" : seconds(x))), [s.t, s.p50, s.p95, s.p99, s.max], $("lat")),
       ];
+      $("crowd").hidden = !s.users;
+      if (s.users) charts.push(new uPlot(options(width, small ? 100 : 120, "users", [line("users", c.p50, { fill: c.p50 + "22" })], { range: (u, lo, hi) => [0, Math.max(1, hi * 1.1)] }, (u, v) => v), [s.t, s.users], $("crowd")));
       $("keys").innerHTML = [["offered", c.offered, "dashed"], ["ok", c.ok], ["errors", c.bad], ["p50", c.p50], ["p95", c.p95], ["p99", c.p99], ["max", c.max, "dotted"]].map(([n, col, st]) => `<span><i style="border-color:${col};border-top-style:${st || "solid"}"></i>${n}</span>`).join("");
     }
     used(c, width, small); lanes(); shapes(s && s.load);

@@ -1,0 +1,60 @@
+"""The driver over HTTP/1.1."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..arrivals.records import ERRORS, FAIL, OK, UNKNOWN
+from .driving import Finished
+from .http import NAME, REFUSED, Address, Pool
+from .requests import from_config
+
+CLIENT_ERROR, SERVER_ERROR = ERRORS.index("status-4xx"), ERRORS.index("status-5xx")
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+
+class HttpDriver:
+    """workloads.driving.Driver. The ways in take turns."""
+
+    def __init__(self, config: Mapping[str, Any]) -> None:
+        self._prefix: str = config["prefix"]
+        self._accept = frozenset(config["accept"])
+        self._writes = config["method"] not in _SAFE
+        addresses = [Address.of(url) for url in config["urls"]]
+        self._ways = [(Pool(a, config["verify"]), from_config(config, a)) for a in addresses]
+
+    async def prepare(self) -> None:
+        """workloads.driving.Driver: a connection costs next to nothing."""
+
+    def attempt(self, number: int, deadline_ns: int, finished: Finished) -> None:
+        """workloads.driving.Driver."""
+        pool, pattern = self._ways[number % len(self._ways)]
+
+        def answered(status: int, error: int, written: bool) -> None:
+            if status and (200 <= status < 400 or status in self._accept):
+                finished(OK, 0, status)
+                return
+            if status:
+                error = CLIENT_ERROR if status < 500 else SERVER_ERROR
+            may_have_happened = self._writes and (
+                status >= 500 or (status == 0 and written and error not in (REFUSED, NAME))
+            )
+            finished(UNKNOWN if may_have_happened else FAIL, error, status)
+
+        pool.request(pattern.bytes(f"{self._prefix}{number}", number), deadline_ns, answered)
+
+    def sweep(self, now_ns: int) -> None:
+        """workloads.driving.Driver."""
+        for pool, _ in self._ways:
+            pool.sweep(now_ns)
+
+    async def close(self) -> None:
+        """workloads.driving.Driver."""
+        for pool, _ in self._ways:
+            pool.close()
+
+    @property
+    def complaints(self) -> list[str]:
+        """workloads.driving.Driver: an answer has a status, which is recorded."""
+        return []
