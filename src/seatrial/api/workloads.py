@@ -18,6 +18,7 @@ from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackVal
 from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
 from .loads import RunningLoad, configuration, describe_schedule
+from .tools import start as start_tool
 
 _SECOND = 1_000_000_000
 
@@ -67,6 +68,8 @@ class Maker:
         from ..load.process import LoadProcess
 
         file = directory / "samples" / f"{plan.name}.load"
+        if plan.tool is not None:
+            return await start_tool(plan, plan.tool, requests[0], file, adopt)
         return RunningLoad(plan, await LoadProcess.start(configuration(plan, requests, file), plan.workers, adopt))
 
 

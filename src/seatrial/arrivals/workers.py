@@ -76,14 +76,19 @@ def say(event: Mapping[str, Any]) -> None:
     os.write(_events, (json.dumps(event) + "\n").encode())
 
 
+def aside() -> None:
+    """In a worker: keep standard output for events."""
+    global _events
+    _events = os.dup(1)
+    os.dup2(2, 1)
+
+
 def serve(work: Callable[[Mapping[str, Any], asyncio.StreamReader], Coroutine[Any, Any, None]]) -> None:
     """In a worker's process: read the configuration and work, on uvloop where there is one.
 
     What anything else prints is no event: standard output is standard error from now on.
     """
-    global _events
-    _events = os.dup(1)
-    os.dup2(2, 1)
+    aside()
     try:
         run: Callable[[Coroutine[Any, Any, None]], None] = import_module("uvloop").run
     except ImportError:

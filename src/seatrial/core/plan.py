@@ -103,9 +103,13 @@ class PauseStep(StepBase):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadStep(StepBase):
-    """Run a load to its end; it goes on being there for the scenario's expectations."""
+    """Run a load to its end; it goes on being there for the scenario's expectations.
+
+    `judged`: its tool has a verdict of its own, which is a finding.
+    """
 
     load: str
+    judged: bool = False
 
 
 Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep
@@ -133,6 +137,7 @@ class ScenarioPlan:
     needs: tuple[str, ...] = ()
     deadline_ns: int
     throughout: tuple[str, ...] = ()
+    judged: tuple[str, ...] = ()  # of `throughout`: loads whose tools have a verdict of their own, each a finding
     holds: tuple[NamedCheck, ...] = ()  # checks that must hold throughout the scenario
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = ()
@@ -197,6 +202,28 @@ class LoadRequest:
     call: ProbeCall
     weight: float = 1.0
     tag: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolPlan:
+    """An existing file of another load tool, run as it is: Locust or k6. Strings of `arguments` and `environment` may be Templates.
+
+    `spawn_rate`: users a second; `classes`, `tags` and `skip_tags` choose among what the file has (Locust).
+    """
+
+    name: str  # locust, k6
+    file: str  # relative to the spec
+    arguments: tuple[object, ...] = ()
+    environment: Mapping[str, object] = field(default_factory=dict)
+    spawn_rate: float = 0.0
+    classes: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    skip_tags: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The tool's name as people write it."""
+        return self.name.capitalize() if self.name == "locust" else self.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -332,13 +359,15 @@ class LoadPlan:
 
     `crowd`: how many users there are over time, as arrivals.crowds has it; `users` is then the most. Empty: always as many.
     Instead of `requests`: `script`, "file.py:function", a generator function that yields requests and is sent answers, or an async one
-    that is given a user; or `flows`. `protocol`: what its clients speak.
+    that is given a user; or `flows`; or `tool`, an existing file of Locust or k6. `protocol`: what its clients
+    speak.
     """
 
     name: str
     requests: tuple[LoadRequest, ...] = ()
     script: str = ""
     flows: UserFlows | None = None
+    tool: ToolPlan | None = None
     protocol: str = "http1"
     at: Target | None = None  # of the script's requests, and of the users'
     identity: str | None = None
@@ -373,6 +402,11 @@ class LoadPlan:
         """Every request that it may send, of those that the plan knows."""
         steps = steps_of(self.flows.kinds) if self.flows is not None else ()
         return (*(r.call for r in self.requests), *(s.call for s in steps if s.call is not None))
+
+
+def own_claim(load: str) -> str:
+    """What the finding of a tool's own verdict says."""
+    return f"load {load}: its tool finds nothing wrong"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -418,6 +452,11 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Loads that run throughout and whose tools have a verdict of their own: a finding each, of that name."""
+        return tuple(n for n in self.throughout if n in self.loads and self.loads[n].tool is not None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

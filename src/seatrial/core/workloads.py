@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from .plan import LoadPlan, WorkloadPlan
 
@@ -17,6 +17,7 @@ class RenderedRequest:
     """A workload's request, all filled in but the operation's own places. `urls`: scheme://host:port of each way in.
 
     Of other verbs than http `what` and `arguments` are the verb's own. `parameters`: those of the service (user, password, dbname, ca).
+    Of a tool `what` is its file, and `arguments` holds its `arguments` and `environment`.
     """
 
     urls: tuple[str, ...]
@@ -132,6 +133,15 @@ class Sealed:
     note: str = ""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OwnVerdict:
+    """What a tool thought of its own run. `passed` None: it came to no verdict, and `words` say why. `files`: results that it left."""
+
+    passed: bool | None
+    words: str
+    files: tuple[str, ...] = ()
+
+
 class Workload(Protocol):
     """A running workload or load. `ended` returns when it has sent all that it had to."""
 
@@ -149,6 +159,15 @@ class Workload(Protocol):
     async def ended(self) -> None: ...
 
     async def stop(self) -> Sealed: ...
+
+
+@runtime_checkable
+class JudgesItself(Protocol):
+    """A load whose tool has thresholds of its own."""
+
+    def own(self) -> OwnVerdict:
+        """Its verdict; while it runs there is none."""
+        ...
 
 
 class WorkloadMaker(Protocol):

@@ -10,7 +10,9 @@ from ..core.quantities import format_duration
 
 
 def asked(load: LoadPlan) -> str:
-    """A rate or users, over time: "0 to 100 users over 30s"."""
+    """A rate or users, over time: "0 to 100 users over 30s"; or a tool's file."""
+    if load.tool is not None:
+        return ", ".join((f"{load.tool.title} {load.tool.file}", *([f"{load.users:,} users"] if load.users else ())))
     if load.crowd:
         return _over_time(load.crowd, "over_ns", "after_ns", "for_ns", int, lambda n: f"{n:,}", " users")
     if not load.arrivals:

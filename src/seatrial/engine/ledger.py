@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from ..core.events import FindingJudged
-from ..core.plan import FaultStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, own_claim
 from ..core.results import Accounting, Finding, PlannedFinding, decide, requirement_verdicts
 from ..core.verdicts import Outcome, Severity, Verdict, combine
 from .journal import Journal
@@ -31,6 +31,7 @@ def planned_findings(plan: Plan, selected: Iterable[ScenarioPlan]) -> tuple[Plan
     found += _of_steps("setup", plan.setup)
     for scenario in selected:
         found += _of_scenario(scenario)
+    found += [PlannedFinding(id=f"trial/{n}", scenario="trial", claim=own_claim(n)) for n in plan.judged]
     found += [
         PlannedFinding(
             id=f"trial/{e.name}", scenario="trial", claim=e.condition.source, covers=e.covers, severity=e.severity
@@ -50,7 +51,9 @@ def _of_steps(scenario: str, steps: Iterable[Step], covers: tuple[str, ...] = ()
             id=f"{scenario}/{s.id}", scenario=scenario, claim=s.title, covers=s.covers or covers, severity=s.severity
         )
         for s in steps
-        if isinstance(s, FaultStep) or (isinstance(s, ProbeStep) and s.check.expect is not None)
+        if isinstance(s, FaultStep)
+        or (isinstance(s, ProbeStep) and s.check.expect is not None)
+        or (isinstance(s, LoadStep) and s.judged)
     ]
 
 
@@ -63,6 +66,16 @@ def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
     found += [
         PlannedFinding(id=f"{scenario.id}/{h.id}", scenario=scenario.id, claim=h.title, covers=h.covers or covers)
         for h in scenario.holds
+    ]
+    found += [
+        PlannedFinding(
+            id=f"{scenario.id}/{n}",
+            scenario=scenario.id,
+            claim=own_claim(n),
+            covers=covers,
+            severity=scenario.severity,
+        )
+        for n in scenario.judged
     ]
     found += [
         PlannedFinding(

@@ -20,6 +20,7 @@ from .expectations import judge_expectation
 from .faulting import Faults, LiveFault
 from .journal import Journal
 from .ledger import Ledger
+from .own import judge_own
 from .python import run_body
 from .usage import UsageWatch
 from .values import Values, missing
@@ -110,6 +111,9 @@ class ScenarioRun:
         if plan.expect:
             await self._expectations()
         await crew.workloads.stop([*started, *self._loads])
+        for name in plan.judged:
+            if name in crew.workloads.own:
+                judge_own(crew.ledger, f"{plan.id}/{name}", crew.workloads.own[name], self.began_ns)
         crew.ledger.close_scenario(plan.id, f"not exercised: {self._reason or 'an earlier step did not pass'}")
 
     async def _expectations(self) -> None:
@@ -201,9 +205,7 @@ class ScenarioRun:
             case HealStep():
                 return (*await self._heal(step), 1)
             case LoadStep():
-                self._loads.append(step.load)
-                await self.crew.workloads.run_to_end(step.load, self.values.all())
-                return None, "the load has ended", 1
+                return (*await self._load(step), 1)
             case PauseStep():
                 await asyncio.sleep(step.duration_ns / NS_PER_S)
                 return (
@@ -211,6 +213,21 @@ class ScenarioRun:
                     f"paused {Quantity(step.duration_ns, Dimension.DURATION)}: {step.reason or 'no reason given'}",
                     1,
                 )
+
+    async def _load(self, step: LoadStep) -> tuple[Verdict | None, str]:
+        began = time.monotonic_ns()
+        self._loads.append(step.load)
+        try:
+            own = await self.crew.workloads.run_to_end(step.load, self.values.all())
+        except SeatrialError as error:
+            if not step.judged:
+                raise
+            reason = f"not exercised: {error}"
+            self.crew.ledger.inconclusive(f"{self.plan.id}/{step.id}", reason)
+            return Verdict.INCONCLUSIVE, reason
+        if own is None or f"{self.plan.id}/{step.id}" not in self.crew.ledger.planned:
+            return None, "the load has ended"
+        return judge_own(self.crew.ledger, f"{self.plan.id}/{step.id}", own, began).verdict, own.words
 
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
         crew = self.crew

@@ -39,6 +39,7 @@ from .faulting import Faults
 from .journal import Journal
 from .ledger import RESIDUE, Ledger, in_scope, planned_findings
 from .outside import outside
+from .own import judge_own
 from .probing import Prober
 from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
@@ -325,6 +326,9 @@ class Trial:
         for scenario in {f.scenario for f in self.crew.faults.all}:
             await self.crew.faults.heal_all(scenario, "end of the trial")
         await self.crew.workloads.stop(list(self.crew.workloads.running))
+        for name in self.plan.judged:
+            if name in self.crew.workloads.own:
+                judge_own(self.ledger, f"trial/{name}", self.crew.workloads.own[name], self._began)
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)

@@ -14,12 +14,22 @@ from ..core.events import ColumnSealed, LoadProgressed, Noted, WorkloadMeasured,
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.observations import Seen
-from ..core.plan import LoadPlan, Plan, ProbeCall, ReadBack, WorkloadPlan
+from ..core.plan import LoadPlan, Plan, ProbeCall, ReadBack, ToolPlan, WorkloadPlan
 from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
 from ..core.stack import Target
 from ..core.templates import render
-from ..core.workloads import FaultSpan, Figures, ReadBackValue, RenderedRequest, Window, Workload, WorkloadMaker
+from ..core.workloads import (
+    FaultSpan,
+    Figures,
+    JudgesItself,
+    OwnVerdict,
+    ReadBackValue,
+    RenderedRequest,
+    Window,
+    Workload,
+    WorkloadMaker,
+)
 from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
@@ -64,11 +74,14 @@ class Workloads:
         self._prefix = prefix
         self.running: dict[str, Running] = {}
         self._last: dict[str, Figures] = {}
+        self.own: dict[str, OwnVerdict] = {}  # of loads that have ended, by name
         self._runs: dict[str, int] = {}
 
     async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
         """Start those that do not run yet; returns the ones started, for `stop`."""
         new = [n for n in names if n not in self.running]
+        for name in new:
+            self.own.pop(name, None)  # that was another run
         for name in new:
             if name in self._plan.loads:
                 await self._start_load(self._plan.loads[name], values)
@@ -76,13 +89,29 @@ class Workloads:
                 await self._start(self._plan.workloads[name], values)
         return new
 
-    async def run_to_end(self, name: str, values: Mapping[str, object]) -> None:
-        """Start a load and wait until it has sent all that it had to; its figures stay to be asked for."""
+    async def run_to_end(self, name: str, values: Mapping[str, object]) -> OwnVerdict | None:
+        """Start a load and wait until it has sent all that it had to; its figures stay to be asked for.
+
+        Returns what its tool thought of the run, where it has one.
+        """
         await self.start([name], values)
-        await self.running[name].workload.ended()
+        workload = self.running[name].workload
+        await workload.ended()
+        return workload.own() if isinstance(workload, JudgesItself) else None
+
+    async def _of_tool(self, plan: LoadPlan, tool: ToolPlan, values: Mapping[str, object]) -> RenderedRequest:
+        """Where a tool's file is run against, and what it is given."""
+        where = await self._request(plan.name, ProbeCall(verb="http", what="GET /", at=plan.at), values)
+        given = {"arguments": list(tool.arguments), "environment": dict(tool.environment)}
+        arguments = render(given, values, self._prober.secret)
+        return replace(
+            where, verb=tool.name, what=tool.file, arguments=arguments if isinstance(arguments, dict) else {}
+        )
 
     async def _start_load(self, plan: LoadPlan, values: Mapping[str, object]) -> None:
-        if plan.requests:
+        if plan.tool is not None:
+            requests = [await self._of_tool(plan, plan.tool, values)]
+        elif plan.requests:
             requests = [await self._request(plan.name, r.call, values) for r in plan.requests]
         else:
             call = ProbeCall(verb=self._prober.verb_of(plan.protocol), what="GET /", at=plan.at, identity=plan.identity)
@@ -306,6 +335,8 @@ class Workloads:
                     Noted(level="error", message=f"workload {name}: its records could not be sealed: {error}")
                 )
                 continue
+            if isinstance(running.workload, JudgesItself):
+                self.own[name] = running.workload.own()
             file = sealed.file.relative_to(self._journal.directory) if sealed.file.is_absolute() else Path(sealed.file)
             self._journal.write(
                 ColumnSealed(

@@ -16,6 +16,7 @@ from ..arrivals.workers import complaint, kill, spawn, tell
 from ..core.errors import SeatrialError
 from ..core.workloads import Adopt, LiveFigures, Sealed
 
+GENERATOR = "seatrial.load.worker"
 _START_S = 20.0
 _STOP_S = 10.0
 _COMPLAINTS = 20
@@ -35,8 +36,10 @@ class LoadProcess:
         self._tags = list(tags)
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any], workers: int = 1, adopt: Adopt | None = None) -> LoadProcess:
-        """Start it; returns when it is about to send. `config` is a worker's, without share, start_ns and file's part.
+    async def start(
+        cls, config: Mapping[str, Any], workers: int = 1, adopt: Adopt | None = None, module: str = GENERATOR
+    ) -> LoadProcess:
+        """Start it; returns when it is about to send. `config` is a worker's, without share, start_ns and file's part; `module` is it.
 
         `adopt` is told each pid while the worker waits for its orders: one that nobody owns never sends
         anything. Raises SeatrialError with what a worker said when it cannot.
@@ -60,7 +63,7 @@ class LoadProcess:
         started: list[_Worker] = []
         try:
             for one in configs:
-                started.append(await _Worker.start(one, adopt))  # noqa: PERF401 - those before one that fails must be ended
+                started.append(await _Worker.start(one, adopt, module))  # noqa: PERF401 - those before one that fails must be ended
             begun = [await worker.begun() for worker in started]
         except BaseException:
             for worker in started:
@@ -129,8 +132,14 @@ class LoadProcess:
     @property
     def tags(self) -> list[str]:
         """Names of the tags in the samples, by number. A script names its own: until the end the first worker's count."""
-        said = self._workers[0].result if len(self._workers) == 1 or self._sealed is None else {}
+        first = self._workers[0]
+        said = first.result or first.live if len(self._workers) == 1 or self._sealed is None else {}
         return list(said.get("tags", self._tags))
+
+    @property
+    def said(self) -> Mapping[str, Any]:
+        """What the first worker said last."""
+        return self._workers[0].result or self._workers[0].live
 
     @property
     def results(self) -> list[Mapping[str, Any]]:
@@ -141,7 +150,9 @@ class LoadProcess:
 class _Worker:
     """One generator process and what it says."""
 
-    def __init__(self, process: asyncio.subprocess.Process, file: Path, log: Path, patience_s: float) -> None:
+    def __init__(
+        self, process: asyncio.subprocess.Process, file: Path, log: Path, patience_s: float, start_s: float
+    ) -> None:
         self.process = process
         self.file = file
         self.live: Mapping[str, Any] = {}
@@ -150,20 +161,21 @@ class _Worker:
         self.result: Mapping[str, Any] = {}
         self._log = log
         self._patience_s = patience_s
+        self._start_s = start_s
         self._begun: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._listening = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None) -> _Worker:
+    async def start(cls, config: Mapping[str, Any], adopt: Adopt | None, module: str) -> _Worker:
         file = Path(config["file"])
         log = file.with_suffix(".log")
-        process = await spawn("seatrial.load.worker", config, log, adopt)
-        return cls(process, file, log, config["timeout_ns"] / 1e9 + _STOP_S)
+        process = await spawn(module, config, log, adopt)
+        return cls(process, file, log, config["timeout_ns"] / 1e9 + _STOP_S, config.get("start_s", _START_S))
 
     async def begun(self) -> int:
         """When it began to send, ns. Raises SeatrialError when it did not."""
         try:
-            async with asyncio.timeout(_START_S):
+            async with asyncio.timeout(self._start_s):
                 return await asyncio.shield(self._begun)
         except (TimeoutError, asyncio.CancelledError):
             if not self._begun.cancelled():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,14 @@ class Recorder:
     """
 
     def __init__(
-        self, path: Path, start_ns: int, *, warm_up_ns: int = 0, pace_ns: float = 0.0, tagged: bool = False
+        self,
+        path: Path,
+        start_ns: int,
+        *,
+        warm_up_ns: int = 0,
+        pace_ns: float = 0.0,
+        tagged: bool = False,
+        cpu_ns: Callable[[], int] | None = None,
     ) -> None:
         self.due_at: list[int] = []
         self.sent_at: list[int] = []
@@ -51,7 +59,8 @@ class Recorder:
         self._gaps = 0
         self._last_done = self._last_failed = start_ns
         self._in_flight_slot = -1
-        self._cpu_at, self._cpu = start_ns, _cpu_ns()
+        self._cpu_ns = cpu_ns or _cpu_ns  # of whoever sends
+        self._cpu_at, self._cpu = start_ns, self._cpu_ns()
         self.cpu_share = 0.0  # of the last second
         self._writer = SampleWriter(path, start_ns)
         self.path = path
@@ -105,7 +114,7 @@ class Recorder:
             self._writer.write(row(samples.IN_FLIGHT, slot, in_flight))
             self._in_flight_slot = slot
         if now - self._cpu_at >= _SECOND:
-            cpu = _cpu_ns()
+            cpu = self._cpu_ns()
             self.cpu_share = (cpu - self._cpu) / (now - self._cpu_at)
             self._writer.write(row(samples.CPU, slot, int(self.cpu_share * _SECOND)))
             self._cpu_at, self._cpu = now, cpu
@@ -134,6 +143,7 @@ class Recorder:
             self.service.setdefault(tag, Histogram()).put(served[mine])
 
     def _silences(self, done: Times) -> None:
+        done = np.maximum.accumulate(np.maximum(done, self._last_done))  # other tools tell them a little out of order
         gaps = np.diff(done, prepend=self._last_done)
         for at in np.flatnonzero(gaps >= self._gap_least).tolist():
             self._gap(int(done[at] - gaps[at]), int(done[at]))

@@ -34,6 +34,7 @@ from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
 from .steps import Steps
+from .tools import tools_in
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
@@ -144,6 +145,7 @@ class _Compiler:
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
+        self.reader.known.tools = tools_in(root.get("loads"))
         self.reader.known.workloads = self._names(root, "workloads") | self.reader.known.loads
         self._apart(root)
         self.reader.known.scenarios = self._names(root, "scenarios")
@@ -175,11 +177,14 @@ class _Compiler:
         profiles.end()
         throughout = self._throughout(root)
         scenarios = Scenarios(steps, self.metrics, throughout, deadline, self._usage())
-        plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans())
+        plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans(throughout))
         plans = with_time_for_loads(plans, loads, root)
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
         trial_scene = Scene(values=known, defaults=defaults)
+        trial_scene.ids |= (
+            dict.fromkeys(reader.judged(throughout), root.entries["throughout"].key) if throughout else {}
+        )
         extra = {"stack": Type.record(STACK_METRICS), **self._usage()}
         expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)
@@ -380,7 +385,9 @@ class _Compiler:
         found = {}
         for key, child in node if isinstance(node, MappingNode) else ():
             plan = reader.read(key.text, child, values, later)
-            self.metrics[key.text] = load_metrics_type(self.vocabulary, plan.tags if plan is not None else ())
+            self.metrics[key.text] = load_metrics_type(
+                self.vocabulary, plan.tags if plan is not None else (), tool=key.text in self.reader.known.tools
+            )
             if plan is not None:
                 found[key.text] = plan
         self.files += reader.files
@@ -442,11 +449,15 @@ def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
     return _tree_of(table)
 
 
-def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str]) -> Type:
-    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, ..."""
+def load_metrics_type(vocabulary: Vocabulary, tags: Sequence[str], *, tool: bool = False) -> Type:
+    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, ... A tool names its tags itself, and has a verdict: `own`."""
     table = dict(vocabulary.load_metrics)
     table |= {f"tag.{tag}.{n}": m for tag in tags if tag for n, m in vocabulary.tag_metrics.items()}
-    return _tree_of(table)
+    found = _tree_of(table)
+    if not tool:
+        return found
+    tags_of_tool = Type.map_of(_tree_of(vocabulary.tag_metrics))
+    return Type.record({**found.fields, "own": Type.NUMBER, "tag": tags_of_tool})
 
 
 def _tree_of(table: Mapping[str, tuple[Dimension, str]]) -> Type:

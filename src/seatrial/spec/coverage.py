@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..core.plan import FaultStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.templates import secret_names
 from .reading import Reader
 
@@ -31,6 +31,7 @@ def findings_of(scenario: ScenarioPlan) -> Iterator[str]:
         yield "body"
     yield from _of_steps((*scenario.steps, *scenario.finally_))
     yield from (h.id for h in scenario.holds)
+    yield from scenario.judged
     yield from (e.name for e in scenario.expect)
 
 
@@ -40,12 +41,16 @@ def finding_ids(plan: Plan) -> dict[str, str]:
     found |= {f"steady/{c.id}": "steady" for c in plan.steady}
     found |= {f"setup/{name}": "setup" for name in _of_steps(plan.setup)}
     found |= {f"{s.id}/{name}": s.id for s in plan.scenarios for name in findings_of(s)}
+    found |= {f"trial/{name}": "trial" for name in plan.judged}
     return found | {f"trial/{e.name}": "trial" for e in plan.expect}
 
 
 def _of_steps(steps: tuple[Step, ...]) -> Iterator[str]:
     for step in steps:
-        if isinstance(step, FaultStep) or (isinstance(step, ProbeStep) and step.check.expect is not None):
+        judged = (isinstance(step, ProbeStep) and step.check.expect is not None) or (
+            isinstance(step, LoadStep) and step.judged
+        )
+        if isinstance(step, FaultStep) or judged:
             yield step.id
 
 
@@ -69,6 +74,7 @@ def secrets_used(plan: Plan) -> tuple[str, ...]:
         reads = [r.call for r in (workload.initial, workload.read_back) if r is not None]
         trees += [(c.what, c.arguments) for c in (workload.call, *reads)]
     trees += [(c.what, c.arguments) for load in plan.loads.values() for c in load.calls]
+    trees += [load.tool.environment for load in plan.loads.values() if load.tool is not None]
     checks = [c.check for c in plan.steady]
     checks += [h.check for s in plan.scenarios for h in s.holds]
     steps = [*plan.setup, *(x for s in plan.scenarios for x in (*s.steps, *s.finally_))]

@@ -33,6 +33,8 @@ from .nodes import Node, Scalar, Sequence, describe, is_file
 from .profiles import Profiles
 from .reading import BAD, Bad, Reader
 from .steps import Steps
+from .tools import FIELDS as TOOLS
+from .tools import Tools, tool_of
 from .users import FLOWS, METHODS, WEIGHT, Users
 from .users import USERS as BY_USERS
 from .workloads import ARRIVALS, KINDS, SOME_RATE, call_arguments
@@ -116,11 +118,13 @@ class Loads:
             hint = "for example {http: GET /, at: web, rate: 100/s}"
             self._reader.wrong(node, f"a load is a mapping, not {describe(node)}", hint)
             return None
+        if tool_of(node):
+            return Tools(self._steps, self._directory).read(name, node, values, later)
         scene = Scene(values=dict(values), later=dict(later))
         kinds = (*self._verbs, "requests", "script", *BY_USERS)
         what = [k for k in kinds if k in node.entries]
         if len(what) != 1:
-            message = f"a load has one of {listing(kinds, 30)}, this one has {' and '.join(what) or 'none'}"
+            message = f"a load has one of {listing((*kinds, *TOOLS), 30)}, this one has {' and '.join(what) or 'none'}"
             self._reader.wrong(node, message, "for example http: GET /")
             return None
         by_users = what[0] in BY_USERS

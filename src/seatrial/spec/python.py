@@ -83,11 +83,11 @@ class PythonScenarios:
             return None
         return module
 
-    def plans(self) -> list[ScenarioPlan]:
-        """All of them, checked against what the spec has."""
-        return [self._plan(*declared) for declared in self._declared]
+    def plans(self, throughout: tuple[str, ...] = ()) -> list[ScenarioPlan]:
+        """All of them, checked against what the spec has; `throughout`: what runs for the whole trial."""
+        return [self._plan(*declared, throughout) for declared in self._declared]
 
-    def _plan(self, declaration: Declaration, path: Path, place: Node) -> ScenarioPlan:
+    def _plan(self, declaration: Declaration, path: Path, place: Node, throughout: tuple[str, ...]) -> ScenarioPlan:
         known = self._reader.known
         referred: list[tuple[str, tuple[str, ...], Mapping[str, object]]] = [
             ("requirement", declaration.covers, known.requirements),
@@ -109,6 +109,7 @@ class PythonScenarios:
             needs=declaration.needs,
             deadline_ns=self._deadline(declaration, place),
             throughout=declaration.throughout,
+            judged=self._reader.judged(declaration.throughout, throughout),
             disrupting=bool(declaration.faults),
             full_length=declaration.full_length,
             python=PythonBody(

@@ -52,6 +52,7 @@ class Known:
     open: bool = False  # the stack could not be read: there may be any service
     workloads: dict[str, Node] = field(default_factory=dict)  # and loads: both run throughout
     loads: dict[str, Node] = field(default_factory=dict)
+    tools: tuple[str, ...] = ()  # loads that are files of other tools, with a verdict of their own
     profiles: Mapping[str, object] = field(default_factory=dict)
     identities: dict[str, Node] = field(default_factory=dict)
     scenarios: dict[str, Node] = field(default_factory=dict)
@@ -213,6 +214,10 @@ class Reader:
             self.wrong(key, f"{shorten(key.text)} is a name of seatrial's own", "give it another name")
             return False
         return True
+
+    def judged(self, throughout: tuple[str, ...], elsewhere: tuple[str, ...] = ()) -> tuple[str, ...]:
+        """Those of a scenario's loads that have a verdict of their own, unless they run for the whole trial."""
+        return tuple(n for n in throughout if n in self.known.tools and n not in elsewhere)
 
     def target(self, node: Node) -> Target | Bad:
         """An `at:`, checked against the stack."""

@@ -77,6 +77,8 @@ class Scenarios:
         if isinstance(found["severity"], str):
             scene.defaults = replace(scene.defaults, severity=Severity(found["severity"]))
         before = len(self._reader.problems)
+        judged = self._reader.judged(found["throughout"], self._throughout)
+        scene.ids |= dict.fromkeys(judged, node.entries["throughout"].key) if judged else {}
         listed = node.get("steps")
         if listed is None or (isinstance(listed, Sequence) and not listed.items):
             self._reader.wrong(key, f"scenario {shorten(key.text)} has no steps", "steps: [{http: GET /, at: web}]")
@@ -97,6 +99,7 @@ class Scenarios:
             needs=tuple(found["needs"]),
             deadline_ns=int(found["deadline"].value) if isinstance(found["deadline"], Quantity) else self._deadline_ns,
             throughout=tuple(found["throughout"]),
+            judged=judged,
             full_length=found["full-length"] is True,
             holds=holds,
             steps=steps,

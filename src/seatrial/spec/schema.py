@@ -17,6 +17,8 @@ from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
+from .tools import FIELDS as TOOLS
+from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
 from .users import SENT as SENT_BY_USERS
 from .variants import VARIANT
@@ -116,7 +118,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}
     steps["pause"] = {"title": "pause", **of_fields({**UNJUDGED, "reason": REASON}, {"pause": pause}, ("pause",))}
     load = {"type": "string", "description": "The name of a load: run it to its end."}
-    steps["load"] = {"title": "load", **of_fields(UNJUDGED, {"load": load}, ("load",))}
+    steps["load"] = {"title": "load", **of_fields(COMMON, {"load": load}, ("load",))}
     path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
@@ -172,8 +174,9 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     mixed = of_fields({**CALL, **LOAD, "requests": SCRIPT["requests"]}, {}, ("requests",))
     mixed["properties"]["requests"]["items"] = {"anyOf": [_of_verb(v, {**CALL, **OF_MIX}, sent_with(v)) for v in verbs]}
     scripted = of_fields({**CALL, **LOAD, "script": SCRIPT["script"]}, {}, ("script",))
+    tools = [of_fields({**TOOLS[n], n: FILE_OF_TOOL[n]}, {}, (n,)) for n in TOOLS]
     http = vocabulary.verbs.get("http")
-    return {"anyOf": [*one, mixed, scripted, *(_users() if http is not None else [])]}
+    return {"anyOf": [*one, mixed, scripted, *tools, *(_users() if http is not None else [])]}
 
 
 def _users() -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
+from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step, own_claim
 from ..core.quantities import Quantity
 from ..core.shapes import Field, reference
 from ..core.stack import Target
@@ -370,16 +370,25 @@ class Steps:
         )
 
     def _load(self, node: MappingNode, scene: Scene) -> LoadStep | None:
-        found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a load step", also=("load",))
         what = node.get("load")
+        judged = isinstance(what, Scalar) and what.text in self.reader.known.tools
+        fields = COMMON if judged else UNJUDGED
+        found = self.reader.fields(node, fields, self.place(scene), what="a load step", also=("load",))
         if isinstance(found, Bad) or what is None:
             return None
         name = self.reader.read(what, reference("load"), self.place(scene))
         if not isinstance(name, str):
             return None
-        id_ = self._id(node, found, scene, f"load-{name}")
-        title = str(found["title"] or f"load {name}")
-        return LoadStep(id=id_, title=title, severity=_severity(found, scene), position=node.position(), load=name)
+        covers = found.get("covers")
+        return LoadStep(
+            id=self._id(node, found, scene, f"load-{name}"),
+            title=str(found["title"] or (own_claim(name) if judged else f"load {name}")),
+            covers=() if covers in (None, BAD) else tuple(covers),
+            severity=_severity(found, scene),
+            position=node.position(),
+            load=name,
+            judged=judged,
+        )
 
     def _id(self, node: MappingNode, found: Mapping[str, Any], scene: Scene, verb: str) -> str:
         given = found.get("id")

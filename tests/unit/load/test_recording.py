@@ -154,3 +154,11 @@ def test_what_is_in_flight_is_said_once_a_slot(tmp_path: Path) -> None:
         recorder.fold(START + now * MS, now)
     recorder.close(START + 340 * MS)
     assert [(r["slot"], r["count"]) for r in rows(recorder, samples.IN_FLIGHT)] == [(0, 10), (1, 110), (3, 330)]
+
+
+def test_answers_that_are_told_out_of_order_are_no_silence(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "x.load", START)
+    for done in (5 * MS, 12 * MS, MS, 13 * MS):
+        answer(recorder, 0, 0, done)
+    recorder.close(START + 14 * MS)
+    assert len(rows(recorder, samples.GAP_FROM)) == 0

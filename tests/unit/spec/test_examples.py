@@ -57,6 +57,11 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "users.yaml": f"{AROUND}loads:\n{indented(parts['users'])}"
         "scenarios: {up: {steps: [{load: people}], expect: {fast: people.tag.item.p95 < 1s}}}\n",
         "products.csv": "id,name\n1,ring\n",
+        "tools.yaml": f"{AROUND}loads:\n{indented(parts['tools'])}"
+        "scenarios:\n  up:\n    throughout: [k6s]\n    steps: [{load: old}]\n"
+        '    expect:\n      fast: old.tag["GET /"].p95 < 1s\n      own: old.own == 1\n',
+        "locustfile.py": "",
+        "script.js": "",
         "requirements.yaml": f"{AROUND}requirements:\n{indented(parts['requirements'])}{probe}",
         "requirements.md": "- JS-14 ingress\n- JS-15 metrics\n- JS-33 isolation\n- JS-41 a thousand users\n",
     }
@@ -72,13 +77,14 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "workloads",
         "loads",
         "users",
+        "tools",
         "stack",
         "requirements",
         "variant",
     ]
 
 
-@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "requirements"])
+@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "tools", "requirements"])
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
     text = (written / f"{name}.yaml").read_text(encoding="utf-8")

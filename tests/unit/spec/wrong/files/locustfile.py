@@ -1,0 +1,1 @@
+"""There for its name."""

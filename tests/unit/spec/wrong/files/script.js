@@ -1,0 +1,1 @@
+// there for its name
