@@ -374,3 +374,16 @@ async def test_a_connection_that_ends_while_its_user_thinks_costs_nobody(tmp_pat
     assert {p.rpartition("/")[2] for p in asked} == {str(n) for n in range(1, 7)}
     assert sum(asked.values()) <= 6 * 18  # none thinks less than it should
     assert found.ok > 12
+
+
+@pytest.mark.parametrize("think", ["", "{think: 30ms}, "])
+async def test_users_who_leave_and_come_again_are_the_same(tmp_path: Path, think: str) -> None:
+    shop = Shop()
+    crowd = "{steps: [{users: 2, for: 400ms}, {users: 6, for: 400ms}, {users: 1, for: 400ms}, {users: 6, for: 400ms}]}"
+    begin = "[{http: POST /login, json: {user: '{{ user }}'}}]"
+    load = f"{{at: web, users: {crowd}, begin: {begin}, steps: [{{http: GET /a}}, {think}{{http: GET /b}}]}}"
+    async with serving(shop) as url:
+        found = await run(await users(tmp_path, url, load))
+    assert found.failed == 0, found.said["script_errors"]
+    assert sorted(int(a.json["user"]) for a in shop.asked if a.path == "/login") == list(range(1, 7))
+    assert found.ok == len(shop.asked)
