@@ -222,3 +222,49 @@ def test_scripts_of_several_generators_keep_their_own_tags(seatrial: Run, servic
     )
     done = seatrial("run")
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+USERS = """\
+seatrial: 1
+name: visited
+stack: {{remote: {{services: {{web: '{url}'}}}}}}
+loads:
+  people:
+    at: web
+    rate: 100/s
+    for: 1s
+    kinds:
+      normal: {{weight: 8, tags: [browse], steps: [{{http: GET /ok, expect: json.ok == true, tag: look}}]}}
+      admin: {{weight: 1, tags: [write], steps: [{{http: GET /healthz, expect: text == "sick"}}]}}
+scenarios:
+  visits: {{steps: [{{load: people}}], expect: {{looks: people.tag.look.errors < 10%, all: people.ok == 100}}}}
+"""
+
+
+def test_users_are_part_of_a_trial_and_tags_select_them(seatrial: Run, service: str, tmp_path: Path) -> None:
+    (tmp_path / "seatrial.yaml").write_text(USERS.format(url=service))
+    done = seatrial("run")
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = report(tmp_path)
+    assert found["visits/looks"]["verdict"] == "PASS"
+    assert found["visits/all"]["verdict"] == "FAIL"
+    assert 'people, admin, steps: GET /healthz: expected text == "sick"' in json.dumps(found["visits/all"]).replace(
+        '\\"', '"'
+    )
+    done = seatrial("run", "--tags", "browse")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / ".seatrial/latest/report.json").read_text())["trial"]["selection"] == "tag browse"
+    assert seatrial("run", "--skip-tags", "write").returncode == 0
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--tags", "brows"), "Did you mean \"browse\"?"),
+    (("--tags", "browse", "--skip-tags", "browse,write"), "leave nobody"),
+])  # fmt: skip
+def test_tags_that_select_nothing_are_told(
+    seatrial: Run, service: str, tmp_path: Path, arguments: tuple[str, ...], words: str
+) -> None:
+    (tmp_path / "seatrial.yaml").write_text(USERS.format(url=service))
+    done = seatrial("run", *arguments)
+    assert done.returncode == 3
+    assert words in done.stderr

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..arrivals import samples
 from ..core.errors import UsageError
 from ..core.events import JOURNAL, TrialEnded, TrialStarted, decode, read_journal
-from ..core.plan import LoadPlan
+from ..core.load_plans import LoadPlan
 from ..core.results import Finding
 from ..core.verdicts import Outcome, Severity, Verdict
 from ..engine.asking import asked

@@ -20,7 +20,7 @@ from ..checkers.loads import LoadSamples, lately_figures, load_figures, response
 from ..core.clusters import Cluster
 from ..core.events import plain
 from ..core.expressions import Missing
-from ..core.plan import LoadPlan, LoadRequest
+from ..core.load_plans import LoadPlan, LoadRequest
 from ..core.quantities import Quantity
 from ..core.workloads import (
     LATELY_NS,
@@ -35,6 +35,7 @@ from ..core.workloads import (
 )
 from ..load.process import LoadProcess
 from .baselines import Baseline
+from .users import flows_configuration
 
 _LIVE_ROWS = 200_000
 _LIVE_SLOTS = 50  # five seconds
@@ -57,6 +58,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
     """What a generator's worker reads, without its share; see load.worker."""
     first = requests[0]
     fast = bool(plan.requests) and plan.protocol == "http1"
+    flows = plan.flows is not None and first.users is not None
     return {
         "name": plan.name,
         "file": str(file),
@@ -65,7 +67,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         "cert": plan.cert,
         "key": plan.key,
         "tags": list(plan.tags),
-        "headers": {} if fast or (plan.requests and first.verb == "http") else dict(first.headers),
+        "headers": {} if flows or fast or (plan.requests and first.verb == "http") else dict(first.headers),
         "protocol": plan.protocol,
         "parameters": dict(first.parameters),
         "operations": [] if fast else [_operation(g, r) for g, r in zip(plan.requests, requests, strict=False)],
@@ -85,6 +87,7 @@ def configuration(plan: LoadPlan, requests: Sequence[RenderedRequest], file: Pat
         ],
         "script": plan.script,
         "files": list(plan.files),
+        "flows": flows_configuration(plan.name, plan.flows, first.users) if plan.flows and first.users else None,
         "directory": str(plan.directory),
         "schedule": describe_schedule(plan.arrivals) if plan.arrivals else {},
         "users": plan.users,
@@ -184,7 +187,8 @@ class RunningLoad:
             change, comparison = self._compared(load, window, self._baseline)
             metrics["change"] = change
             detail["comparison"] = {"with": self._baseline.name, **plain(comparison)}
-        return Figures(metrics=metrics, detail=detail)
+        complaints = tuple(f"{n:,} times {text}" for text, n in self._process.complaints)
+        return Figures(metrics=metrics, detail=detail, counterexamples=complaints)
 
     def _compared(
         self, load: LoadSamples, window: Window, baseline: Baseline

@@ -16,7 +16,8 @@ from ..core.clusters import HERE, Cluster
 from ..core.errors import UsageError
 from ..core.events import plain
 from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
-from ..core.plan import LoadPlan, LoadRequest, ProbeCall
+from ..core.load_plans import LoadPlan, LoadRequest
+from ..core.plan import ProbeCall
 from ..core.quantities import Dimension, Quantity, QuantityError, format_duration, parse_quantity
 from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, RenderedRequest, Window, Workload

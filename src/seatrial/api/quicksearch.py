@@ -16,7 +16,7 @@ from ..core.clusters import Cluster
 from ..core.errors import UsageError
 from ..core.events import plain
 from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
-from ..core.plan import LoadPlan, SearchPlan
+from ..core.load_plans import LoadPlan, SearchPlan
 from ..core.quantities import Dimension, format_quantity
 from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, Probed, RenderedRequest, Window

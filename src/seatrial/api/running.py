@@ -15,7 +15,8 @@ from typing import Any
 from .. import __version__
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Problem, SeatrialError, UsageError
-from ..core.plan import LoadPlan, Plan, ProbeStep, WorkloadPlan
+from ..core.load_plans import LoadPlan
+from ..core.plan import Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
@@ -40,6 +41,8 @@ class Request:
 
     only: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()  # of users, which the plan's loads run alone
+    skip_tags: tuple[str, ...] = ()
     keep: bool = False
     fail_fast: bool = False
     attach: Path | None = None  # the trial directory of a kept stack
@@ -100,7 +103,8 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     redactor = Redactor([])
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels)))
+    users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
+    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
     options = Options(
         trial=directory.name,
         version=__version__,

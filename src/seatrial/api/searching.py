@@ -12,7 +12,7 @@ from typing import Any
 from ..arrivals import samples
 from ..checkers.capacity import BROKE, GENERATOR, HELD, UNTOLD, Search
 from ..core.expressions import Missing
-from ..core.plan import LoadPlan, SearchPlan
+from ..core.load_plans import LoadPlan, SearchPlan
 from ..core.workloads import (
     FaultSpan,
     Figures,

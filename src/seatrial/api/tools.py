@@ -14,7 +14,7 @@ from ..arrivals import samples
 from ..checkers.loads import SATURATED, SATURATED_SHARE, LoadSamples
 from ..core.errors import NotExercised
 from ..core.expressions import Missing
-from ..core.plan import LoadPlan, ToolPlan
+from ..core.load_plans import LoadPlan, ToolPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, OwnVerdict, ReadBackValue, RenderedRequest, Window
 from ..load.process import LoadProcess
 from .loads import RunningLoad, load_samples

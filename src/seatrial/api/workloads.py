@@ -16,7 +16,8 @@ from ..checkers.history import History
 from ..checkers.models import SetJudgement, judge_counter, judge_set, keys_of, number_of, sentences
 from ..core.clusters import HERE, Cluster
 from ..core.expressions import Missing
-from ..core.plan import LoadPlan, WorkloadPlan
+from ..core.load_plans import LoadPlan
+from ..core.plan import WorkloadPlan
 from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
 from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess

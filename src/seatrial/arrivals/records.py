@@ -35,6 +35,7 @@ ERRORS: Final = (
     "resend",
     "script",
     "reply",
+    "unexpected",
 )
 RECORD = np.dtype(
     [

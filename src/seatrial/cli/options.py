@@ -73,6 +73,11 @@ def parse_variables(given: Sequence[str] | None) -> dict[str, str]:
     return pairs
 
 
+def listed(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Words that were given several times, or with commas between them."""
+    return tuple(word.strip() for text in given or () for word in text.split(",") if word.strip())
+
+
 def load_plan(
     spec: Path,
     var: Sequence[str] | None,

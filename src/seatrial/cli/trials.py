@@ -22,6 +22,7 @@ from .options import (
     Spec,
     Variables,
     cluster_of,
+    listed,
     load_plan,
 )
 
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         "seatrial run --only postgres-failover --keep",
         "seatrial run --var rate=50/s --labels smoke",
         "seatrial run --profile smoke --scale 0.1",
+        "seatrial run --tags browse --skip-tags write      only these users and tasks of loads",
         "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
     )
 )
@@ -44,6 +46,12 @@ def run(
     spec: Spec = Path("seatrial.yaml"),
     only: Annotated[list[str] | None, typer.Option("--only", help="Run these scenarios and what they need.")] = None,
     labels: Annotated[list[str] | None, typer.Option("--labels", help="Run scenarios with these labels.")] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tags", help="Of loads: only users and tasks with one of these tags.")
+    ] = None,
+    skip_tags: Annotated[
+        list[str] | None, typer.Option("--skip-tags", help="Of loads: not those with these tags.")
+    ] = None,
     var: Variables = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
@@ -58,7 +66,11 @@ def run(
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
-    plan = load_plan(spec, var, scale=scale, profile=profile)
+    plan, chosen = load_plan(spec, var, scale=scale, profile=profile), (listed(tags), listed(skip_tags))
+    if any(chosen):
+        from ..api.users import select_users
+
+        plan = select_users(plan, *chosen)
     if dry_run:
         return show_plan(plan, tuple(only or ()), tuple(labels or ()))
     from ..api.following import follow
@@ -73,6 +85,8 @@ def run(
         attach=find_kept(attach, directory) if attach else None,
         root=directory,
         on=cluster_of(on, on_ca, on_cert, on_key),
+        tags=chosen[0],
+        skip_tags=chosen[1],
     )
     return follow(plan, request, console()).outcome.exit_status
 

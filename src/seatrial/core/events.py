@@ -42,7 +42,7 @@ class TrialStarted(Event):
     requirements: tuple[Mapping[str, Any], ...]  # id, text, severity, in_scope, open_reason
     findings: tuple[PlannedFinding, ...]
     scenarios: tuple[Mapping[str, Any], ...]  # id, title, covers, disrupting, severity, selected
-    selection: str = ""  # what --only and --labels chose, for people
+    selection: str = ""  # what --only, --labels and --tags chose, for people
     scale: float = 1.0  # of the durations of profiles
     variant: str = ""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import SeatrialError
@@ -102,8 +102,41 @@ class Template:
             for p in self.pieces
         )
 
+    def partly(self, values: Mapping[str, object], secrets: Secrets | None, later: Collection[str]) -> Template | str:
+        """Fill in all but the values of these names, which are known only later; the pieces are whole texts then."""
+        pieces = (
+            p
+            if isinstance(p, str) or (isinstance(p, Expression) and p.names[0] in later)
+            else _secret(p.name, secrets)
+            if isinstance(p, Secret)
+            else _text(p, values)
+            for p in self.pieces
+        )
+        joined = tuple(_joined(pieces))
+        return (
+            Template(source=self.source, pieces=joined)
+            if any(isinstance(p, Expression) for p in joined)
+            else "".join(map(str, joined))
+        )
+
     def __str__(self) -> str:
         return self.source
+
+
+def render_partly(
+    tree: object, values: Mapping[str, object], secrets: Secrets | None, later: Collection[str]
+) -> object:
+    """As `render`; templates with values that are known only later stay, with the rest filled in."""
+    if isinstance(tree, Template):
+        waits = any(n in later for n in tree.names)
+        return tree.partly(values, secrets, later) if waits else tree.render(values, secrets)
+    if isinstance(tree, Mapping):
+        return {
+            render_partly(k, values, secrets, later): render_partly(v, values, secrets, later) for k, v in tree.items()
+        }
+    if isinstance(tree, list | tuple):
+        return [render_partly(v, values, secrets, later) for v in tree]
+    return tree
 
 
 def render(tree: object, values: Mapping[str, object], secrets: Secrets | None = None) -> object:
@@ -223,14 +256,20 @@ def _value(path: Expression, values: Mapping[str, object]) -> object:
 
 
 def _text(path: Expression, values: Mapping[str, object]) -> str:
-    value = _value(path, values)
+    return text_of(_value(path, values), path.source.strip())
+
+
+def text_of(value: object, source: str) -> str:
+    """A value as text, as templates write it. Raises TemplateError for null, naming `source`."""
     match value:
         case str():
             return value
         case None:
-            raise TemplateError(f"{{{{ {path.source.strip()} }}}} is null and has no text")
+            raise TemplateError(f"{{{{ {source} }}}} is null and has no text")
         case bool():
             return "true" if value else "false"
+        case int():
+            return str(value)
         case float() if value.is_integer() and abs(value) < 1e15:
             return str(int(value))
         case Quantity(dimension=Dimension.NUMBER):

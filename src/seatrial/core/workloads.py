@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from .plan import LoadPlan, WorkloadPlan
+from .load_plans import LoadPlan
+from .plan import WorkloadPlan
 
 Adopt = Callable[[int], Awaitable[None]]
 LATELY_NS = 5_000_000_000  # what the conditions of `abort` look at
@@ -31,6 +32,28 @@ class RenderedRequest:
     what: str = ""
     arguments: Mapping[str, object] = field(default_factory=dict)
     parameters: Mapping[str, str] = field(default_factory=dict)
+    users: UserRequests | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserRequest:
+    """A request of a user's step: what is known at the start is filled in, what only the user knows is left as Templates.
+
+    `arguments` as the verb has them, without headers; `headers` with the identity's.
+    """
+
+    method: str
+    path: object
+    headers: Mapping[str, object] = field(default_factory=dict)
+    arguments: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class UserRequests:
+    """Those of all steps with a call of the kinds that are selected, in order; `values` that their conditions use."""
+
+    requests: tuple[UserRequest, ...]
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -180,7 +203,8 @@ class Searches(Protocol):
 
 
 class WorkloadMaker(Protocol):
-    """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom).
+    """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom, of users
+    one with theirs).
 
     `adopt` has the keeper own a process: it does so before the process sends anything. `run`: of a load that runs again.
     """

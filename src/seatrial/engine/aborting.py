@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.expressions import Missing
-from ..core.plan import AbortRule
+from ..core.load_plans import AbortRule
 from ..core.quantities import Dimension, Quantity
 from ..core.results import Evidence, Finding
 from ..core.verdicts import Severity, Verdict

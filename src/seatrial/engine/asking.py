@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from ..core.plan import LoadPlan, LoadStep, Plan, ScenarioPlan
+from ..core.load_plans import LoadPlan
+from ..core.plan import LoadStep, Plan, ScenarioPlan
 from ..core.quantities import format_duration
 
 

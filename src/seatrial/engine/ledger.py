@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterable, Mapping
 
 from ..core.events import FindingJudged
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, abort_finding, own_claim
+from ..core.load_plans import abort_finding, own_claim
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.results import Accounting, Finding, PlannedFinding, decide, requirement_verdicts
 from ..core.verdicts import Outcome, Severity, Verdict, combine
 from .journal import Journal

@@ -9,17 +9,8 @@ from dataclasses import dataclass
 
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
-from ..core.plan import (
-    FaultStep,
-    HealStep,
-    LoadStep,
-    NamedCheck,
-    PauseStep,
-    ProbeStep,
-    ScenarioPlan,
-    Step,
-    abort_finding,
-)
+from ..core.load_plans import abort_finding
+from ..core.plan import FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor

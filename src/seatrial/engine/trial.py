@@ -21,7 +21,8 @@ from ..core.events import (
     plain,
 )
 from ..core.expressions import Missing
-from ..core.plan import Plan, ScenarioPlan, abort_finding
+from ..core.load_plans import abort_finding
+from ..core.plan import Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
 from ..core.quantities import NS_PER_S, Dimension, Quantity

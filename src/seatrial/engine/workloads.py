@@ -22,8 +22,9 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.intervals import Interval
+from ..core.load_plans import LoadPlan, ToolPlan
 from ..core.observations import Seen
-from ..core.plan import LoadPlan, Plan, ProbeCall, ReadBack, ToolPlan, WorkloadPlan
+from ..core.plan import Plan, ProbeCall, ReadBack, WorkloadPlan
 from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
 from ..core.stack import Target
@@ -45,6 +46,7 @@ from .aborting import AbortWatch
 from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
+from .users import user_requests
 from .values import missing
 
 READ_WITHIN_NS = 20 * NS_PER_S
@@ -133,6 +135,9 @@ class Workloads:
         else:
             call = ProbeCall(verb=self._prober.verb_of(plan.protocol), what="GET /", at=plan.at, identity=plan.identity)
             requests = [await self._request(plan.name, call, values)]
+        if plan.flows is not None:
+            users = await user_requests(plan.name, plan.flows, values, self._prober)
+            requests = [replace(requests[0], users=users)]
         adopt = self._owning(f"load {plan.name}")
         run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt, run)

@@ -10,9 +10,9 @@ from typing import cast
 
 from ..arrivals.timer import AbsoluteTimer
 from .driving import Generator, Orders, Waiting
-from .http1 import TIMEOUT, Connection, ReadingConnection
+from .http1 import CLOSED, TIMEOUT, Connection, ReadingConnection, Visit
 from .recording import Recorder
-from .scripts import Prepared
+from .scripts import Pause, Prepared
 
 _RETRY_S = 0.01
 _RETRIES_A_SECOND = 1000
@@ -38,13 +38,15 @@ class ClosedModel(Generator):
         self._resting = 0  # users who try again later
         self._newcomers: deque[float] = deque()  # when each begins (s from when it is connected), where users think
         self._pending: deque[Waiting] = deque()  # scripts that go on when there is a connection again
+        self._bereft = 0  # users who pause, and whose connection is gone meanwhile
+        self._spare: list[Connection] = []  # new ones for them
         self._rises: deque[tuple[int, int]] = deque()  # when more were asked for lately, and how many there were to be
         self.asked = self.users
         if orders.take is not None and not orders.think_ns and not orders.bodiless:
             recorder.prompt = True
             self.answered = self._brisk(orders.take)
         elif orders.take is None and not orders.think_ns:
-            self._pause = False
+            self._crew.pause = False
             self.answered = self._brisk_script()
 
     def _brisk(self, take: Callable[[], Prepared]) -> Callable[[Connection, bytes], None]:
@@ -94,7 +96,13 @@ class ClosedModel(Generator):
             try:
                 send = visit.send
                 asked = send(connection.take(status, last))
-                data = asked.data or prepare(asked)[0]
+                data = asked.data
+                if not data:
+                    if isinstance(asked, Pause):
+                        self._judge(connection, now, 0)
+                        self.rest(connection, visit, asked.ns)
+                        return
+                    data = prepare(asked)[0]
             except Exception as raised:  # noqa: BLE001 - its assertion, or its bug
                 self._broke(connection, visit, raised, 0, now)
                 return
@@ -167,8 +175,10 @@ class ClosedModel(Generator):
         self._newcomers.clear()
         surplus = len(self._all) + self._opening + self._resting - self.users
         for _ in range(min(surplus, len(self._pending))):
-            self._pending.popleft()
-        idle = [c for c in self._all if not c.busy]
+            self._back(self._pending.popleft()[3])
+        idle = [
+            c for c in self._all if not c.busy and c.visit is None and c not in self._spare
+        ]  # who pauses asks once more
         for connection in idle[: max(0, len(self._all) - self.users)]:
             self._retire(connection)
         self.leaving = len(self._all) > self.users
@@ -191,6 +201,9 @@ class ClosedModel(Generator):
             self._retire(connection)
         elif self._pending:
             self.send(connection, self._pending.popleft(), time.monotonic_ns())
+        elif self._bereft:
+            self._bereft -= 1
+            self._spare.append(connection)
         elif self._newcomers:
             asyncio.get_running_loop().call_later(self._newcomers.popleft(), self._act, connection)
         elif self._orders.think_ns:
@@ -211,6 +224,41 @@ class ClosedModel(Generator):
     def elsewhere(self, waiting: Waiting) -> None:
         self._pending.append(waiting)
 
+    def rest(self, connection: Connection, visit: Visit, ns: int) -> None:
+        """The connection waits with its user."""
+        connection.visit, connection.busy = visit, False
+        if not connection.keep:
+            connection.fail(CLOSED)
+        asyncio.get_running_loop().call_later(ns / 1e9, self._wake, connection, visit)
+
+    def _wake(self, connection: Connection, visit: Visit) -> None:
+        if self.halted:
+            return
+        own: Connection | None = connection if connection.alive and connection.visit is visit else None
+        if own is None and self._spare:
+            own = self._spare.pop()
+        waiting = self.resume(visit, time.monotonic_ns())
+        if own is not None and waiting is not None and waiting[1]:
+            self.send(own, waiting, waiting[0])
+        elif own is not None and waiting is not None:
+            self.rest(own, visit, waiting[0] - time.monotonic_ns())
+        elif own is not None:
+            self._leave(own)
+        elif waiting is not None and not waiting[1]:
+            asyncio.get_running_loop().call_later(waiting[0] / 1e9 - time.monotonic(), self._wake, connection, visit)
+        else:
+            self._bereft -= 1
+            if waiting is not None:
+                self._pending.append(waiting)
+
+    def lost(self, connection: Connection, error: int) -> None:
+        if connection.alive and connection in self._spare:
+            self._spare.remove(connection)
+            self._bereft += 1
+        elif connection.alive and connection.visit is not None and not connection.busy:
+            self._bereft += 1
+        super().lost(connection, error)
+
     def gone(self, connection: Connection, failed: bool) -> None:
         self.leaving = self.halted or len(self._all) > self.users
         if failed:
@@ -221,8 +269,7 @@ class ClosedModel(Generator):
     def unreachable(self, error: int, began: int) -> None:
         """The user tries again soon: each try that fails is a request that failed."""
         if self._pending:
-            due, _, tag, _ = self._pending.popleft()
-            self._recorder.error(error, due, tag)
+            self.drop(self._pending.popleft(), error)
         elif self._running and not self.halted:
             self._recorder.error(error, began)
         self._rest()
@@ -247,8 +294,7 @@ class ClosedModel(Generator):
 
     def overdue(self, late: int) -> None:
         while self._pending and self._pending[0][0] <= late:
-            due, _, tag, _ = self._pending.popleft()
-            self._recorder.error(TIMEOUT, due, tag)
+            self.drop(self._pending.popleft(), TIMEOUT)
 
     async def close(self) -> None:
         await super().close()

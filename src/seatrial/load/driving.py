@@ -24,26 +24,28 @@ from .http1 import (
     connect,
 )
 from .recording import Recorder
-from .scripts import ENDED, Prepared, Request, visit_of
+from .scripts import ENDED, Crew, Pause, Prepared, Ready, Scripted, Unexpected
 
-CLIENT_ERROR, SERVER_ERROR, CAPACITY, SCRIPT = 8, 9, 10, 12
+CLIENT_ERROR, SERVER_ERROR, CAPACITY, SCRIPT, UNEXPECTED = 8, 9, 10, 12, 14
 SWEEP_S = 0.1
 SCRIPT_ERRORS = 20  # so many different ones are kept
-Waiting = tuple[int, bytes, int, "Visit | None"]  # when it was due, the request, its tag, its script
+Waiting = tuple[
+    int, bytes, int, "Visit | None"
+]  # when it was due, the request (b"": a pause until then), its tag, its script
 
 
 @dataclass(frozen=True, kw_only=True)
 class Orders:
     """What a generator is to do. Times in ns of CLOCK_MONOTONIC.
 
-    `take` draws the next request; `begin`, instead, starts a user's script, and `write` makes the bytes of what that asks.
+    `take` draws the next request; `crew`, instead, are those who follow a script, and `write` makes the bytes of what that asks.
     `connections`: at most so many. `bodiless`: a request may be a HEAD.
     """
 
     ways: tuple[Way, ...]
     take: Callable[[], Prepared] | None
-    begin: Callable[[], Flow] | None
-    write: Callable[[Request], Prepared]
+    crew: Crew | None
+    write: Callable[[Ready], Prepared]
     timeout_ns: int
     connections: int
     accept: Collection[int] = ()
@@ -71,13 +73,11 @@ class Generator:
         self._good = bytearray(EXCESS + 1)
         for status in (*range(200, 400), *orders.accept):
             self._good[status] = 1
-        self._made = ReadingConnection if orders.begin is not None else Connection
-        self._heads = orders.bodiless or orders.begin is not None
+        self._made = ReadingConnection if orders.crew is not None else Connection
+        self._heads = orders.bodiless or orders.crew is not None
         self._due, self._sent, self._done = recorder.due_at.append, recorder.sent_at.append, recorder.done_at.append
         self._tagged = recorder.tagged
-        self._script = orders.begin or _nothing
-        self._pause = True  # between two times through the script
-        self._visits: list[Visit] = []  # between two scripts
+        self._crew: Crew = orders.crew or Scripted(_nothing)
         self._tasks: set[asyncio.Task[None]] = set()
         self.likenesses = Likenesses()
         self.script_errors: Counter[str] = Counter()
@@ -129,9 +129,10 @@ class Generator:
         self._all.discard(connection)
         self._recorder.size += connection.size
         failed, connection.busy = connection.busy, False
-        connection.visit = None
+        visit, connection.visit = connection.visit, None
         if failed:
             self._recorder.error(error, connection.intended, connection.tag)
+            self._back(visit)
         self.gone(connection, failed)
 
     # -- requests
@@ -142,16 +143,48 @@ class Generator:
         if take is not None:
             data, tag = take()
             return due, data, tag, None
-        visit = self._visits.pop() if self._visits else visit_of(self._script, pause=self._pause)
+        visit = self._crew.next()
         try:
             asked = visit.send(None)
+            if isinstance(asked, Pause):
+                raise ValueError("a script begins with a request")
             data, tag = self._orders.write(asked)
         except Exception as error:  # noqa: BLE001 - a script may do anything
-            self._complain(error)
-            self._recorder.error(SCRIPT, due)
+            self._recorder.error(self._complain(error), due)
+            self._back(visit)
             return None
         visit.asked = asked
         return due, data, tag, visit
+
+    def resume(self, visit: Visit, now: int) -> Waiting | None:
+        """What comes after a pause: a request, another pause (without bytes), or None: it has ended, or failed, and that is counted."""
+        try:
+            asked = visit.send(None)
+            if isinstance(asked, Pause):
+                return now + asked.ns, b"", 0, visit
+            if asked is not ENDED:
+                data, tag = self._orders.write(asked)
+        except Exception as error:  # noqa: BLE001 - a script may do anything
+            self.further(now)
+            self._recorder.error(self._complain(error), now)
+            self._back(visit)
+            return None
+        if asked is ENDED:
+            self._crew.back(visit, failed=False)
+            return None
+        visit.asked = asked
+        self.further(now)
+        return now, data, tag, visit
+
+    def drop(self, waiting: Waiting, error: int) -> None:
+        """What waited for a connection has failed."""
+        due, _, tag, visit = waiting
+        self._recorder.error(error, due, tag)
+        self._back(visit)
+
+    def _back(self, visit: Visit | None) -> None:
+        if visit is not None:
+            self._crew.back(visit, failed=True)
 
     def send(self, connection: Connection, waiting: Waiting, now: int) -> None:
         """Send on a free connection."""
@@ -204,16 +237,19 @@ class Generator:
             error = 0
         try:
             asked = visit.send(answer)
-            if asked is not ENDED:
+            pause = asked.ns if isinstance(asked, Pause) else None
+            if asked is not ENDED and pause is None:
                 data, tag = self._orders.write(asked)
         except Exception as raised:  # noqa: BLE001 - its assertion, or its bug
             self._broke(connection, visit, raised, error, now)
             return
         self._judge(connection, now, error)
         if asked is ENDED or self.halted or self.leaving:
-            if asked is ENDED:
-                self._visits.append(visit)
+            self._crew.back(visit, failed=asked is not ENDED)
             self._leave(connection)
+            return
+        if pause is not None:
+            self.rest(connection, visit, pause)
             return
         visit.asked = asked
         self.further(now)
@@ -225,19 +261,28 @@ class Generator:
 
     def _broke(self, connection: Connection, visit: Visit, raised: Exception, error: int, now: int) -> None:
         """A script failed: with it the request whose answer it saw, or, when it had begun anew, one that was never sent."""
-        self._complain(raised)
+        code = self._complain(raised)
         if visit.asked is None:
             self._judge(connection, now, error)
-            self._recorder.error(SCRIPT, now)
+            self.further(now)
+            self._recorder.error(code, now)
         else:
-            self._judge(connection, now, SCRIPT)
+            self._judge(connection, now, code)
+        self._back(visit)
         self._leave(connection)
 
-    def _complain(self, error: Exception) -> None:
-        """What a script said, with the line that said it."""
+    def _complain(self, error: Exception) -> int:
+        """Keep what a script said, with the line that said it, or what a step did not find; the code that it counts as."""
+        if isinstance(error, Unexpected):
+            self._keep(str(error))
+            return UNEXPECTED
         frames = traceback.extract_tb(error.__traceback__)
         where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
         said = f"{type(error).__name__}: {error} ({where})" if str(error) else f"{type(error).__name__} ({where})"
+        self._keep(said)
+        return SCRIPT
+
+    def _keep(self, said: str) -> None:
         if said in self.script_errors or len(self.script_errors) < SCRIPT_ERRORS:
             self.script_errors[said] += 1
 
@@ -279,6 +324,10 @@ class Generator:
 
     def elsewhere(self, waiting: Waiting) -> None:
         """A script goes on, but not on the connection that it had."""
+        raise NotImplementedError
+
+    def rest(self, connection: Connection, visit: Visit, ns: int) -> None:
+        """A script pauses, after an answer on this connection."""
         raise NotImplementedError
 
     def further(self, due: int) -> None:

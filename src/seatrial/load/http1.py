@@ -11,7 +11,7 @@ import contextlib
 import re
 import socket
 import ssl
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
@@ -51,7 +51,7 @@ class Way:
 
 
 class Answer:
-    """What a user's script sees of an answer: status, body, headers (names in lower case)."""
+    """What a user's script sees of an answer: status, body, headers (names in lower case, of several the last one counts)."""
 
     __slots__ = ("_headers", "_raw", "body", "status")
 
@@ -68,12 +68,21 @@ class Answer:
             self._headers = Head.of(self._raw).headers
         return self._headers
 
+    @property
+    def cookies(self) -> Sequence[str]:
+        """What Set-Cookie says, each time it is there."""
+        raw = self._raw
+        if b"\nset-cookie:" not in raw[: raw.find(b"\r\n\r\n")].lower() and not raw.startswith(b"HTTP/1.1 1"):
+            return ()  # most answers; less than to parse their heads
+        return Head.of(raw).cookies
+
 
 class Head:
     """The head of an answer, interim ones (1xx) passed over. `whole`: up to its empty line; `keep`: the connection stays."""
 
     def __init__(self) -> None:
         self.headers: dict[str, str] = {}
+        self.cookies: list[str] = []
         self.status = 0
         self.whole = False
         self._parser = httptools.HttpResponseParser(self)
@@ -98,8 +107,12 @@ class Head:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """httptools: a header; trailers are none."""
-        if not self.whole:
-            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if self.whole:
+            return
+        lower = name.decode("latin-1").lower()
+        self.headers[lower] = value.decode("latin-1")
+        if lower == "set-cookie":
+            self.cookies.append(self.headers[lower])
 
     def on_headers_complete(self) -> None:
         """httptools: the empty line."""
@@ -108,6 +121,7 @@ class Head:
             return
         if status < 200:
             self.headers.clear()
+            self.cookies.clear()
         else:
             self.status, self.whole = status, True
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .arriving import Arrivals
 from .driving import CAPACITY, Generator, Orders, Waiting
-from .http1 import TIMEOUT, Connection
+from .http1 import TIMEOUT, Connection, Visit
 from .recording import Recorder
 
 _RETRY_S = 0.001
@@ -96,6 +96,21 @@ class OpenModel(Generator):
     def elsewhere(self, waiting: Waiting) -> None:
         self._give(waiting, waiting[0])
 
+    def rest(self, connection: Connection, visit: Visit, ns: int) -> None:
+        """The connection serves others meanwhile."""
+        self._leave(connection)
+        asyncio.get_running_loop().call_later(ns / 1e9, self._wake, visit)
+
+    def _wake(self, visit: Visit) -> None:
+        if self.halted:
+            return
+        now = time.monotonic_ns()
+        waiting = self.resume(visit, now)
+        if waiting is not None and waiting[1]:
+            self._give(waiting, now)
+        elif waiting is not None:
+            asyncio.get_running_loop().call_later((waiting[0] - now) / 1e9, self._wake, visit)
+
     def further(self, due: int) -> None:
         self._recorder.further.append(due)
 
@@ -111,8 +126,7 @@ class OpenModel(Generator):
         backlog = self._backlog
         shared, self._failing = self._failing, True
         while backlog and backlog[0][0] <= began:
-            due, _, tag, _ = backlog.popleft()
-            self._recorder.error(error, due, tag)
+            self.drop(backlog.popleft(), error)
             if not shared:
                 break
         if not self._resting:
@@ -121,8 +135,7 @@ class OpenModel(Generator):
     def overdue(self, late: int) -> None:
         full = len(self._all) + self._opening >= self._orders.connections
         while self._backlog and self._backlog[0][0] <= late:
-            due, _, tag, _ = self._backlog.popleft()
-            self._recorder.error(CAPACITY if full else TIMEOUT, due, tag)
+            self.drop(self._backlog.popleft(), CAPACITY if full else TIMEOUT)
 
     async def close(self) -> None:
         await super().close()

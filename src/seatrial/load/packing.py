@@ -37,6 +37,10 @@ def pack(config: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
             files[name] = Path(described).read_bytes()
             operation = {**operation, "arguments": {**operation["arguments"], DESCRIPTORS: name}}
         there["operations"].append(operation)
+    if config.get("flows"):
+        data = {n: {**d, "file": f"data-{n}{Path(d['file']).suffix}"} for n, d in config["flows"]["data"].items()}
+        files |= {data[n]["file"]: Path(d["file"]).read_bytes() for n, d in config["flows"]["data"].items()}
+        there["flows"] = {**config["flows"], "data": data}
     return there, files
 
 
@@ -51,4 +55,7 @@ def unpack(config: Mapping[str, Any], files: Mapping[str, bytes], place: Path) -
         for o in config["operations"]
     ]
     credentials = {key: placed(config[key]) for key in CREDENTIALS}
-    return {**config, **credentials, "operations": operations, "directory": str(place)}
+    flows = config.get("flows")
+    if flows:
+        flows = {**flows, "data": {n: {**d, "file": placed(d["file"])} for n, d in flows["data"].items()}}
+    return {**config, **credentials, "flows": flows, "operations": operations, "directory": str(place)}

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from ..core.workloads import Adopt, LiveFigures, Sealed
 GENERATOR = "seatrial.load.worker"
 _START_S = 20.0
 _STOP_S = 10.0
+_COMPLAINTS = 20
 _AGREED_NS = 300_000_000  # one process: until it has read its configuration
 _AGREED_EACH_NS = 400_000_000  # and for each further one
 
@@ -134,6 +136,15 @@ class LoadProcess:
     def doubt(self) -> str:
         """Why its figures cannot be trusted; empty when they can."""
         return f"{self.died} of its {self.generators} generators died" if self.died else ""
+
+    @property
+    def complaints(self) -> list[tuple[str, int]]:
+        """What scripts and users complained of so far, and how often; the most frequent first."""
+        total: Counter[str] = Counter()
+        for worker in self._workers:
+            for text, times in (worker.result or worker.live).get("script_errors", ()):
+                total[text] += times
+        return total.most_common(_COMPLAINTS)
 
     def connected(self) -> int:
         """The most users that had a connection at once, as the workers said so far."""

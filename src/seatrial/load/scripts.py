@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, Protocol, TypeVar
 
 from .http1 import Flow, Visit, Way
 
@@ -18,14 +18,42 @@ ENDED = object()
 NEWLINES = ("\r", "\n", "\0")
 
 
-class Request:
+class Unexpected(Exception):  # noqa: N818 - an answer, not a mistake
+    """An answer that is not what a user's step wants, in words."""
+
+
+class Pause:
+    """What a flow yields to wait so many ns before what it asks next; it is sent None. The connection waits with a user of the closed
+    model, and serves others in the open one. A flow begins with a request.
+    """
+
+    __slots__ = ("ns",)
+    data: Final = b""  # nothing is sent
+
+    def __init__(self, ns: int) -> None:
+        if ns < 0:
+            raise ValueError(f"a pause of {ns} ns")
+        self.ns = ns
+
+
+class Ready:
+    """A request as it is sent; statuses in `accept` are good, whatever others are."""
+
+    __slots__ = ("accept", "bodiless", "data", "tag_number")
+
+    def __init__(self, data: bytes, tag_number: int = 0, accept: Collection[int] = ()) -> None:
+        self.data, self.tag_number, self.accept = data, tag_number, accept
+        self.bodiless = data.startswith(b"HEAD ")
+
+
+class Request(Ready):
     """A request that a flow yields; its bytes are made once, so make it once and yield it often.
 
     `check`: what the flow thinks of the answer is its own affair; the generator counts statuses from 400 on as failed, unless
     `accept` names them.
     """
 
-    __slots__ = ("accept", "bodiless", "body", "data", "headers", "method", "path", "tag", "tag_number")
+    __slots__ = ("body", "headers", "method", "path", "tag")
 
     def __init__(
         self,
@@ -38,12 +66,13 @@ class Request:
         tag: str = "",
         accept: Sequence[int] = (),
     ) -> None:
-        self.method, self.path, self.tag, self.accept = method, path, tag, frozenset(accept)
+        super().__init__(
+            b"", accept=frozenset(accept)
+        )  # its data and the number of its tag are made by the worker, once
+        self.method, self.path, self.tag = method, path, tag
         self.headers = dict(headers or {})
         self.body = encoded(json, body, self.headers)
         self.bodiless = method == "HEAD"
-        self.data = b""  # made by the worker, once
-        self.tag_number = 0
 
 
 def encoded(value: object, body: bytes | str | None, headers: dict[str, str]) -> bytes | None:
@@ -87,6 +116,38 @@ def mix(prepared: Sequence[T], weights: Sequence[float], seed: int) -> Callable[
         return drawn.pop()
 
     return take
+
+
+class Crew(Protocol):
+    """Those who ask. `pause`: they say ENDED each time they have ended what they do, else they begin anew at once."""
+
+    pause: bool
+
+    def next(self) -> Visit:
+        """One who is free, or a new one."""
+        ...
+
+    def back(self, visit: Visit, *, failed: bool) -> None:
+        """One has ended what it did, or failed in it; a request of it may never be answered then."""
+        ...
+
+
+class Scripted:
+    """All follow one script, and one is as good as another."""
+
+    def __init__(self, begin: Begin) -> None:
+        self.pause = True
+        self._begin = begin
+        self._free: list[Visit] = []
+
+    def next(self) -> Visit:
+        """Crew: whoever was free last."""
+        return self._free.pop() if self._free else visit_of(self._begin, pause=self.pause)
+
+    def back(self, visit: Visit, *, failed: bool) -> None:
+        """Crew: a generator that failed has ended."""
+        if not failed:
+            self._free.append(visit)
 
 
 def visit_of(begin: Begin, *, pause: bool) -> Visit:

@@ -29,7 +29,7 @@ from .driving import SWEEP_S, Orders
 from .http1 import Way
 from .open_model import OpenModel
 from .recording import Recorder
-from .scripts import Prepared, Request, flow_of, mix, written
+from .scripts import Crew, Prepared, Ready, Request, Scripted, flow_of, mix, written
 from .tasks import ClosedTasks, OpenTasks, TaskOrders
 from .users import User
 
@@ -81,8 +81,8 @@ class Worker:
         config = self._config
         tls = {"verify": config["verify"], "cert": config["cert"], "key": config["key"]}
         ways = tuple(Way.of(url, **tls) for url in config["urls"])
-        begin, take = self._script, None
-        if begin is None:
+        crew, take = self._crew(ways[0]), None
+        if crew is None:
             requests = [_request(r) for r in config["requests"]]
             take = mix(
                 [self._write(ways[0], r) for r in requests], [r["weight"] for r in config["requests"]], config["seed"]
@@ -90,7 +90,7 @@ class Worker:
         return Orders(
             ways=ways,
             take=take,
-            begin=begin,
+            crew=crew,
             write=lambda request: self._write(ways[0], request),
             timeout_ns=self._timeout,
             connections=self._users or config["connections"],
@@ -100,8 +100,16 @@ class Worker:
             bodiless=any(r["method"] == "HEAD" for r in config["requests"]),
         )
 
-    def _write(self, way: Way, request: Request) -> Prepared:
-        if not request.data:
+    def _crew(self, way: Way) -> Crew | None:
+        """Who asks; None: requests are drawn."""
+        if self._config.get("flows"):
+            from .flows import People
+
+            return People(self._config, way, self._tags)
+        return Scripted(self._script) if self._script is not None else None
+
+    def _write(self, way: Way, request: Ready) -> Prepared:
+        if not request.data and isinstance(request, Request):
             request.data = written(way, request, self._more)
             request.tag_number = self._tag(request.tag)
         return request.data, request.tag_number
@@ -161,7 +169,8 @@ class Worker:
         what = (
             self._task_orders() if self._awaited else self._orders()
         )  # libraries are imported before a start is named
-        tagged = len(config["requests"]) > 1 or len(config["operations"]) > 1 or bool(config["script"])
+        several = len(config["requests"]) > 1 or len(config["operations"]) > 1
+        tagged = several or bool(config["script"] or config.get("flows"))
         rate = 0.0 if self._users else highest_rate(config["schedule"]) / config["share"][1]
         start = max(config["start_ns"], time.monotonic_ns() + _BEGIN_NS)
         recorder = Recorder(
@@ -221,7 +230,7 @@ class Worker:
         say({
             "event": "live", "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed, "in_flight": generator.in_flight,
             "connected": generator.connected, "users": generator.users, "asked": generator.asked, "reached": generator.reached,
-            "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max,
+            "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max, "script_errors": generator.script_errors.most_common(),
         })  # fmt: skip
 
 

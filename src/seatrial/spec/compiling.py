@@ -12,7 +12,8 @@ from typing import Any
 from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import STACK_METRICS, LoadPlan, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
+from ..core.load_plans import LoadPlan
+from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
@@ -398,6 +399,7 @@ class _Compiler:
             self.metrics[key.text] = load_metrics_type(self.vocabulary, tags, extras, tool=tool)
             if plan is not None:
                 found[key.text] = plan
+        self.files += reader.files
         return found
 
     def _throughout(self, root: MappingNode) -> tuple[str, ...]:

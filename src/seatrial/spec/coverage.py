@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, abort_finding
+from ..core.load_plans import abort_finding
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.templates import secret_names
 from .reading import Reader
 
@@ -73,7 +74,7 @@ def secrets_used(plan: Plan) -> tuple[str, ...]:
     for workload in plan.workloads.values():
         reads = [r.call for r in (workload.initial, workload.read_back) if r is not None]
         trees += [(c.what, c.arguments) for c in (workload.call, *reads)]
-    trees += [(r.call.what, r.call.arguments) for load in plan.loads.values() for r in load.requests]
+    trees += [(c.what, c.arguments) for load in plan.loads.values() for c in load.calls]
     trees += [load.tool.environment for load in plan.loads.values() if load.tool is not None]
     checks = [c.check for c in plan.steady]
     checks += [h.check for s in plan.scenarios for h in s.holds]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ..core.plan import scaled
+from ..core.load_plans import scaled
 from ..core.shapes import COUNT, DURATION, INTEGER, Field, list_of, record, union
 from .keys import SOME_TIME
 from .nodes import Node

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.expressions import Expression, Scope, Type
-from ..core.plan import AbortRule, SearchPlan
+from ..core.load_plans import AbortRule, SearchPlan
 from ..core.quantities import Quantity
 from ..core.shapes import CONDITION, DURATION, RATE, RATIO, TEXT, Field, Shape, ShapeKind, list_of, record, union
 from .keys import SOME_TIME

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from ..core.clusters import EXAMPLE as ADDRESS
 from ..core.clusters import is_address
 from ..core.expressions import Type
 from ..core.expressions.problems import listing
-from ..core.plan import LoadPlan, LoadRequest, scaled
+from ..core.load_plans import LoadPlan, LoadRequest, scaled
 from ..core.quantities import Quantity
 from ..core.shapes import (
     BOOLEAN,
@@ -19,7 +18,6 @@ from ..core.shapes import (
     DURATION,
     IDENTIFIER,
     INTEGER,
-    NUMBER,
     REQUEST,
     TEXT,
     Field,
@@ -40,10 +38,11 @@ from .reading import BAD, Bad, Reader
 from .steps import Steps
 from .tools import FIELDS as TOOLS
 from .tools import Tools, tool_of
+from .users import FLOWS, METHODS, WEIGHT, Users
+from .users import USERS as BY_USERS
 from .workloads import ARRIVALS, KINDS, SOME_RATE, call_arguments
 
 PROTOCOLS = ("http2", "websocket", "grpc", "sql", "redis")
-_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 LOAD: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="For people."),
     "rate": Field(shape=SOME_RATE, doc="Requests at a constant rate (open model).", example="200/s"),
@@ -97,7 +96,7 @@ SCRIPT: Mapping[str, Field] = {
 }
 _FILES = {"verify": "authority.pem", "cert": "client.pem", "key": "client.key"}
 OF_MIX: Mapping[str, Field] = {
-    "weight": Field(shape=replace(NUMBER, least=0), default=1.0, doc="How often, beside the others."),
+    "weight": WEIGHT,
     "tag": Field(shape=IDENTIFIER, doc="Its figures apart from the others': tag.NAME.p95."),
 }
 
@@ -118,7 +117,13 @@ class Loads:
         self._reader = steps.reader
         self._verbs = {n: v for n, v in vocabulary.verbs.items() if v.client}
         self._directory = directory
+        self._users = Users(steps, vocabulary, directory)
         self._profiles = profiles
+
+    @property
+    def files(self) -> list[Path]:
+        """Those of data that were read."""
+        return self._users.files
 
     def read(self, name: str, node: Node, values: Mapping[str, Type], later: Mapping[str, str]) -> LoadPlan | None:
         """One load; None after a problem."""
@@ -129,22 +134,26 @@ class Loads:
         if tool_of(node):
             return Tools(self._steps, self._directory).read(name, node, values, later)
         scene = Scene(values=dict(values), later=dict(later))
-        kinds = (*self._verbs, "requests", "script")
+        kinds = (*self._verbs, "requests", "script", *BY_USERS)
         what = [k for k in kinds if k in node.entries]
         if len(what) != 1:
             message = f"a load has one of {listing((*kinds, *TOOLS), 30)}, this one has {' and '.join(what) or 'none'}"
             self._reader.wrong(node, message, "for example http: GET /")
             return None
-        own = {**LOAD, **CALL, **(sent_with(self._verbs[what[0]]) if what[0] in self._verbs else {})}
-        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=(*what, *JUDGING))
+        by_users = what[0] in BY_USERS
+        sent = sent_with(self._verbs[what[0]]) if what[0] in self._verbs else {}
+        own = {**LOAD, **CALL, **(FLOWS if by_users else sent)}
+        also = (*what, "begin") if by_users and what != ["kinds"] else tuple(what)
+        found = self._reader.fields(node, own, self._steps.place(scene), what="a load", also=(*also, *JUDGING))
         requests = self._requests(node, what[0], scene)
         if isinstance(found, Bad) or BAD in found.values() or requests is None:
             return None
         model = self._model(node, found)
         script = self._script(node.get("script")) if what == ["script"] else ""
+        flows = self._users.read(node, what[0], found, scene) if by_users else None
         protocol = self._protocol(node, found["protocol"], requests)
         files = tls_files(self._reader, node, found, self._directory)
-        if model is None or script is None or files is None or protocol is None:
+        if model is None or script is None or files is None or protocol is None or (by_users and flows is None):
             return None
         if not self._elsewhere(node, found, script):
             return None
@@ -162,6 +171,7 @@ class Loads:
             name=name,
             requests=requests,
             script=script,
+            flows=flows,
             protocol=protocol,
             at=found["at"] if isinstance(found["at"], Target) else None,
             identity=found["as"],
@@ -203,8 +213,8 @@ class Loads:
         return given or own
 
     def _requests(self, node: MappingNode, what: str, scene: Scene) -> tuple[LoadRequest, ...] | None:
-        """The mix; empty for a script, None after a problem."""
-        if what == "script":
+        """The mix; empty for a script or users, None after a problem."""
+        if what == "script" or what in BY_USERS:
             return ()
         if what in self._verbs:
             kept = {n: e for n, e in node.entries.items() if n in (what, *sent_with(self._verbs[what]), *CALL)}
@@ -240,9 +250,9 @@ class Loads:
             return None
         call, found = read
         method = str(call.what).strip().partition(" ")[0]
-        if isinstance(node, MappingNode) and call.verb == "http" and method.isalpha() and method not in _METHODS:
+        if isinstance(node, MappingNode) and call.verb == "http" and method.isalpha() and method not in METHODS:
             self._reader.wrong(
-                node.entries["http"].value, f"a load cannot send {method}", f"it can send {', '.join(_METHODS)}"
+                node.entries["http"].value, f"a load cannot send {method}", f"it can send {', '.join(METHODS)}"
             )
             return None
         return LoadRequest(call=call, weight=float(found["weight"]), tag=str(found["tag"] or ""))

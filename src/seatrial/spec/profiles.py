@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from ..core.errors import Problem
 from ..core.expressions import did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import LoadPlan, LoadStep, ProfilePlan, ScenarioPlan
+from ..core.load_plans import LoadPlan, ProfilePlan
+from ..core.plan import LoadStep, ScenarioPlan
 from ..core.quantities import NS_PER_S, Quantity
 from ..core.shapes import NUMBER, Field
 from .crowds import USERS, Crowd, crowd_of

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ..core.expressions import Scope, Type
-from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan, abort_finding
+from ..core.load_plans import abort_finding
+from ..core.plan import Expectation, FaultStep, LoadStep, NamedCheck, ScenarioPlan
 from ..core.quantities import Quantity
 from ..core.shapes import BOOLEAN, CONDITION, TEXT, Field, list_of, record, reference
 from ..core.verdicts import Severity

@@ -20,6 +20,8 @@ from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
+from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
+from .users import SENT as SENT_BY_USERS
 from .variants import VARIANT
 from .workloads import SPEAKS, call_arguments, call_keys
 from .workloads import fields as workload_fields
@@ -167,7 +169,7 @@ def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
 
 
 def _load(vocabulary: Vocabulary) -> dict[str, Any]:
-    """One request, a mix of them, or a script."""
+    """One request, a mix of them, a script, or users."""
     verbs = [v for v in vocabulary.verbs.values() if v.client]
     shared = {**CALL, **LOAD, **JUDGING}
     one = [_of_verb(v, shared, sent_with(v)) for v in verbs]
@@ -175,7 +177,38 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
     mixed["properties"]["requests"]["items"] = {"anyOf": [_of_verb(v, {**CALL, **OF_MIX}, sent_with(v)) for v in verbs]}
     scripted = of_fields({**shared, "script": SCRIPT["script"]}, {}, ("script",))
     tools = [of_fields({**TOOLS[n], n: FILE_OF_TOOL[n]}, {}, (n,)) for n in TOOLS]
-    return {"anyOf": [*one, mixed, scripted, *tools]}
+    http = vocabulary.verbs.get("http")
+    return {"anyOf": [*one, mixed, scripted, *tools, *(_users() if http is not None else [])]}
+
+
+def _users() -> list[dict[str, Any]]:
+    """Loads with `steps`, `tasks` or `kinds`."""
+    common = {**CALL, **LOAD, **FLOWS}
+    begin, tasks = {"$ref": "#/$defs/user-begin"}, {"$ref": "#/$defs/user-tasks"}
+    named = {**_named({"$ref": "#/$defs/user-kind"}, "Users of several kinds, by weight."), "minProperties": 1}
+    either = {"steps": {"$ref": "#/$defs/user-steps"}, "tasks": tasks}
+    alike = [of_fields(common, {"begin": begin, n: s}, ("at", n)) for n, s in either.items()]
+    return [*alike, of_fields(common, {"kinds": named}, ("at", "kinds"))]
+
+
+def _of_users(vocabulary: Vocabulary) -> dict[str, Any]:
+    """What users do."""
+    http = vocabulary.verbs.get("http")
+    if http is None:
+        return {}
+    sent = {n: f for n, f in http.arguments.items() if n in SENT_BY_USERS}
+    asks = _of_verb(http, {"as": CALL["as"], **OF_STEP}, sent)
+    step = {"anyOf": [asks, {"title": "think", **of_fields({"think": THINK})}]}
+    steps = {"$ref": "#/$defs/user-steps"}
+    tasks = _named(of_fields(OF_TASK, {"steps": steps}, ("steps",)), "What users do, by weight.")
+    either = {"steps": steps, "tasks": {"$ref": "#/$defs/user-tasks"}}
+    kinds = [of_fields(OF_KIND, {"begin": {"$ref": "#/$defs/user-begin"}, n: s}, (n,)) for n, s in either.items()]
+    return {
+        "user-steps": {"type": "array", "items": step, "minItems": 1, "description": "In order."},
+        "user-begin": {**steps, "description": "Once for each user, before its first task."},
+        "user-tasks": {**tasks, "minProperties": 1},
+        "user-kind": {"anyOf": kinds},
+    }
 
 
 def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -228,7 +261,7 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             "profiles": _named(of_fields(PROFILE), "Profiles of loads: other users or lengths, or names of your own."),
             "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
-        "$defs": _definitions(vocabulary),
+        "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
     }
 
 

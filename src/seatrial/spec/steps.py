@@ -9,7 +9,8 @@ from typing import Any
 
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step, own_claim
+from ..core.load_plans import own_claim
+from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
 from ..core.quantities import Quantity
 from ..core.shapes import Field, reference
 from ..core.stack import Target
@@ -266,13 +267,16 @@ class Steps:
         *,
         call: Mapping[str, Field] = CALL,
         what: str = "a probe",
+        seen: Mapping[str, Type] | None = None,
     ) -> tuple[ProbeCall, dict[str, Any]] | None:
-        """A nested probe without expectation: {http: GET /x, at: web, ...} with the extra keys of its place."""
+        """A nested probe without expectation: {http: GET /x, at: web, ...} with the extra keys of its place, whose expressions are over
+        what is `seen` (all that the verb observes).
+        """
         key = self.verb(node, tuple(self.vocabulary.verbs), what)
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = self.place(scene, {**verb.observes, **ALWAYS})
+        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen)
         fields = {**verb.arguments, **call, **(extra or {})}
         found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.expressions import Type, did_you_mean
-from ..core.plan import LoadPlan, ToolPlan
+from ..core.load_plans import LoadPlan, ToolPlan
 from ..core.quantities import NS_PER_S, Quantity
 from ..core.shapes import COUNT, DURATION, RATE, TARGET, TEXT, Field, list_of, mapping_of
 from ..core.stack import Target

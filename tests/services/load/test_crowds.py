@@ -15,7 +15,8 @@ import pytest
 from load_support import MS, OK, SECOND, answering, certificate, configuration, request, run, script, serving
 
 from seatrial.api.workloads import Maker
-from seatrial.core.plan import LoadPlan, LoadRequest, ProbeCall
+from seatrial.core.load_plans import LoadPlan, LoadRequest
+from seatrial.core.plan import ProbeCall
 from seatrial.core.workloads import RenderedRequest, Window
 from seatrial.load.process import LoadProcess
 

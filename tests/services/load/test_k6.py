@@ -16,7 +16,7 @@ from tool_support import SECOND, counting, figures, ran, started, until
 from seatrial.core import procfs
 from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Missing
-from seatrial.core.plan import ToolPlan
+from seatrial.core.load_plans import ToolPlan
 from seatrial.core.quantities import Quantity
 
 # Takes k6's options and writes what k6 would: points for so many requests a second, a summary, and its exit status.
@@ -131,7 +131,7 @@ async def test_deaf_to_the_signal_it_is_killed(tmp_path: Path, monkeypatch: pyte
     """In this process: nobody has to wait as long as a real k6 may take to end."""
     monkeypatch.setattr("seatrial.load.k6_tool.STOP_S", 0.5)
     from seatrial.api.tools import configuration
-    from seatrial.core.plan import LoadPlan
+    from seatrial.core.load_plans import LoadPlan
     from seatrial.core.workloads import RenderedRequest
     from seatrial.load.k6_tool import K6
 

@@ -18,7 +18,7 @@ from seatrial.core import procfs
 from seatrial.core.errors import SeatrialError
 from seatrial.core.expressions import Missing
 from seatrial.core.intervals import Interval
-from seatrial.core.plan import ToolPlan
+from seatrial.core.load_plans import ToolPlan
 from seatrial.core.quantities import Quantity
 
 pytestmark = pytest.mark.skipif(

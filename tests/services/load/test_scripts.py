@@ -215,3 +215,57 @@ async def test_a_script_that_cannot_be_read_ends_it_at_once(tmp_path: Path, text
     script(tmp_path, text)
     with pytest.raises(AssertionError, match=r"not_a_module|no function user|invalid syntax"):
         await run(configuration("http://127.0.0.1:1", tmp_path / "x.load", script="users.py:user", requests=[]))
+
+
+PAUSING = """
+from seatrial.load.scripts import Pause
+a, b = Request("GET", "/login", tag="a"), Request("GET", "/login", tag="b")
+def user():
+    yield a
+    said = yield Pause(30_000_000)
+    assert said is None
+    yield Pause(20_000_000)
+    yield b
+"""
+
+
+@BOTH
+@pytest.mark.parametrize("close", [False, True])
+async def test_a_script_may_pause(tmp_path: Path, users: int, close: bool) -> None:
+    """Twice in a row, too; what it asks afterwards is on time."""
+    script(tmp_path, PAUSING)
+    async with serving(shop(close=close)) as url:
+        config = configuration(
+            url, tmp_path / "x.load", users=users, script="users.py:user", requests=[], for_ns=SECOND
+        )
+        found = await run(config)
+    assert found.failed == 0
+    assert found.said["script_errors"] == []
+    tags = [int(found.of(samples.OK)[found.of(samples.OK)["tag"] == n]["count"].sum()) for n in range(2)]
+    if users:
+        assert users <= tags[1] <= users * 20
+        assert 0 <= tags[0] - tags[1] <= users
+    else:
+        assert tags[0] == 100
+        assert 80 <= tags[1] <= 100
+
+
+@BOTH
+async def test_a_script_that_fails_after_a_pause_is_told(tmp_path: Path, users: int) -> None:
+    script(tmp_path, "from seatrial.load.scripts import Pause\na = Request('GET', '/login')\n"
+        "def user():\n    yield a\n    yield Pause(10_000_000)\n    raise ValueError('after')\n")  # fmt: skip
+    async with serving(shop()) as url:
+        found = await run(configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[]))
+    assert found.errors.keys() == {"script"}
+    assert found.ok - found.failed in range(users + 8)
+    assert found.said["script_errors"][0][0].startswith("ValueError: after")
+
+
+@BOTH
+async def test_a_script_begins_with_a_request(tmp_path: Path, users: int) -> None:
+    script(tmp_path, "from seatrial.load.scripts import Pause\ndef user():\n    yield Pause(0)\n")
+    async with serving(shop()) as url:
+        found = await run(configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[]))
+    assert found.ok == 0
+    assert found.errors.keys() == {"script"}
+    assert found.said["script_errors"][0][0].startswith("ValueError: a script begins with a request")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seatrial.api.tools import RunningTool, start
-from seatrial.core.plan import LoadPlan, ToolPlan
+from seatrial.core.load_plans import LoadPlan, ToolPlan
 from seatrial.core.workloads import Figures, RenderedRequest, Window
 
 SECOND = 1_000_000_000

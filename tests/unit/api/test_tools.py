@@ -11,7 +11,7 @@ import pytest
 
 from seatrial.api.tools import doubt_of
 from seatrial.arrivals import samples
-from seatrial.core.plan import ToolPlan
+from seatrial.core.load_plans import ToolPlan
 
 LOCUST, K6 = ToolPlan(name="locust", file="f.py"), ToolPlan(name="k6", file="s.js")
 CORES = os.cpu_count() or 1

@@ -14,6 +14,7 @@ from seatrial.core.templates import (
     Template,
     TemplateError,
     render,
+    render_partly,
     secret_names,
     substitute_environment,
     template_names,
@@ -234,3 +235,21 @@ def test_reading_any_text_gives_a_template_or_problems_with_places(text: str) ->
 def test_escaped_text_comes_back_as_it_was(text: str) -> None:
     if "${secret:" not in text:
         assert substitute_environment(text.replace("$", "$$"), {}) == text
+
+
+def test_what_is_known_later_stays_and_the_rest_is_filled_in() -> None:
+    tree = {
+        "a": template("{{ tenant }}/{{ item.id }}?t=${secret:TOKEN}&\\{{"),
+        "b": [template("{{ trial.id }}"), "x"],
+        "c": template("{{ item }}"),
+    }
+    found = render_partly(tree, VALUES, SECRETS, {"item"})
+    assert isinstance(found, dict)
+    assert found["b"] == [42, "x"]
+    assert [str(p) for p in found["a"].pieces] == ["t1/", " item.id ", "?t=s3cr3t&{{"]
+    assert render(found, {"item": {"id": 7}}) == {"a": "t1/7?t=s3cr3t&{{", "b": [42, "x"], "c": {"id": 7}}
+
+
+def test_a_value_that_looks_like_a_place_is_text() -> None:
+    found = render_partly(template("{{ tenant }} {{ item }}"), {"tenant": "{{ item }}"}, None, {"item"})
+    assert render(found, {"item": "ring"}) == "{{ item }} ring"

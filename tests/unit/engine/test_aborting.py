@@ -8,7 +8,7 @@ import pytest
 
 from seatrial.core.expressions import Missing, compile_expression
 from seatrial.core.intervals import Interval
-from seatrial.core.plan import AbortRule
+from seatrial.core.load_plans import AbortRule
 from seatrial.core.quantities import Dimension, Quantity
 from seatrial.core.verdicts import Verdict
 from seatrial.engine.aborting import AbortWatch

@@ -65,6 +65,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
         "scenarios:\n  up:\n    throughout: [shoppers]\n    steps: [{load: crowd}]\n    expect: {fast: crowd.tag.sale.p95 < 1s}\n",
+        "users.yaml": f"{AROUND}loads:\n{indented(parts['users'])}"
+        "scenarios: {up: {steps: [{load: people}], expect: {fast: people.tag.item.p95 < 1s}}}\n",
+        "products.csv": "id,name\n1,ring\n",
         "tools.yaml": f"{AROUND}loads:\n{indented(parts['tools'])}"
         "scenarios:\n  up:\n    throughout: [k6s]\n    steps: [{load: old}]\n"
         '    expect:\n      fast: old.tag["GET /"].p95 < 1s\n      own: old.own == 1\n',
@@ -87,6 +90,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "steps",
         "workloads",
         "loads",
+        "users",
         "tools",
         "judging",
         "stack",
@@ -95,7 +99,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "tools", "requirements"])
+@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "tools", "requirements"])
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
     text = (written / f"{name}.yaml").read_text(encoding="utf-8")

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from seatrial.core.plan import LoadPlan, LoadStep, Plan
+from seatrial.core.load_plans import LoadPlan
+from seatrial.core.plan import LoadStep, Plan
 from seatrial.engine.asking import asked
 from seatrial.engine.ledger import planned_findings
 from seatrial.spec.coverage import finding_ids

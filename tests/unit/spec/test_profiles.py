@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.api.loads import configuration
-from seatrial.core.plan import LoadPlan, Plan, ProfilePlan, scaled
+from seatrial.core.load_plans import LoadPlan, ProfilePlan, scaled
+from seatrial.core.plan import Plan
 from seatrial.core.quantities import NS_PER_S
 from seatrial.core.workloads import RenderedRequest
 from seatrial.engine.asking import asked, too_short

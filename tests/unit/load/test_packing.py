@@ -1,0 +1,61 @@
+"""What travels to another machine arrives there under paths of that machine, with the same contents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from seatrial.load.packing import pack, unpack
+
+
+def configuration(directory: Path, **more: Any) -> dict[str, Any]:
+    return {
+        "directory": str(directory), "script": "", "files": [], "verify": True, "cert": "", "key": "", "operations": [], "flows": None,
+        **more,
+    }  # fmt: skip
+
+
+def moved(config: dict[str, Any], there: Path) -> dict[str, Any]:
+    packed, files = pack(config)
+    for name, content in files.items():
+        (there / name).parent.mkdir(parents=True, exist_ok=True)
+        (there / name).write_bytes(content)
+    return unpack(packed, files, there)
+
+
+def test_data_of_users_travels(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    (here / "items.csv").write_text("id\n7\n")
+    flows = {"kinds": [], "data": {"items": {"file": str(here / "items.csv"), "each_user": False}}}
+    found = moved(configuration(here, flows=flows), there)
+    file = Path(found["flows"]["data"]["items"]["file"])
+    assert file.is_relative_to(there)
+    assert (file.suffix, file.read_text()) == (".csv", "id\n7\n")
+    assert flows["data"]["items"]["file"] == str(here / "items.csv")
+
+
+def test_a_script_keeps_its_place_beside_what_it_reads(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    (here / "data").mkdir(parents=True)
+    (here / "users.py").write_text("x = 1")
+    (here / "data/names.txt").write_text("ann")
+    found = moved(configuration(here, script="users.py:user", files=["data/names.txt"]), there)
+    script, _, function = found["script"].partition(":")
+    placed = Path(found["directory"]) / script
+    assert (function, placed.read_text()) == ("user", "x = 1")
+    assert (placed.parent / "data/names.txt").read_text() == "ann"
+
+
+def test_certificates_and_descriptors_travel_and_what_names_no_file_stays(tmp_path: Path) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    for name in ("ca.pem", "me.pem", "shop.pb"):
+        (here / name).write_text(name)
+    operations = [{"what": "a.B/C", "arguments": {"descriptors": str(here / "shop.pb"), "message": {"id": 7}}}]
+    config = configuration(here, verify=str(here / "ca.pem"), cert=str(here / "me.pem"), operations=operations)
+    found = moved(config, there)
+    assert [Path(found[n]).read_text() for n in ("verify", "cert")] == ["ca.pem", "me.pem"]
+    assert found["key"] == ""
+    described = found["operations"][0]["arguments"]
+    assert (Path(described["descriptors"]).read_text(), described["message"]) == ("shop.pb", {"id": 7})
