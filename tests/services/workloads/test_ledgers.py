@@ -151,7 +151,7 @@ scenarios:
   forgotten:
     throughout: [kept]
     steps:
-      - {redis: SCARD kept, at: cache, expect: reply > 100, within: 20s, every: 200ms}
+      - {redis: SCARD kept, at: cache, expect: reply > 100, for: 1s, within: 20s, every: 200ms}
       - {fault: kill, at: cache}
       - {redis: SCARD kept, at: cache, expect: reply >= 0, within: 20s}
     expect:
