@@ -156,15 +156,19 @@ class RunningLoad:
             self._looks.popleft()
         since, before = self._looks[0]
         self._looks.append((now, [len(rows) for _, rows in parts]))
-        fresh = [rows[count:] for (_, rows), count in zip(parts, before, strict=True)]
-        load = load_samples(self._plan, parts[0][0], np.concatenate(fresh), self._process.tags, None, "")
+        names: dict[str, int] = {}
+        fresh = [
+            samples.renumber(rows[count:], own, names)
+            for (_, rows), count, own in zip(parts, before, self._process.numbering, strict=True)
+        ]
+        load = load_samples(self._plan, parts[0][0], np.concatenate(fresh), list(names), None, self._process.doubt)
         return lately_figures(load, now - since, waiting=self._process.live().in_flight > 0)
 
     def samples(self) -> LoadSamples:
         """What was measured so far."""
-        start, rows = samples.together(self._process.parts)
         process = self._process
-        found = load_samples(self._plan, start, rows, process.tags, self._reached(), process.doubt)
+        start, rows, tags = samples.gathered(process.parts, process.numbering)
+        found = load_samples(self._plan, start, rows, tags, self._reached(), process.doubt)
         found = replace(found, workers=process.generators, machines=process.machines, clock_ns=process.clock_ns)
         return replace(found, users=self._asked()) if self._plan.crowd else found
 

@@ -81,9 +81,9 @@ class RunningTool(RunningLoad):
 
     def samples(self) -> LoadSamples:
         """What was measured so far."""
-        start, rows = samples.together(self._process.parts)
+        start, rows, tags = samples.gathered(self._process.parts, self._process.numbering)
         doubt = "its generator died" if self._process.died else doubt_of(self._tool, self._process.said, rows)
-        return load_samples(self._plan, start, rows, self._process.tags, None, doubt)
+        return load_samples(self._plan, start, rows, tags, None, doubt)
 
     def own(self) -> OwnVerdict:
         """What the tool thought of its run, when it has ended."""

@@ -58,7 +58,7 @@ class Maker:
             "headers": dict(request.headers),
             "json": request.json,
             "body": request.body,
-            "verify": plan.call.arguments.get("verify", True) is not False,
+            "verify": _verify(plan, request),
             "schedule": schedule,
             "seed": zlib.crc32(prefix.encode()),
             "timeout_ns": plan.timeout_ns,
@@ -84,6 +84,12 @@ class Maker:
             return await start_tool(plan, plan.tool, requests[0], file, adopt)
         process = await start_generators(plan, configuration(plan, requests, file), self._on, adopt)
         return RunningLoad(plan, process, baseline)
+
+
+def _verify(plan: WorkloadPlan, request: RenderedRequest) -> bool | str:
+    """As it is given, else by the service's own authority where it has one."""
+    given = plan.call.arguments.get("verify")
+    return given if isinstance(given, bool | str) else request.parameters.get("ca") or True
 
 
 class RunningWorkload:

@@ -117,6 +117,28 @@ def seal(path: Path) -> tuple[int, str]:
     return (path.stat().st_size - HEADER) // ROW.itemsize, digest.hexdigest()
 
 
+def renumber(rows: Rows, own: Sequence[str], names: dict[str, int]) -> Rows:
+    """Rows of a worker that numbered its tags itself (`own`: their names, by number), by the numbers of `names`, which grow.
+
+    What has a number without a name (a worker that died had no time to say it) has no tag.
+    """
+    most = int(rows["tag"].max()) + 1 if len(rows) else 1
+    known = [*own, *[""] * (most - len(own))]
+    numbers = np.array([names.setdefault(name, len(names)) for name in known], np.uint16)
+    found = np.array(rows)
+    found["tag"] = numbers[found["tag"]]
+    return found
+
+
+def gathered(parts: Sequence[Path], tags: Sequence[Sequence[str]]) -> tuple[int, Rows, list[str]]:
+    """(start in ns, the rows of several workers together, the names of their tags by number); `tags`: as each numbered its own."""
+    found = [read(part) for part in parts]
+    least = min(start for start, _ in found)
+    names: dict[str, int] = {}
+    pieces = [renumber(_moved(r, start - least), own, names) for (start, r), own in zip(found, tags, strict=True)]
+    return least, np.concatenate(pieces), list(names)
+
+
 def join(parts: Iterable[Path], into: Path, tags: Sequence[Sequence[str]] = ()) -> list[str]:
     """The rows of several workers as one file; the parts are gone afterwards.
 
@@ -124,17 +146,10 @@ def join(parts: Iterable[Path], into: Path, tags: Sequence[Sequence[str]] = ()) 
     those in the joined file.
     """
     parts = list(parts)
-    start, rows = together(parts)
-    names: dict[str, int] = {}
-    if tags:
-        rows, end = np.array(rows), 0
-        for part, own in zip(parts, tags, strict=True):
-            begin, end = end, end + len(read(part)[1])
-            numbers = np.array([names.setdefault(name, len(names)) for name in own or [""]], np.uint16)
-            rows["tag"][begin:end] = numbers[rows["tag"][begin:end]]
+    start, rows, names = gathered(parts, tags) if tags else (*together(parts), [])
     writer = SampleWriter(into, start)
     writer.write(rows)
     writer.close()
     for part in parts:
         part.unlink()
-    return list(names)
+    return names

@@ -83,6 +83,13 @@ def aside() -> None:
     os.dup2(2, 1)
 
 
+async def told_to_stop(orders: asyncio.StreamReader) -> None:
+    """In a worker: returns at the order to stop, and at the end of the orders."""
+    while line := await orders.readline():
+        if json.loads(line).get("order") == "stop":
+            return
+
+
 def serve(work: Callable[[Mapping[str, Any], asyncio.StreamReader], Coroutine[Any, Any, None]]) -> None:
     """In a worker's process: read the configuration and work, on uvloop where there is one.
 

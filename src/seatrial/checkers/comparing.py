@@ -81,8 +81,10 @@ def change_figures(
     """(metrics by the names of CHANGE_METRICS without `change.`, the comparison) of a run in a window with one before it."""
     slots = after.rows["slot"]
     inside = (slots >= after.slot(window.from_ns)) & (slots < after.slot(window.to_ns))
-    why = _unlike(before, after)
-    compared = compare_loads(before, replace(after, rows=after.rows[inside])) if not why else None
+    warm_up = max(after.warm_up_ns, window.from_ns - after.start_ns)
+    part = replace(after, rows=after.rows[inside], warm_up_ns=warm_up)
+    why = _unlike(before, after) or invalid(part, part.slot(part.start_ns + warm_up), part.slot(window.to_ns))
+    compared = compare_loads(before, part) if not why else None
     if compared is None or compared.why:
         why = compared.why if compared is not None else why
         missing = dict.fromkeys((*PERCENTS, "errors"), Missing(f"not compared: {why}"))

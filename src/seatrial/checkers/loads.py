@@ -94,6 +94,12 @@ def load_figures(
     if load.clock_ns > SLOT_NS // 2:
         why = f"the clocks of the machines that sent it are known to within {format_duration(load.clock_ns, 2)} only"
         metrics |= _missing({n: metrics[n] for n in _TIMED}, why)
+    missed = [f.id for f in inside if load.slot(f.began_ns) >= load.end]
+    if missed:
+        metrics["outage"] = _missing(metrics["outage"], f"the load had ended before {missed[0]} acted")
+    if not metrics["due"]:
+        nothing = {n: metrics[n] for n in (*_COUNTED, "outage")}
+        metrics |= _missing(nothing, "no request was due there")
     why = invalid(load, first, last)
     if why:
         kept = {n: metrics[n] for n in ("due", "ok", "failed", "bytes", "lag", "cpu")}
@@ -104,7 +110,8 @@ def load_figures(
 
 def _at_least(counts: Mapping[str, Any]) -> dict[str, Interval]:
     """Counts of which a part is missing."""
-    return {n: Interval(Interval.of(counts[n]).low, math.inf, Interval.of(counts[n]).dimension) for n in _COUNTED}
+    known = {n: Interval.of(v) for n, v in counts.items() if n in _COUNTED and not isinstance(v, Missing)}
+    return {n: Interval(v.low, math.inf, v.dimension) for n, v in known.items()}
 
 
 def invalid(load: LoadSamples, first: int, last: int) -> str:
@@ -205,6 +212,8 @@ def _silence(load: LoadSamples, window: Window) -> Interval | Missing:
     lag = load.of(samples.LAG_MAX, max(0, load.slot(begin) - 1), load.slot(end) + 2)
     slack = pace + (float(lag["count"].max()) if len(lag) else 0.0) + 2 * load.clock_ns
     length = float(end - begin)
+    if end >= load.start_ns + (load.end - 1) * SLOT_NS:  # it went on when the load ended
+        return Interval(max(0.0, length - slack), math.inf, Dimension.DURATION)
     return Interval(max(0.0, length - slack), length + slack, Dimension.DURATION, point=length)
 
 
@@ -276,10 +285,17 @@ def lately_figures(load: LoadSamples, span_ns: int, *, waiting: bool) -> dict[st
     found["served"] = Quantity(answered / asked, Dimension.RATIO) if asked else nothing
     found["lag"] = {"max": _quantity(load.of(samples.LAG_MAX)["count"], Dimension.DURATION)}
     found["cpu"] = {"max": _quantity(load.of(samples.CPU)["count"] / 1e9, Dimension.RATIO)}
-    tags = enumerate(load.tags)
-    found["tag"] = {name: _Part(load, 0, samples.WHOLE, tag=n).figures() for n, name in tags if name}
+    found["tag"] = {name: _tag_lately(load, n, span_ns) for n, name in enumerate(load.tags) if name}
     why = invalid(load, 0, samples.WHOLE)
     return {**_missing(found, why), "lag": found["lag"], "cpu": found["cpu"]} if why else found
+
+
+def _tag_lately(load: LoadSamples, tag: int, span_ns: int) -> dict[str, Any]:
+    found = _Part(load, 0, samples.WHOLE, tag=tag).figures()
+    ok = load.of(samples.OK)
+    if isinstance(found["rate"], Quantity) and span_ns:
+        found["rate"] = Quantity(float(ok["count"][ok["tag"] == tag].sum()) * 1e9 / span_ns, Dimension.RATE)
+    return found
 
 
 def load_series(load: LoadSamples, start_ns: int, end_ns: int, points: int = 1200) -> dict[str, Any]:

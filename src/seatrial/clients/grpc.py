@@ -27,7 +27,7 @@ REFUSED, TIMEOUT, TLS, PROTOCOL, CLOSED, REPLY = (
 )
 _NOT_DONE = frozenset({  # by their meaning in grpc/doc/statuscodes.md
     "INVALID_ARGUMENT", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "UNAUTHENTICATED", "FAILED_PRECONDITION", "OUT_OF_RANGE",
-    "UNIMPLEMENTED", "RESOURCE_EXHAUSTED",
+    "UNIMPLEMENTED",
 })  # fmt: skip
 _EVERYBODY = {health_pb2.DESCRIPTOR.services_by_name["Health"].full_name: health_pb2.DESCRIPTOR.pool}
 
@@ -91,6 +91,11 @@ class GrpcClient:
             else:
                 self._channel = grpc.aio.insecure_channel(target, options)
         return self._channel
+
+    @property
+    def connected(self) -> bool:
+        """clients.protocol.Client."""
+        return self._channel is not None and self._channel.get_state() is grpc.ChannelConnectivity.READY
 
     async def connect(self) -> None:
         """Wait until the server is there: whoever asks bounds the time."""

@@ -25,6 +25,7 @@ from .protocol import Access, Client, Connect, Failure, Operation, Reply
 REFUSED, RESET, NAME, TLS, PROTOCOL, CLOSED = (
     ERRORS.index(e) for e in ("refused", "reset", "name", "tls", "protocol", "closed")
 )
+GOAWAY = "GOAWAY"
 STREAMS = 100  # on a connection, where the server does not allow fewer
 WINDOW = 1 << 24  # bytes that may come before we say that we took them
 
@@ -38,6 +39,15 @@ class _Stream:
     body: bytearray = field(default_factory=bytearray)
 
 
+class _States(h2.connection.H2ConnectionStateMachine):
+    """As h2 has them, but what was asked before GOAWAY is still answered (RFC 9113, 6.8)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        going = h2.connection.ConnectionState.CLIENT_OPEN, h2.connection.ConnectionInputs.RECV_GOAWAY
+        self._transitions = {**self._transitions, going: (None, h2.connection.ConnectionState.CLIENT_OPEN)}
+
+
 class Session(asyncio.Protocol):
     """One connection and its streams."""
 
@@ -45,6 +55,7 @@ class Session(asyncio.Protocol):
         self._scheme, self._authority = scheme, authority
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self._h2 = h2.connection.H2Connection(config)
+        self._h2.state_machine = _States()
         self._streams: dict[int, _Stream] = {}
         self._transport: asyncio.Transport | None = None
         self._usable = False
@@ -99,12 +110,15 @@ class Session(asyncio.Protocol):
 
     def _send(self, number: int, stream: _Stream) -> None:
         """As much of the body as the server takes now."""
-        while stream.left:
-            most = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
-            if most <= 0:
-                return
-            part, stream.left = stream.left[:most], stream.left[most:]
-            self._h2.send_data(number, part.tobytes(), end_stream=not stream.left)
+        try:
+            while stream.left:
+                most = min(self._h2.local_flow_control_window(number), self._h2.max_outbound_frame_size)
+                if most <= 0:
+                    return
+                part, stream.left = stream.left[:most], stream.left[most:]
+                self._h2.send_data(number, part.tobytes(), end_stream=not stream.left)
+        except h2.exceptions.StreamClosedError:
+            stream.left = memoryview(b"")  # the server has reset it: that event follows
 
     def data_received(self, data: bytes) -> None:
         """asyncio: frames."""
@@ -119,6 +133,17 @@ class Session(asyncio.Protocol):
         for event in events:
             self._take(event)
         self._flush()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Nothing more comes over a connection that is going away."""
+        if self.greeted.done() and not self._usable and not self._streams and self._transport is not None:
+            self._transport.abort()
+
+    @property
+    def over(self) -> bool:
+        """It takes no further streams, and has none."""
+        return not self._usable and not self._streams
 
     def _take(self, event: h2.events.Event) -> None:
         match event:
@@ -147,7 +172,8 @@ class Session(asyncio.Protocol):
                 self._usable = False
                 last = event.last_stream_id or 0
                 for number in [n for n in self._streams if n > last]:
-                    self._end(number, Failure(CLOSED, "the server is going away", happened=False))
+                    why = Failure(CLOSED, "the server is going away", happened=False, word=GOAWAY)
+                    self._end(number, why)
 
     def _whole(self, number: int) -> None:
         stream = self._streams.pop(number, None)
@@ -197,7 +223,7 @@ class Sessions:
             session = self._free()
             if session is None:
                 session = await self._open()
-                self._sessions = [s for s in self._sessions if s.free or s._streams]
+                self._sessions = [s for s in self._sessions if not s.over]
                 self._sessions.append(session)
             return session
 
@@ -229,21 +255,22 @@ class Sessions:
             raise
         return session
 
-    def close(self) -> None:
-        """Close all."""
-        for session in self._sessions:
-            session.fail(Failure(CLOSED, "closed"))
-
 
 class Http2Client:
-    """clients.protocol.Client: "GET /x", with `headers`, `json` or `body`."""
+    """clients.protocol.Client: "GET /x", with `headers`, `json` or `body`. It shares connections: what it has is one that has a place."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
+        self._session: Session | None = None
+
+    @property
+    def connected(self) -> bool:
+        """clients.protocol.Client."""
+        return self._session is not None and not self._session.over
 
     async def connect(self) -> None:
         """Have a connection with a free stream."""
-        await self._sessions.take()
+        self._session = await self._sessions.take()
 
     async def call(self, operation: Operation) -> Reply:
         """One request. Raises Failure."""
@@ -261,8 +288,13 @@ class Http2Client:
         data = body.encode() if isinstance(body, str) else bytes(cast("bytes", body))
         if data:
             headers["content-length"] = str(len(data))
-        session = await self._sessions.take()
-        return await session.request(method, path.strip() or "/", {n: str(v) for n, v in headers.items()}, data)
+        while True:
+            session = self._session = await self._sessions.take()
+            try:
+                return await session.request(method, path.strip() or "/", {n: str(v) for n, v in headers.items()}, data)
+            except Failure as failure:
+                if failure.word != GOAWAY:  # what the server has not taken is asked elsewhere (RFC 9113, 6.8)
+                    raise
 
     async def close(self) -> None:
         """Nothing of its own: its streams have ended with its calls."""

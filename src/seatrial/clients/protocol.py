@@ -70,7 +70,12 @@ class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
 
 
 class Client(Protocol):
-    """One connection. Cancelling a call leaves it closed."""
+    """One connection. Who cancels a call has to close it: the answer would be taken for that of the next one."""
+
+    @property
+    def connected(self) -> bool:
+        """There is a connection, as far as is known."""
+        ...
 
     async def connect(self) -> None:
         """Connect now, unless it is. Raises Failure."""

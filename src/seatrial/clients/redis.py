@@ -29,6 +29,11 @@ class RedisClient:
         self._connection: Connection | None = None
         self._connected_to = 0
 
+    @property
+    def connected(self) -> bool:
+        """clients.protocol.Client."""
+        return self._connection is not None and not _ended(self._connection)
+
     async def connect(self) -> None:
         """clients.protocol.Client: to the master, where several addresses are known."""
         await self._at(self._database)
@@ -69,6 +74,8 @@ class RedisClient:
         except (RedisError, OSError) as error:
             await self.close()
             word = word_of(error) if isinstance(error, RedisError) else "reset"
+            if word == "loading":  # an answer, though redis-py has it as an error of the connection
+                raise Failure(ERRORS.index("refused"), str(error), happened=False, word="LOADING") from None
             code = word if word in _OF_CONNECTION else "reply"
             raise Failure(ERRORS.index(code), str(error), happened=None) from None
         except BaseException:

@@ -60,6 +60,11 @@ class SqlClient:
         self._connection: Connection | None = None
         self._connected_to = ""
 
+    @property
+    def connected(self) -> bool:
+        """clients.protocol.Client."""
+        return self._connection is not None and _quiet(self._connection)
+
     async def connect(self) -> None:
         """clients.protocol.Client: to where writes are taken."""
         await self._at(self._database)

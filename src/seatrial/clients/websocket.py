@@ -33,6 +33,11 @@ class WebSocketClient:
         self._connection: ClientConnection | None = None
         self._opened: tuple[str, tuple[tuple[str, str], ...]] | None = None
 
+    @property
+    def connected(self) -> bool:
+        """clients.protocol.Client."""
+        return self._connection is not None and self._connection.close_code is None
+
     async def connect(self) -> None:
         """Nothing yet: the path is said by the first operation."""
 

@@ -108,11 +108,11 @@ async def judge_not_aborted(
     if watch is None or workload is None:
         return ledger.inconclusive(id_, "not exercised: the load did not run")
     now = time.monotonic_ns()
-    whole: Mapping[str, object] = {}
-    if watch.abort is None and not watch.told:
-        window = Window(from_ns=began_ns, to_ns=now)
-        whole = (await asyncio.to_thread(workload.figures, window, (), None, None)).metrics
-    verdict, reason = watch.verdict(whole)
+    window = Window(from_ns=began_ns, to_ns=now)
+    whole = await asyncio.to_thread(workload.figures, window, (), None, None)
+    verdict, reason = watch.verdict(whole.metrics)
+    if verdict is Verdict.PASS and whole.detail.get("invalid"):
+        verdict, reason = Verdict.INCONCLUSIVE, str(whole.detail["invalid"])
     planned, abort = ledger.planned[id_], watch.abort
     evidence = Evidence(
         kind="operations",

@@ -220,9 +220,13 @@ class ScenarioRun:
 
     async def _load(self, step: LoadStep) -> tuple[Verdict | None, str]:
         began = time.monotonic_ns()
-        self._loads.append(step.load)
+        if step.load in self._loads:  # once more, in setup: the run before is over
+            self._loads.remove(step.load)
+            await self.crew.workloads.stop([step.load])
         try:
-            own = await self.crew.workloads.run_to_end(step.load, self.values.all())
+            await self.crew.workloads.start_alone(step.load, self.values.all())
+            self._loads.append(step.load)
+            own = await self.crew.workloads.to_end(step.load)
         except SeatrialError as error:
             if not step.judged:
                 raise

@@ -339,7 +339,7 @@ class Trial:
         self.journal.write(PhaseChanged(phase="ending"))
         for scenario in {f.scenario for f in self.crew.faults.all}:
             await self.crew.faults.heal_all(scenario, "end of the trial")
-        await self.crew.workloads.stop(list(self.crew.workloads.running))
+        await self.crew.workloads.stop_all()
         for name in self.plan.judged:
             if name in self.crew.workloads.own:
                 judge_own(self.ledger, f"trial/{name}", self.crew.workloads.own[name], self._began)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,25 +93,52 @@ class Workloads:
         self._last: dict[str, Figures] = {}
         self.own: dict[str, OwnVerdict] = {}  # of loads that have ended, by name
         self._runs: dict[str, int] = {}
+        self._users: Counter[str] = Counter()  # scenarios, and the trial, that want it to run
+        self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stopped = asyncio.Condition()
 
     async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
-        """Start those that do not run yet; returns the ones started, for `stop`."""
-        new = [n for n in names if n not in self.running]
-        for name in new:
-            self.own.pop(name, None)  # that was another run
-        for name in new:
-            if name in self._plan.loads:
-                await self._start_load(self._plan.loads[name], values)
-            else:
-                await self._start(self._plan.workloads[name], values)
-        return new
+        """Start those that do not run yet; returns all, for `stop`: each runs until the last one who started it stops it.
 
-    async def run_to_end(self, name: str, values: Mapping[str, object]) -> OwnVerdict | None:
-        """Start a load and wait until it has sent all that it had to; its figures stay to be asked for.
+        Where one cannot be started, or this is cancelled, the others are stopped again.
+        """
+        begun: list[str] = []
+        try:
+            for name in names:
+                async with self._starting[name]:
+                    if name not in self.running:
+                        await self._start_anew(name, values)
+                    self._users[name] += 1
+                begun.append(name)
+        except BaseException:
+            await self.stop(begun)
+            raise
+        return begun
+
+    async def _start_anew(self, name: str, values: Mapping[str, object]) -> None:
+        self.own.pop(name, None)  # that was another run
+        if name in self._plan.loads:
+            await self._start_load(self._plan.loads[name], values)
+        else:
+            await self._start(self._plan.workloads[name], values)
+
+    async def start_alone(self, name: str, values: Mapping[str, object]) -> None:
+        """Start a load when nobody else has it run; for `to_end` and `stop`."""
+        async with self._stopped:
+            await self._stopped.wait_for(lambda: not self._users[name])
+            self._users[name] += 1  # from now on it is this one's
+        try:
+            async with self._starting[name]:
+                await self._start_anew(name, values)
+        except BaseException:
+            await self.stop([name])
+            raise
+
+    async def to_end(self, name: str) -> OwnVerdict | None:
+        """Wait until a load has sent all that it had to; its figures stay to be asked for.
 
         Returns what its tool thought of the run, where it has one.
         """
-        await self.start([name], values)
         running = self.running[name]
         try:
             await running.workload.ended()
@@ -148,13 +176,18 @@ class Workloads:
 
     async def _watch(self, running: Running, load: Load) -> None:
         """Each second: where a load stands, for who watches, and whether it has to be stopped."""
-        while True:
-            await asyncio.sleep(1.0)
-            self._tell_probes(running)
-            await self._tell(running)
-            if running.abort is not None and running.abort.abort is None:
-                metrics = await asyncio.to_thread(load.lately)
-                await self._abort(running, running.abort, metrics)
+        ended = asyncio.create_task(load.ended())  # one that has sent all that it had to is not aborted any more
+        try:
+            while True:
+                await asyncio.sleep(1.0)
+                self._tell_probes(running)
+                await self._tell(running)
+                if running.abort is not None and running.abort.abort is None and not ended.done():
+                    metrics = await asyncio.to_thread(load.lately)
+                    if not ended.done():
+                        await self._abort(running, running.abort, metrics)
+        finally:
+            ended.cancel()
 
     async def _abort(self, running: Running, watch: AbortWatch, metrics: Mapping[str, object]) -> None:
         found = watch.look(metrics, time.monotonic_ns())
@@ -382,33 +415,47 @@ class Workloads:
         ]
 
     async def stop(self, names: Sequence[str]) -> None:
-        """Stop and seal; a record that cannot be sealed is said, and what rests on it is INCONCLUSIVE."""
+        """Stop and seal those that nobody else wants to run."""
         for name in names:
-            running = self.running.pop(name, None)
-            if running is None:
-                continue
-            if running.watch is not None:
-                running.watch.cancel()
-            try:
-                sealed = await running.workload.stop()
-            except SeatrialError as error:
-                self._journal.write(
-                    Noted(level="error", message=f"workload {name}: its records could not be sealed: {error}")
-                )
-                continue
-            if isinstance(running.workload, JudgesItself):
-                self.own[name] = running.workload.own()
-            file = sealed.file.relative_to(self._journal.directory) if sealed.file.is_absolute() else Path(sealed.file)
+            self._users[name] -= 1
+            if self._users[name] <= 0:
+                async with self._starting[name]:
+                    await self._stop(name)
+                async with self._stopped:
+                    self._stopped.notify_all()
+
+    async def stop_all(self) -> None:
+        """Whoever wants them."""
+        for name in list(self.running):
+            await self._stop(name)
+
+    async def _stop(self, name: str) -> None:
+        """A record that cannot be sealed is said, and what rests on it is INCONCLUSIVE."""
+        running = self.running.pop(name, None)
+        if running is None:
+            return
+        if running.watch is not None:
+            running.watch.cancel()
+        try:
+            sealed = await running.workload.stop()
+        except SeatrialError as error:
             self._journal.write(
-                ColumnSealed(
-                    workload=name,
-                    file=str(file),
-                    rows=sealed.rows,
-                    sha256=sealed.sha256,
-                    valid=sealed.valid,
-                    note=sealed.note,
-                )
+                Noted(level="error", message=f"workload {name}: its records could not be sealed: {error}")
             )
+            return
+        if isinstance(running.workload, JudgesItself):
+            self.own[name] = running.workload.own()
+        file = sealed.file.relative_to(self._journal.directory) if sealed.file.is_absolute() else Path(sealed.file)
+        self._journal.write(
+            ColumnSealed(
+                workload=name,
+                file=str(file),
+                rows=sealed.rows,
+                sha256=sealed.sha256,
+                valid=sealed.valid,
+                note=sealed.note,
+            )
+        )
 
 
 def _settled(value: object) -> bool:

@@ -139,7 +139,8 @@ class ClosedModel(Generator):
     def halt(self) -> None:
         """Nobody sends anything new."""
         self.halted = self.leaving = True
-        self._pending.clear()
+        while self._pending:
+            self._back(self._pending.popleft()[3])  # nothing was sent
         self._rises.clear()
         if self._timer is not None:
             self._timer.close()
@@ -237,6 +238,12 @@ class ClosedModel(Generator):
         own: Connection | None = connection if connection.alive and connection.visit is visit else None
         if own is None and self._spare:
             own = self._spare.pop()
+        if (
+            own is None and self._bereft > self._opening + self._resting
+        ):  # none comes for it: it is one of those who leave
+            self._bereft -= 1
+            self._back(visit)
+            return
         waiting = self.resume(visit, time.monotonic_ns())
         if own is not None and waiting is not None and waiting[1]:
             self.send(own, waiting, waiting[0])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
-from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
+from ..arrivals.records import ERRORS
+from .complaints import Complaints
 from .http1 import (
     CLOSED,
     EXCESS,
@@ -24,11 +24,10 @@ from .http1 import (
     connect,
 )
 from .recording import Recorder
-from .scripts import ENDED, Crew, Pause, Prepared, Ready, Scripted, Unexpected
+from .scripts import ENDED, Crew, Pause, Prepared, Ready, Scripted
 
-CLIENT_ERROR, SERVER_ERROR, CAPACITY, SCRIPT, UNEXPECTED = 8, 9, 10, 12, 14
+CLIENT_ERROR, SERVER_ERROR, CAPACITY = (ERRORS.index(e) for e in ("status-4xx", "status-5xx", "capacity"))
 SWEEP_S = 0.1
-SCRIPT_ERRORS = 20  # so many different ones are kept
 Waiting = tuple[
     int, bytes, int, "Visit | None"
 ]  # when it was due, the request (b"": a pause until then), its tag, its script
@@ -80,7 +79,7 @@ class Generator:
         self._crew: Crew = orders.crew or Scripted(_nothing)
         self._tasks: set[asyncio.Task[None]] = set()
         self.likenesses = Likenesses()
-        self.script_errors: Counter[str] = Counter()
+        self.complaints = Complaints()
         self.answered: Callable[[Connection, bytes], None] = self._answer
         self.halted = False  # nothing new begins
         self.leaving = False  # there are more users than asked for: the next ones that have their answer go
@@ -150,7 +149,7 @@ class Generator:
                 raise ValueError("a script begins with a request")
             data, tag = self._orders.write(asked)
         except Exception as error:  # noqa: BLE001 - a script may do anything
-            self._recorder.error(self._complain(error), due)
+            self._recorder.error(self.complaints.keep(error), due)
             self._back(visit)
             return None
         visit.asked = asked
@@ -166,7 +165,7 @@ class Generator:
                 data, tag = self._orders.write(asked)
         except Exception as error:  # noqa: BLE001 - a script may do anything
             self.further(now)
-            self._recorder.error(self._complain(error), now)
+            self._recorder.error(self.complaints.keep(error), now)
             self._back(visit)
             return None
         if asked is ENDED:
@@ -261,7 +260,7 @@ class Generator:
 
     def _broke(self, connection: Connection, visit: Visit, raised: Exception, error: int, now: int) -> None:
         """A script failed: with it the request whose answer it saw, or, when it had begun anew, one that was never sent."""
-        code = self._complain(raised)
+        code = self.complaints.keep(raised)
         if visit.asked is None:
             self._judge(connection, now, error)
             self.further(now)
@@ -270,21 +269,6 @@ class Generator:
             self._judge(connection, now, code)
         self._back(visit)
         self._leave(connection)
-
-    def _complain(self, error: Exception) -> int:
-        """Keep what a script said, with the line that said it, or what a step did not find; the code that it counts as."""
-        if isinstance(error, Unexpected):
-            self._keep(str(error))
-            return UNEXPECTED
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
-        said = f"{type(error).__name__}: {error} ({where})" if str(error) else f"{type(error).__name__} ({where})"
-        self._keep(said)
-        return SCRIPT
-
-    def _keep(self, said: str) -> None:
-        if said in self.script_errors or len(self.script_errors) < SCRIPT_ERRORS:
-            self.script_errors[said] += 1
 
     def sweep(self) -> None:
         """End what is over its time, fold the figures; each 100 ms."""

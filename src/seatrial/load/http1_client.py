@@ -58,6 +58,11 @@ class Http1Client:
 
     # -- clients.protocol.Client
 
+    @property
+    def connected(self) -> bool:
+        """clients.protocol.Client."""
+        return self._connection is not None
+
     async def connect(self) -> None:
         """Raises Failure."""
         if self._connection is not None:

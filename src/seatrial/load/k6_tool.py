@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..arrivals.workers import serve
+from ..arrivals.workers import serve, told_to_stop
 from ..core import procfs
 from .k6_points import Count, Point, Points
 from .tool import STOP_S, TICK_S, Tally, cut, left
@@ -109,7 +109,7 @@ class K6:
         tally = self._tally = Tally(self._config, began, self._cpu)
         points = asyncio.create_task(self._read(reading))
         ticking = asyncio.create_task(self._ticking())
-        stop = asyncio.create_task(_told(orders))
+        stop = asyncio.create_task(told_to_stop(orders))
         ended = asyncio.create_task(child.wait())
         await asyncio.wait([stop, ended], return_when=asyncio.FIRST_COMPLETED)
         stopped = not ended.done()
@@ -226,13 +226,6 @@ def _apart(parent: int) -> Callable[[], None]:
                 os._exit(1)
 
     return prepare
-
-
-async def _told(orders: asyncio.StreamReader) -> None:
-    """Returns at the order to stop, and at the end of the orders."""
-    while line := await orders.readline():
-        if json.loads(line).get("order") == "stop":
-            return
 
 
 async def work(config: Mapping[str, Any], orders: asyncio.StreamReader) -> None:

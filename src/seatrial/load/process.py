@@ -160,20 +160,24 @@ class LoadProcess:
             return self._sealed
         await asyncio.gather(*(w.stop() for w in self._workers))
         if len(self._workers) > 1:
-            numbered = [[str(t) for t in w.result.get("tags", self._tags)] for w in self._workers]
             files = [w.file for w in self._workers]
-            self._tags = await asyncio.to_thread(samples.join, files, self.file, numbered)
+            self._tags = await asyncio.to_thread(samples.join, files, self.file, self.numbering)
         rows, digest = await asyncio.to_thread(samples.seal, self.file)
         note = f"{self.doubt}: what was in flight is unknown" if self.doubt else ""
         self._sealed = Sealed(file=self.file, rows=rows, sha256=digest, valid=not self.doubt, note=note)
         return self._sealed
 
     @property
+    def numbering(self) -> list[list[str]]:
+        """Names of the tags in each part, by number: a script names its own, and each worker numbers them as they come."""
+        if self._sealed is not None and len(self._workers) > 1:
+            return [self._tags]
+        return [[str(t) for t in (w.result or w.live).get("tags", self._tags)] for w in self._workers]
+
+    @property
     def tags(self) -> list[str]:
-        """Names of the tags in the samples, by number. A script names its own: until the end the first worker's count."""
-        first = self._workers[0]
-        said = first.result or first.live if len(self._workers) == 1 or self._sealed is None else {}
-        return list(said.get("tags", self._tags))
+        """Names of the tags in its file, by number, once it is sealed."""
+        return self._tags if len(self._workers) > 1 else self.numbering[0]
 
     @property
     def said(self) -> Mapping[str, Any]:
@@ -221,7 +225,10 @@ class GeneratorProcess:
         try:
             async with asyncio.timeout(self._start_s):
                 return await asyncio.shield(self._begun)
-        except (TimeoutError, asyncio.CancelledError):
+        except TimeoutError:
+            late = f"the generator did not start within {self._start_s:g} s: {complaint(self._log)}"
+            raise SeatrialError(late) from None
+        except asyncio.CancelledError:
             if not self._begun.cancelled():
                 raise
         raise SeatrialError(f"the generator did not start: {complaint(self._log)}")
@@ -230,7 +237,9 @@ class GeneratorProcess:
         if self.process.stdout is None:
             return
         before: tuple[int, int] | None = None
-        while line := await self.process.stdout.readline():
+        while (line := await self.process.stdout.readline()).endswith(
+            b"\n"
+        ):  # else it was killed in the middle of a word
             said = json.loads(line)
             now = time.monotonic_ns()
             if said["event"] == "started":

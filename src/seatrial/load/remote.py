@@ -26,6 +26,7 @@ TRIPS = 20  # at least so many, and more until one is short
 SHORT_NS = 4_000_000
 MEASURE_S = 3.0
 _MEASURE_LOOKS = 20  # ten seconds
+_AGAIN_S = 1.0  # while it sends, at most so long: it wants to be asked how it is, too
 LOST_S = 3.0  # no answer for so long: the machine is lost
 READY_S = 20.0  # until a machine's task waits for its orders
 BEGUN_S = 60.0
@@ -109,14 +110,15 @@ class Machine:
         self._heard = time.monotonic_ns()
         self._watching: asyncio.Task[None] | None = None
 
-    async def measure(self) -> None:
-        """Ask for its clock, one time after the other, for MEASURE_S at most. Raises what keeps us from it."""
+    async def measure(self, within_s: float = MEASURE_S) -> None:
+        """Ask for its clock, one time after the other, for so long at most. Raises what keeps us from it."""
         trips, best = 0, SHORT_NS
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(MEASURE_S):
+            async with asyncio.timeout(within_s):
                 while trips < TRIPS or best > SHORT_NS:
                     sent = time.monotonic_ns()
                     best = self.clock.add(sent, await self._call(there.clock), time.monotonic_ns())
+                    self._heard = time.monotonic_ns()
                     trips += 1
         self.clock.settle()
 
@@ -164,8 +166,8 @@ class Machine:
                 looks += 1
                 if looks % _MEASURE_LOOKS == 0:
                     with contextlib.suppress(Exception):  # the next look tells
-                        await self.measure()
-            await self.measure()
+                        await self.measure(_AGAIN_S)
+            await self.measure(_AGAIN_S)
         except Exception as error:  # noqa: BLE001 - whatever it is that keeps us from hearing of it
             if not all(g.all_there for g in self.generators):
                 late = f"no answer for {LOST_S:.0f} s" if isinstance(error, TimeoutError) else ""

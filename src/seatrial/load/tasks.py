@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,11 +21,11 @@ from ..arrivals.timer import AbsoluteTimer
 from ..clients.protocol import Connect, Failure
 from .arriving import Arrivals
 from .closed_model import GRACE_NS
+from .complaints import Complaints
 from .recording import Recorder
 from .users import SCRIPT, TIMEOUT, Halted, User
 
 CAPACITY = ERRORS.index("capacity")
-SCRIPT_ERRORS = 20
 _RETRY_S = 0.01
 _RETRIES_A_SECOND = 1000
 
@@ -54,7 +53,7 @@ class Tasks:
         self.accept = orders.accept
         self.tag = orders.tag
         self.halted = False
-        self.script_errors: Counter[str] = Counter()
+        self.complaints = Complaints()
         self.crowd: list[User] = []
         self.users = self.asked = self.reached = (
             0  # of a closed model: asked for now; the most that were; the most that were connected
@@ -93,19 +92,15 @@ class Tasks:
             if not user.asked and due:
                 self.recorder.error(TIMEOUT, due)
             return True
+        except asyncio.CancelledError:
+            user.settle()  # its last answer was good
+            raise
         except Exception as error:  # noqa: BLE001 - its assertion, or its bug
-            self._complain(error)
+            self.complaints.keep(error)
             user.spoil(began)
             return False
         user.settle()
         return True
-
-    def _complain(self, error: Exception) -> None:
-        frames = traceback.extract_tb(error.__traceback__)
-        where = f"{frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
-        said = f"{type(error).__name__}: {error} ({where})" if str(error) else f"{type(error).__name__} ({where})"
-        if said in self.script_errors or len(self.script_errors) < SCRIPT_ERRORS:
-            self.script_errors[said] += 1
 
     def sweep(self) -> None:
         """Fold the figures; each 100 ms."""
@@ -159,11 +154,14 @@ class OpenTasks(Tasks):
 
     def _arrive(self, due: int, now: int) -> None:
         if self._idle:
-            self._spawn(self._serve(self._idle.pop(), due))
+            user = self._idle.pop()
         elif len(self.crowd) < self.orders.connections:
-            self._spawn(self._serve(self._new(), due))
+            user = self._new()
         else:
             self._backlog.append(due)
+            return
+        user.busy = True  # its task has yet to begin
+        self._spawn(self._serve(user, due))
 
     async def _serve(self, user: User, due: int) -> None:
         while True:
@@ -260,7 +258,7 @@ class ClosedTasks(Tasks):
         try:
             async with asyncio.timeout(self.timeout_ns / 1e9):
                 await user.client.connect()
-            user.connected = True
+            user.connected = user.client.connected
         except (Failure, TimeoutError):
             await user.client.close()  # its first request will say so
         await self._go.wait()

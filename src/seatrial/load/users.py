@@ -118,6 +118,9 @@ class User:
         except asyncio.CancelledError:
             await self._lose(TIMEOUT, due, tag)
             raise
+        except Exception:
+            await self._lose(SCRIPT, due, tag)
+            raise
         finally:
             self.busy = False
         self.connected = True

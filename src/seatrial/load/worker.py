@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import resource
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -20,11 +18,12 @@ from numpy.typing import NDArray
 from ..arrivals import crowds
 from ..arrivals.samples import seal
 from ..arrivals.schedules import highest_rate, of
-from ..arrivals.workers import say, serve
+from ..arrivals.workers import say, serve, told_to_stop
 from ..clients import connector
 from ..clients.protocol import Access, Operation
 from . import http1_client
 from .closed_model import ClosedModel
+from .complaints import Complaints
 from .driving import SWEEP_S, Orders
 from .http1 import Way
 from .open_model import OpenModel
@@ -41,7 +40,7 @@ events = 1  # the descriptor that they go to
 class Model(Protocol):
     """What drives users, whatever they speak."""
 
-    script_errors: Counter[str]
+    complaints: Complaints
     users: int  # of a closed model: asked for now
     asked: int  # the most that were
     reached: int  # the most that were connected at once
@@ -181,7 +180,7 @@ class Worker:
         gc.collect()
         gc.freeze()
         say({"event": "started", "at_ns": start, "file": str(self._path)})
-        stop = asyncio.create_task(_told(orders))
+        stop = asyncio.create_task(told_to_stop(orders))
         await self._until(start, stop)
         generator.start()
         used = resource.getrusage(resource.RUSAGE_SELF)
@@ -206,7 +205,7 @@ class Worker:
             "event": "stopped", "rows": rows, "sha256": digest, "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed,
             "cpu_s": cpu, "took_s": (halted - start) / 1e9, "memory_bytes": used.ru_maxrss * 1024, "tags": list(self._tags),
             "asked": generator.asked, "reached": generator.reached if self._users else None,
-            "script_errors": generator.script_errors.most_common(),
+            "script_errors": generator.complaints.most_common(),
         })  # fmt: skip
 
     def _generator(self, what: Orders | TaskOrders, recorder: Recorder, start: int, rate: float) -> Model:
@@ -230,20 +229,14 @@ class Worker:
         say({
             "event": "live", "due": recorder.due, "ok": recorder.ok, "failed": recorder.failed, "in_flight": generator.in_flight,
             "connected": generator.connected, "users": generator.users, "asked": generator.asked, "reached": generator.reached,
-            "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max, "script_errors": generator.script_errors.most_common(),
+            "cpu": round(recorder.cpu_share, 3), "lag_max_ns": recorder.lag_max,
+            "tags": list(self._tags), "script_errors": generator.complaints.most_common(),
         })  # fmt: skip
 
 
 def _request(given: Mapping[str, Any]) -> Request:
     headers, tag = given["headers"], given["tag"]
     return Request(given["method"], given["path"], headers=headers, json=given["json"], body=given["body"], tag=tag)
-
-
-async def _told(orders: asyncio.StreamReader) -> None:
-    """Returns at the order to stop, and at the end of the orders."""
-    while line := await orders.readline():
-        if json.loads(line).get("order") == "stop":
-            return
 
 
 def descriptors() -> None:

@@ -94,6 +94,7 @@ class Scenarios:
         steps = self._steps.steps(listed, scene)
         last = self._steps.steps(node.get("finally"), scene)
         loads = [s.load for s in (*steps, *last) if isinstance(s, LoadStep)]
+        self._once(node, (*found["throughout"], *self._throughout))
         names = (*found["throughout"], *self._throughout, *loads)
         expect = self.expectations(node.get("expect"), scene, names, self._metrics, self._extra)
         plan = ScenarioPlan(
@@ -119,6 +120,20 @@ class Scenarios:
             message = f"nothing in scenario {key.text} is judged: it could never fail"
             self._reader.wrong(key, message, "expect: in a step, or for the whole scenario")
         return plan
+
+    def _once(self, node: MappingNode, throughout: tuple[str, ...]) -> None:
+        """Each load has one run in a scenario: its figures are those of that."""
+        seen: dict[str, str] = dict.fromkeys(throughout, "throughout")
+        for part in ("steps", "finally"):
+            listed = node.get(part)
+            for step in listed.items if isinstance(listed, Sequence) else ():
+                load = step.get("load") if isinstance(step, MappingNode) else None
+                if not isinstance(load, Scalar):
+                    continue
+                if load.text in seen:
+                    hint = "another scenario, or a second load with the same keys"
+                    self._reader.wrong(load, f"the load {load.text} runs already, {seen[load.text]}", hint)
+                seen.setdefault(load.text, f"from line {load.line} on")
 
     def _claim(self, key: Scalar, scene: Scene, what: str) -> None:
         """A name that becomes part of a finding's id, once."""

@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import httptools
 
+from ..clients import tls
+
 REFUSED, RESET, TIMEOUT, NAME, TLS, PROTOCOL, CLOSED = 1, 2, 3, 4, 5, 6, 7
 Answered = Callable[[int, int, bool], None]  # HTTP status (0: none), error code, whether the request had been written
 
@@ -116,17 +118,14 @@ class Connection(asyncio.Protocol):
 class Pool:
     """Connections to one address; the last one used is used first."""
 
-    def __init__(self, address: Address, verify: bool = True) -> None:
+    def __init__(self, address: Address, verify: bool | str = True) -> None:
         self._address = address
         self._idle: list[Connection] = []
         self.busy: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._tls: ssl.SSLContext | None = None
         if address.tls:
-            self._tls = ssl.create_default_context()
-            if not verify:
-                self._tls.check_hostname = False
-                self._tls.verify_mode = ssl.CERT_NONE
+            self._tls = tls.context(verify)
 
     def request(self, data: bytes, deadline_ns: int, finished: Answered) -> None:
         """Send on an idle connection, or on a new one."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from ..arrivals.records import ERRORS, FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
 from ..arrivals.schedules import of
 from ..arrivals.timer import AbsoluteTimer
-from ..arrivals.workers import say, serve
+from ..arrivals.workers import say, serve, told_to_stop
 from .clients import ClientDriver
 from .driving import Driver
 from .http_driver import HttpDriver
@@ -64,9 +63,7 @@ class Worker:
         self._timer.at(self._due[0] if self._due else self._start)
         sweeper = asyncio.create_task(self._sweep())
         try:
-            while line := await orders.readline():
-                if json.loads(line).get("order") == "stop":
-                    break
+            await told_to_stop(orders)
         finally:
             self._stopping = True
             self._timer.close()

@@ -13,6 +13,7 @@ import h2.config
 import h2.connection
 import h2.events
 import pytest
+from hyperframe.frame import GoAwayFrame
 from load_support import MS, OK, SECOND, Handler, answering, configuration, request, run, script, serving
 from websockets.asyncio.server import ServerConnection, serve
 
@@ -110,6 +111,23 @@ async def test_nobody_there_is_refused_and_a_silent_server_a_time_out(tmp_path: 
     assert set(found.errors) <= {"timeout", "capacity"}
 
 
+@BOTH
+async def test_what_cannot_be_asked_is_a_failed_request(tmp_path: Path, users: int) -> None:
+    script(tmp_path, "async def user(u):\n    await u.get('/')\n    await u.post('/', json={1, 2})\n")
+    async with serving(answering(OK)) as url:
+        found = await run(configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[]))
+    assert set(found.errors) == {"script"}
+    assert found.ok >= found.failed > 0.8 * found.ok
+
+
+@BOTH
+async def test_an_answer_before_a_pause_at_the_end_counts(tmp_path: Path, users: int) -> None:
+    script(tmp_path, "async def user(u):\n    await u.get('/')\n    await u.pause(30)\n")
+    async with serving(answering(OK)) as url:
+        found = await run(configuration(url, tmp_path / "x.load", users=users, script="users.py:user", requests=[]))
+    assert (found.ok, found.failed) == (users or 50, 0)
+
+
 async def test_a_stall_is_in_the_response_times_of_all_that_were_due(tmp_path: Path) -> None:
     script(tmp_path, "async def user(u):\n    await u.get('/')\n")
     began: list[float] = []
@@ -164,8 +182,10 @@ async def test_awaited_users_come_and_go(tmp_path: Path) -> None:
 
 
 @contextlib.asynccontextmanager
-async def http2(*, streams: int = 100) -> AsyncIterator[tuple[str, dict[str, int]]]:
-    """A server by h2; counts connections and requests, and answers with the length of the body."""
+async def http2(*, streams: int = 100, leaves_after: int = 0) -> AsyncIterator[tuple[str, dict[str, int]]]:
+    """A server by h2; counts connections and requests, and answers with the length of the body. It refuses /refused at once, and says
+    that it is going away before it answers the n-th request of a connection.
+    """
     seen = {"connections": 0, "requests": 0, "at_once": 0}
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -176,17 +196,27 @@ async def http2(*, streams: int = 100) -> AsyncIterator[tuple[str, dict[str, int
         server.initiate_connection()
         writer.write(server.data_to_send())
         bodies: dict[int, bytearray] = {}
+        answered = 0
         with contextlib.suppress(OSError):
             while data := await reader.read(65536):
                 for event in server.receive_data(data):
                     if isinstance(event, h2.events.RequestReceived):
+                        if dict(event.headers)[b":path"] == b"/refused":
+                            server.send_headers(event.stream_id, [(":status", "413")], end_stream=True)
+                            server.reset_stream(event.stream_id, 0)
+                            continue
                         bodies[event.stream_id] = bytearray()
                         seen["at_once"] = max(seen["at_once"], len(bodies))
                     elif isinstance(event, h2.events.DataReceived):
+                        if event.stream_id not in bodies:
+                            continue
                         bodies[event.stream_id] += event.data
                         server.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
                     elif isinstance(event, h2.events.StreamEnded):
                         seen["requests"] += 1
+                        answered += 1
+                        if leaves_after and answered == leaves_after:
+                            writer.write(GoAwayFrame(0, last_stream_id=max(event.stream_id, *bodies, 0)).serialize())
                         size = str(len(bodies.pop(event.stream_id)))
                         fields = [(":status", "200"), ("content-length", str(len(size)))]
                         server.send_headers(event.stream_id, fields)
@@ -232,6 +262,29 @@ async def test_http2_sends_long_bodies_as_the_server_takes_them(tmp_path: Path) 
     assert seen["requests"] == 10
 
 
+async def test_http2_asks_elsewhere_when_a_server_goes_away_and_takes_the_answers_that_come(tmp_path: Path) -> None:
+    async with http2(leaves_after=7) as (url, seen):
+        found = await run(spoken(url, tmp_path / "x.load", "http2", operation("GET /x"), users=4))
+    assert found.failed == 0
+    assert seen["requests"] >= found.ok > 7  # this server answers some that it said it would not
+    assert seen["connections"] > 1
+
+
+async def test_http2_outlives_an_answer_before_the_body_was_sent(tmp_path: Path) -> None:
+    script(
+        tmp_path,
+        "async def user(u):\n"
+        "    await u.get('/')\n"
+        "    answer = await u.post('/refused', body='x' * 300_000, accept=[413])\n"
+        "    assert answer.status == 413\n",
+    )
+    async with http2() as (url, seen):
+        found = await run(spoken(url, tmp_path / "x.load", "http2", script="users.py:user", users=4))
+    assert found.said["script_errors"] == []
+    assert set(found.errors) <= {"reset"}  # of the stream alone, where it came before the answer was read
+    assert seen["connections"] == 1
+
+
 async def test_http2_to_a_server_of_http1_is_a_protocol_error(tmp_path: Path) -> None:
     async with serving(answering(OK)) as url:
         found = await run(spoken(url, tmp_path / "x.load", "http2", operation("GET /x")))
@@ -274,3 +327,20 @@ async def test_a_websocket_that_is_closed_is_a_failure_and_opened_anew(tmp_path:
     assert set(found.errors) == {"closed"}
     assert found.ok + found.failed == found.due
     assert found.ok >= found.failed > 0
+
+
+async def test_a_server_that_takes_fewer_sockets_does_not_have_all_users(tmp_path: Path) -> None:
+    taken: list[ServerConnection] = []
+
+    async def few(connection: ServerConnection) -> None:
+        taken.append(connection)
+        if len(taken) > 3:
+            await connection.close(1013)
+            return
+        await echo(connection)
+
+    async with serve(few, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}"
+        found = await run(spoken(url, tmp_path / "x.load", "websocket", operation("/", send={}), users=8))
+    assert found.said["reached"] < 8
+    assert found.failed > 0

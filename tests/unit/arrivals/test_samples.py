@@ -19,6 +19,7 @@ from seatrial.arrivals.samples import (
     SLOT_NS,
     WHOLE,
     SampleWriter,
+    gathered,
     join,
     read,
     row,
@@ -129,3 +130,15 @@ def test_tags_that_workers_numbered_themselves_get_common_numbers(tmp_path: Path
     _, rows = read(tmp_path / "all")
     found = {name: int(rows[rows["tag"] == n]["count"].sum()) for n, name in enumerate(names)}
     assert found == {"x": 41, "y": 12, "z": 20}
+
+
+def test_tags_that_workers_numbered_are_joined_by_name(tmp_path: Path) -> None:
+    files = [tmp_path / "a.load", tmp_path / "b.load"]
+    for file, tag, count in ((files[0], 1, 5), (files[1], 0, 7)):
+        writer = SampleWriter(file, 0)
+        writer.write(row(OK, 1, count, tag=tag))
+        writer.write(row(OK, 1, 100, tag=3))  # it died before it could say what that is
+        writer.close()
+    _, rows, names = gathered(files, [["home", "cart"], ["cart"]])
+    counts = {name: int(rows["count"][rows["tag"] == n].sum()) for n, name in enumerate(names)}
+    assert counts == {"home": 0, "cart": 12, "": 200}

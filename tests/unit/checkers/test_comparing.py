@@ -121,3 +121,11 @@ def test_loads_of_different_rates_are_not_compared() -> None:
     found, _ = change_figures(run(1), twice, WHOLE)
     assert isinstance(found["p95"], Missing)
     assert "100 requests a second, this load 200" in found["p95"].reason
+
+
+def test_a_short_window_late_in_a_run_is_too_short_to_compare() -> None:
+    before, after = run(1, seconds=60), run(2, seconds=60)
+    window = Window(from_ns=after.start_ns + 57_000 * MS, to_ns=after.start_ns + 58_000 * MS)
+    metrics, compared = change_figures(before, after, window)
+    assert isinstance(metrics["p95"], Missing)
+    assert "seconds" in compared.why

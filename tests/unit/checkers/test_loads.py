@@ -91,8 +91,7 @@ def test_a_threshold_holds_fails_and_is_unknown_without_samples(
     at = [fault(10, 20)]
     assert truth(holds, condition, at) is True
     assert truth(does_not, condition, at) is False
-    empty = truth(load(), condition, at)
-    assert empty is (condition == "failed == 0" or None) if not condition.startswith("ok") else empty is False
+    assert truth(load(), condition, at) is None
 
 
 def test_a_share_that_few_requests_cannot_show_is_unknown() -> None:
@@ -237,3 +236,31 @@ def test_clocks_that_are_not_known_to_a_slot_leave_what_rests_on_when_unknown() 
     metrics, detail = load_figures(apart, Window(from_ns=0, to_ns=10**15), ())
     assert "known to within 60ms only" in metrics["outage"]["longest"].reason
     assert (detail["machines"], detail["clock_ns"]) == (2, 60 * MS)
+
+
+def test_a_load_that_was_over_before_shows_nothing() -> None:
+    over = load(steady(5))
+    late = Window(from_ns=START + 60 * S, to_ns=START + 90 * S)
+    metrics, _ = load_figures(over, late, [])
+    for name in ("due", "ok", "failed", "bytes", "errors", "p95"):
+        assert isinstance(metrics[name], Missing), name
+    assert isinstance(metrics["outage"]["longest"], Missing)
+
+
+def test_a_load_that_ended_before_the_fault_says_nothing_of_an_outage() -> None:
+    over = load(steady(5))
+    assert truth(over, "outage.longest < 1s") is True
+    assert truth(over, "outage.longest < 1s", [fault(10, 12)]) is None
+    assert truth(over, "failed == 0", [fault(10, 12)]) is True
+
+
+def test_a_silence_that_goes_on_when_the_load_ends_has_no_end() -> None:
+    silent = load(steady(5), failures(range(50, 100)), gaps((4990, 10_000)))
+    assert truth(silent, "outage.longest < 6s") is None
+    assert truth(silent, "outage.longest > 4s") is True
+
+
+def test_the_rate_of_a_tag_lately_is_that_of_these_seconds() -> None:
+    home = answers([n for n in range(50) for _ in range(100)], [10.0] * 5000, tag=1)
+    found = lately(home)
+    assert found["tag"]["home"]["rate"].value == pytest.approx(1000, rel=0.01)  # type: ignore[index]
