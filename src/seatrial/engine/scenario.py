@@ -112,6 +112,9 @@ class ScenarioRun:
         await crew.faults.heal_all(plan.id, "end of the scenario")
         if plan.expect:
             await self._expectations()
+        elif self._loads:  # nothing asks for their figures, but the report shows them
+            spans = crew.faults.spans(plan.id)
+            await crew.workloads.figures(self._loads, plan.id, self.began_ns, spans, self.values.all())
         for load in plan.abortable:
             await self._not_aborted(abort_finding(load), load, self.began_ns, plan.severity)
         await crew.workloads.stop([*started, *self._loads])
