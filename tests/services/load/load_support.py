@@ -187,3 +187,19 @@ def certificate(directory: Path, name: str) -> tuple[Path, Path]:
     argv = f"openssl req -x509 {options} {names} -keyout {key} -out {cert}".split()
     subprocess.run(argv, check=True, capture_output=True)
     return cert, key
+
+
+def shop(*, close: bool = False) -> Handler:
+    """/login gives a token in a header, /basket wants it in its path."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            line = await request(reader)
+            extra = "Connection: close\r\n" if close else ""
+            good = line.startswith(("GET /login ", "GET /basket?token=abc "))
+            status = "200 OK" if good else "403 Forbidden"
+            writer.write(f"HTTP/1.1 {status}\r\nX-Token: abc\r\n{extra}Content-Length: 5\r\n\r\nhello".encode())
+            if close:
+                return
+
+    return handle

@@ -14,7 +14,7 @@ import h2.connection
 import h2.events
 import pytest
 from hyperframe.frame import GoAwayFrame
-from load_support import MS, OK, SECOND, Handler, answering, configuration, request, run, script, serving
+from load_support import MS, OK, SECOND, answering, configuration, request, run, script, serving, shop
 from websockets.asyncio.server import ServerConnection, serve
 
 from seatrial.arrivals import samples
@@ -36,20 +36,6 @@ def operation(what: str, **arguments: Any) -> dict[str, Any]:
 
 def spoken(url: str, file: Path, protocol: str, *operations: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     return configuration(url, file, requests=[], protocol=protocol, operations=list(operations), **more)
-
-
-def shop(*, close: bool = False) -> Handler:
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            line = await request(reader)
-            extra = "Connection: close\r\n" if close else ""
-            good = line.startswith(("GET /login ", "GET /basket?token=abc "))
-            status = "200 OK" if good else "403 Forbidden"
-            writer.write(f"HTTP/1.1 {status}\r\nX-Token: abc\r\n{extra}Content-Length: 5\r\n\r\nhello".encode())
-            if close:
-                return
-
-    return handle
 
 
 @BOTH

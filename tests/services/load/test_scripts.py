@@ -6,28 +6,12 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from load_support import GET, OK, SECOND, Handler, answering, configuration, request, run, script, serving
+from load_support import GET, OK, SECOND, answering, configuration, request, run, script, serving, shop
 
 from seatrial.arrivals import samples
 
 DUE = 50
 BOTH = pytest.mark.parametrize("users", [0, 4])
-
-
-def shop(*, close: bool = False) -> Handler:
-    """/login gives a token in a header, /basket wants it in its path."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            line = await request(reader)
-            extra = "Connection: close\r\n" if close else ""
-            good = line.startswith(("GET /login ", "GET /basket?token=abc "))
-            status = "200 OK" if good else "403 Forbidden"
-            writer.write(f"HTTP/1.1 {status}\r\nX-Token: abc\r\n{extra}Content-Length: 5\r\n\r\nhello".encode())
-            if close:
-                return
-
-    return handle
 
 
 SHOPPING = """
