@@ -73,7 +73,7 @@ class ScenarioRun:
         started: list[str] = []
         try:
             async with asyncio.timeout(plan.deadline_ns / NS_PER_S):
-                started = await crew.workloads.start(plan.throughout, self.values.all())
+                started = await crew.workloads.start(plan.throughout, self.values.all(), plan.id)
                 await self._body()
         except TimeoutError:
             self._reason = f"the scenario's deadline of {Quantity(plan.deadline_ns, Dimension.DURATION)} was over"
@@ -222,7 +222,7 @@ class ScenarioRun:
         began = time.monotonic_ns()
         self._loads.append(step.load)
         try:
-            own = await self.crew.workloads.run_to_end(step.load, self.values.all())
+            own = await self.crew.workloads.run_to_end(step.load, self.values.all(), self.plan.id)
         except SeatrialError as error:
             if not step.judged:
                 raise

@@ -34,6 +34,7 @@ from ..core.workloads import (
     Figures,
     JudgesItself,
     Load,
+    LoadRun,
     OwnVerdict,
     ReadBackValue,
     RenderedRequest,
@@ -46,6 +47,7 @@ from .aborting import AbortWatch
 from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
+from .sameness import digest_of
 from .users import user_requests
 from .values import missing
 
@@ -93,24 +95,24 @@ class Workloads:
         self.own: dict[str, OwnVerdict] = {}  # of loads that have ended, by name
         self._runs: dict[str, int] = {}
 
-    async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
-        """Start those that do not run yet; returns the ones started, for `stop`."""
+    async def start(self, names: Sequence[str], values: Mapping[str, object], scenario: str) -> list[str]:
+        """Start those that do not run yet; returns the ones started, for `stop`. `scenario`: "trial" for the whole."""
         new = [n for n in names if n not in self.running]
         for name in new:
             self.own.pop(name, None)  # that was another run
         for name in new:
             if name in self._plan.loads:
-                await self._start_load(self._plan.loads[name], values)
+                await self._start_load(self._plan.loads[name], values, scenario)
             else:
-                await self._start(self._plan.workloads[name], values)
+                await self._start(self._plan.workloads[name], values, scenario)
         return new
 
-    async def run_to_end(self, name: str, values: Mapping[str, object]) -> OwnVerdict | None:
+    async def run_to_end(self, name: str, values: Mapping[str, object], scenario: str) -> OwnVerdict | None:
         """Start a load and wait until it has sent all that it had to; its figures stay to be asked for.
 
         Returns what its tool thought of the run, where it has one.
         """
-        await self.start([name], values)
+        await self.start([name], values, scenario)
         running = self.running[name]
         try:
             await running.workload.ended()
@@ -127,7 +129,7 @@ class Workloads:
             where, verb=tool.name, what=tool.file, arguments=arguments if isinstance(arguments, dict) else {}
         )
 
-    async def _start_load(self, plan: LoadPlan, values: Mapping[str, object]) -> None:
+    async def _start_load(self, plan: LoadPlan, values: Mapping[str, object], scenario: str) -> None:
         if plan.tool is not None:
             requests = [await self._of_tool(plan, plan.tool, values)]
         elif plan.requests:
@@ -139,11 +141,12 @@ class Workloads:
             users = await user_requests(plan.name, plan.flows, values, self._prober)
             requests = [replace(requests[0], users=users)]
         adopt = self._owning(f"load {plan.name}")
-        run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        number = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        run = LoadRun(number=number, scenario=scenario, digest=await asyncio.to_thread(self._digest, plan))
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt, run)
         running = Running(plan.name, None, workload, None)
         running.abort = AbortWatch(plan.abort, running.began_ns) if plan.abort else None
-        self._begun(running, "load", asked(plan), plan)
+        self._begun(running, "load", asked(plan), run, plan)
         running.watch = asyncio.create_task(self._watch(running, workload))
 
     async def _watch(self, running: Running, load: Load) -> None:
@@ -211,7 +214,7 @@ class Workloads:
 
         return adopt
 
-    def _begun(self, running: Running, kind: str, rate: str, load: LoadPlan | None = None) -> None:
+    def _begun(self, running: Running, kind: str, rate: str, run: LoadRun, load: LoadPlan | None = None) -> None:
         self.running[running.name] = running
         file = str(running.workload.file.relative_to(self._journal.directory))
         at = time.monotonic_ns()
@@ -219,11 +222,25 @@ class Workloads:
         profile = profile_of(load) if load is not None else {}
         self._journal.write(
             WorkloadStarted(
-                workload=running.name, file=file, at_ns=at, rate=rate, kind=kind, users=users, profile=profile
+                workload=running.name,
+                file=file,
+                at_ns=at,
+                rate=rate,
+                kind=kind,
+                users=users,
+                profile=profile,
+                scenario=run.scenario,
+                digest=run.digest,
             )
         )
 
-    async def _start(self, plan: WorkloadPlan, values: Mapping[str, object]) -> None:
+    def _digest(self, plan: LoadPlan) -> str:
+        try:
+            return digest_of(self._plan, plan)
+        except OSError:
+            return ""  # a file is gone, which its start says in words; and it is like no other run
+
+    async def _start(self, plan: WorkloadPlan, values: Mapping[str, object], scenario: str) -> None:
         initial = await self._read(plan.initial, values) if plan.initial else None
         if initial is not None and initial.error:
             raise SeatrialError(
@@ -237,7 +254,12 @@ class Workloads:
         adopt = self._owning(f"workload {plan.name}")
         workload = await self._maker.start(plan, request, directory, prefix, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
-        self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
+        self._begun(
+            Running(plan.name, plan.read_back, workload, initial),
+            "workload",
+            rate,
+            LoadRun(number=run, scenario=scenario),
+        )
 
     async def _request(self, name: str, call: ProbeCall, values: Mapping[str, object]) -> RenderedRequest:
         known = {**values, "op": _OPERATION}
