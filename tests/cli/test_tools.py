@@ -213,13 +213,15 @@ stack:
       ready: {{http: GET /}}
 loads: {{k6s: {{k6: script.js, at: web}}}}
 throughout: [k6s]
-scenarios: {{beside: {{steps: [{{http: GET /, at: web, for: 3s}}], expect: {{served: k6s.ok > 10}}}}}}
+scenarios: {{beside: {{steps: [{{http: GET /, at: web, for: 3s}}], expect: {{served: k6s.ok > 10, own: k6s.own == 1}}}}}}
 """
     )
     done = seatrial("run", PATH=f"{program.parent}:{os.environ['PATH']}")
     assert done.returncode == 1, done.stdout + done.stderr
     found = report(tmp_path)
     assert found["beside/served"]["verdict"] == "PASS"
+    assert found["beside/own"]["verdict"] == "INCONCLUSIVE"  # it is judged before the load is stopped
+    assert "then it is the finding k6s" in found["beside/own"]["reason"]
     assert found["trial/k6s"]["verdict"] == "FAIL"
     assert found["trial/k6s"]["reason"] == "thresholds were crossed: http_req_duration: p(95)<1 (exit status 105)"
     assert found["trial/nothing-remains"]["verdict"] == "PASS"

@@ -14,6 +14,7 @@ from ..core.events import JOURNAL, TrialEnded, TrialStarted, decode, read_journa
 from ..core.load_plans import LoadPlan
 from ..core.results import Finding
 from ..core.verdicts import Outcome, Severity, Verdict
+from ..core.workloads import LoadRun
 from ..engine.asking import asked
 from ..reports.model import TrialModel, WorkloadView
 from ..spec.judging import LAST_GOOD
@@ -37,10 +38,10 @@ class Baseline:
     why: str = ""
 
 
-def baseline_of(plan: LoadPlan, trial: Path) -> Baseline:
-    """What a load of a trial is compared with."""
+def baseline_of(plan: LoadPlan, run: LoadRun, trial: Path) -> Baseline:
+    """What a run of a load of a trial is compared with."""
     if plan.baseline == LAST_GOOD:
-        return last_good(plan, trial)
+        return last_good(plan, run, trial)
     path = plan.directory / plan.baseline
     try:
         start, rows = samples.read(path)
@@ -52,8 +53,8 @@ def baseline_of(plan: LoadPlan, trial: Path) -> Baseline:
     return Baseline(name=plan.baseline, start_ns=start, rows=rows)
 
 
-def last_good(plan: LoadPlan, trial: Path) -> Baseline:
-    """The newest finished trial of the same spec, without a variant, that was GO and sent the same load.
+def last_good(plan: LoadPlan, run: LoadRun, trial: Path) -> Baseline:
+    """The newest finished trial of the spec at the same path, without a variant, that was GO and sent the same in the same scenario.
 
     A trial that was INCONCLUSIVE only for want of one before it counts as well: it is the first of its line.
     """
@@ -63,11 +64,14 @@ def last_good(plan: LoadPlan, trial: Path) -> Baseline:
         if directory == trial or not spec or _spec_of(directory) != spec or not _may_be_good(directory):
             continue
         model = TrialModel.read(directory)
-        view = model.workloads.get(plan.name)
-        if view is None or view.kind != "load" or not view.valid or not is_good(model):
+        if not model.is_load(plan.name) or not is_good(model):
             continue
-        if view.rate != asked(plan):
-            others = others or f", and {directory.name} sent {view.rate}, not {asked(plan)}"
+        view = model.run_in(plan.name, run.scenario)
+        unlike = _unlike(view, plan, run)
+        if view is None or unlike:
+            others = others or f", and {directory.name} {unlike}"
+            continue
+        if not view.valid:
             continue
         try:
             start, rows = samples.read(directory / view.file)
@@ -75,6 +79,17 @@ def last_good(plan: LoadPlan, trial: Path) -> Baseline:
             continue
         return Baseline(name=directory.name, start_ns=start, rows=rows)
     return Baseline(name=LAST_GOOD, why=f"{NO_EARLIER} of this spec has samples of {plan.name}{others}")
+
+
+def _unlike(view: WorkloadView | None, plan: LoadPlan, run: LoadRun) -> str:
+    """Why a run of an earlier trial is none of the same load; empty where it is one."""
+    if view is None:
+        return f"did not send it in {run.scenario}"
+    if view.rate != asked(plan):
+        return f"sent {view.rate}, not {asked(plan)}"
+    if not run.digest or view.digest != run.digest:
+        return "did not send the same: its requests, values, files, users' tasks, protocol or times were others"
+    return ""
 
 
 def is_good(model: TrialModel) -> bool:
@@ -123,25 +138,33 @@ def _last(path: Path) -> TrialEnded | None:
     return entry.event if entry is not None and isinstance(entry.event, TrialEnded) else None
 
 
-def keep_baseline(trial: str | None, load: str | None, to: Path, root: Path | None, console: Console) -> int:
-    """Keep a load's samples of a trial as a file. Raises UsageError for a trial or load that is not there, or is not whole."""
+def keep_baseline(
+    trial: str | None, load: str | None, scenario: str | None, to: Path, root: Path | None, console: Console
+) -> int:
+    """Keep the samples of a load's run as a file. Raises UsageError for one that is not there, is not whole, or searched."""
     directory = find_trial(None if trial == "latest" else trial, root)
     model = TrialModel.read(directory)
-    view = _chosen(model, load, directory.name)
+    view = _chosen(model, load, scenario, directory.name)
+    label = model.label(view)
+    if view.searched:
+        raise UsageError.simple(f"{label} looked for its capacity: samples of many rates are no baseline")
     if not view.valid:
-        raise UsageError.simple(
-            f"the samples of {view.name} in {directory.name} are not whole: {view.note or 'unsealed'}"
-        )
+        raise UsageError.simple(f"the samples of {label} in {directory.name} are not whole: {view.note or 'unsealed'}")
     if samples.seal(directory / view.file) != (view.rows, view.sha256):
         raise UsageError.simple(f"{directory / view.file} is not what was sealed: somebody changed it")
     to.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(directory / view.file, to)
-    console.print(f"{view.name} of {directory.name} ({model.outcome}, {view.rate}) is in {to}", highlight=False)
+    console.print(f"{label} of {directory.name} ({model.outcome}, {view.rate}) is in {to}", highlight=False)
+    runs = model.runs_of(view.name)
+    if len(runs) > 1 and scenario is None:
+        began = ", ".join(dict.fromkeys(r.scenario for r in runs))
+        console.print(f"  the last of {len(runs)} runs; --scenario chooses: {began}", highlight=False)
     console.print(f"  baseline: {to}   in the load; the path is relative to the spec", style="dim", highlight=False)
     return 0
 
 
-def _chosen(model: TrialModel, load: str | None, trial: str) -> WorkloadView:
+def _chosen(model: TrialModel, load: str | None, scenario: str | None, trial: str) -> WorkloadView:
+    """The last run of a load, or the one of a scenario."""
     loads = {v.name: v for v in model.workloads.values() if v.kind == "load"}
     names = ", ".join(loads) or "none"
     if load is None and len(loads) != 1:
@@ -149,4 +172,10 @@ def _chosen(model: TrialModel, load: str | None, trial: str) -> WorkloadView:
     view = loads.get(load) if load is not None else next(iter(loads.values()))
     if view is None:
         raise UsageError.simple(f"{trial} has no load {load}", f"loads: {names}")
-    return view
+    if scenario is None:
+        return view
+    run = model.run_in(view.name, scenario)
+    if run is None:
+        known = ", ".join(dict.fromkeys(r.scenario for r in model.runs_of(view.name)))
+        raise UsageError.simple(f"{view.name} did not run in {scenario} of {trial}", f"it ran in: {known}")
+    return run

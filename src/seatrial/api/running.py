@@ -21,7 +21,7 @@ from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
-from ..core.workloads import Adopt, Load, RenderedRequest, Workload, WorkloadMaker
+from ..core.workloads import Adopt, Load, LoadRun, RenderedRequest, Workload, WorkloadMaker
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
@@ -164,7 +164,12 @@ class _Nobody:
         raise SeatrialError(f"no maker for workload {plan.name}")
 
     async def start_load(
-        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt, run: int = 1
+        self,
+        plan: LoadPlan,
+        requests: Sequence[RenderedRequest],
+        directory: Path,
+        adopt: Adopt,
+        run: LoadRun | None = None,
     ) -> Load:
         raise SeatrialError(f"no maker for load {plan.name}")
 

@@ -11,8 +11,8 @@ from ..reports.model import TrialModel
 
 
 def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
-    """Workload to curves; one whose records cannot be read has none."""
-    if not model.workloads:
+    """Each run of a workload, by its label, to curves; one whose records cannot be read has none."""
+    if not model.runs:
         return {}
     from ..arrivals.records import read
     from ..arrivals.samples import read as read_samples
@@ -20,16 +20,17 @@ def workload_series(model: TrialModel, directory: Path) -> dict[str, Any]:
     from ..checkers.series import series
 
     found = {}
-    for view in model.workloads.values():
+    for view in model.runs:
+        label = model.label(view)
         try:
             if view.kind == "load":
                 start, rows = read_samples(directory / view.file)
                 load = LoadSamples(start_ns=start, rows=rows, tags=())
                 curves = load_series(load, model.began_ns, model.last_ns)
                 users = users_series(view.users, curves, (start - model.began_ns) / 1e9)
-                found[view.name] = {**curves, **users, "load": load_shapes(load, model.began_ns)}
+                found[label] = {**curves, **users, "load": load_shapes(load, model.began_ns)}
                 continue
-            found[view.name] = series(read(directory / view.file), model.began_ns, model.last_ns)
+            found[label] = series(read(directory / view.file), model.began_ns, model.last_ns)
         except (OSError, ValueError):
             continue
     return found

@@ -89,8 +89,8 @@ class RunningTool(RunningLoad):
         """What the tool thought of its run, when it has ended."""
         said = self._process.said.get("own")
         if said is None:
-            died = self._process.died
-            return OwnVerdict(passed=None, words="its generator died" if died else "known when the load has ended")
+            later = f"not known before the load has ended: then it is the finding {self._plan.name}"
+            return OwnVerdict(passed=None, words="its generator died" if self._process.died else later)
         where = self.file.parent.name
         directory = where if where == "samples" else f"samples/{where}"  # of one that runs again
         return OwnVerdict(

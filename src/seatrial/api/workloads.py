@@ -18,7 +18,17 @@ from ..core.clusters import HERE, Cluster
 from ..core.expressions import Missing
 from ..core.load_plans import LoadPlan
 from ..core.plan import WorkloadPlan
-from ..core.workloads import Adopt, FaultSpan, Figures, LiveFigures, ReadBackValue, RenderedRequest, Sealed, Window
+from ..core.workloads import (
+    Adopt,
+    FaultSpan,
+    Figures,
+    LiveFigures,
+    LoadRun,
+    ReadBackValue,
+    RenderedRequest,
+    Sealed,
+    Window,
+)
 from ..workloads.clients import FINDING_NS
 from ..workloads.process import WorkloadProcess
 from .baselines import baseline_of
@@ -71,15 +81,21 @@ class Maker:
         return RunningWorkload(plan, await WorkloadProcess.start(config, adopt), prefix, highest_rate(schedule))
 
     async def start_load(
-        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt, run: int = 1
+        self,
+        plan: LoadPlan,
+        requests: Sequence[RenderedRequest],
+        directory: Path,
+        adopt: Adopt,
+        run: LoadRun | None = None,
     ) -> RunningLoad | SearchingLoad:
         """Start the generators of a load, or the search for the rate that can be kept."""
-        file = directory / "samples" / ("" if run == 1 else str(run)) / f"{plan.name}.load"
+        run = run or LoadRun()
+        file = directory / "samples" / ("" if run.number == 1 else str(run.number)) / f"{plan.name}.load"
         if plan.search is not None:
             return SearchingLoad(
                 plan, plan.search, requests, file, partial(start_generators, cluster=self._on, adopt=adopt)
             )
-        baseline = await asyncio.to_thread(baseline_of, plan, directory) if plan.baseline else None
+        baseline = await asyncio.to_thread(baseline_of, plan, run, directory) if plan.baseline else None
         if plan.tool is not None:
             return await start_tool(plan, plan.tool, requests[0], file, adopt)
         process = await start_generators(plan, configuration(plan, requests, file), self._on, adopt)

@@ -28,16 +28,22 @@ def _group() -> None:
 @baseline.command(
     epilog=examples(
         "seatrial baseline keep latest --to baselines/shoppers.load",
-        "seatrial baseline keep 2026-11-20T10-14 --load shoppers --to baselines/shoppers.load",
+        "seatrial baseline keep 2026-11-20T10-14 --load shoppers --scenario quiet --to baselines/shoppers.load",
     )
 )
 def keep(
     trial: Annotated[str, typer.Argument(help="A trial: its directory, the beginning of its name, or latest.")],
     to: Annotated[Path, typer.Option("--to", help="The file to make.")],
     load: Annotated[str | None, typer.Option("--load", help="Which of its loads, where there are several.")] = None,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario", help="The run of this scenario (trial: the whole), where it ran in several; else the last."
+        ),
+    ] = None,
     directory: Root = None,
 ) -> int:
     """Keep a load's samples of a trial as a file, for `baseline: FILE` in the load."""
     from ..api.baselines import keep_baseline
 
-    return keep_baseline(trial, load, to, directory, console())
+    return keep_baseline(trial, load, scenario, to, directory, console())

@@ -194,6 +194,8 @@ class WorkloadStarted(Event):
         default_factory=dict
     )  # how many over time, where their number changes (arrivals.crowds)
     profile: Mapping[str, Any] = field(default_factory=dict)  # name, scale, whole_ns, for_ns, text
+    scenario: str = ""  # that it was started for; "trial" for the whole
+    digest: str = ""  # of what a load asks for: engine.sameness
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -202,11 +202,20 @@ class Searches(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LoadRun:
+    """Which run of a load it is: its number from 1, the scenario ("trial": the whole), the digest of what it asks for."""
+
+    number: int = 1
+    scenario: str = ""
+    digest: str = ""
+
+
 class WorkloadMaker(Protocol):
     """Starts workloads, and loads (whose requests are in the order of their plan; of a script one that says where and as whom, of users
     one with theirs).
 
-    `adopt` has the keeper own a process: it does so before the process sends anything. `run`: of a load that runs again.
+    `adopt` has the keeper own a process: it does so before the process sends anything. `run`: a load that runs again has files of its own.
     """
 
     async def start(
@@ -219,5 +228,10 @@ class WorkloadMaker(Protocol):
     ) -> Workload: ...
 
     async def start_load(
-        self, plan: LoadPlan, requests: Sequence[RenderedRequest], directory: Path, adopt: Adopt, run: int = 1
+        self,
+        plan: LoadPlan,
+        requests: Sequence[RenderedRequest],
+        directory: Path,
+        adopt: Adopt,
+        run: LoadRun | None = None,
     ) -> Load: ...

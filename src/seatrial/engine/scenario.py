@@ -73,7 +73,7 @@ class ScenarioRun:
         started: list[str] = []
         try:
             async with asyncio.timeout(plan.deadline_ns / NS_PER_S):
-                started = await crew.workloads.start(plan.throughout, self.values.all())
+                started = await crew.workloads.start(plan.throughout, self.values.all(), plan.id)
                 await self._body()
         except TimeoutError:
             self._reason = f"the scenario's deadline of {Quantity(plan.deadline_ns, Dimension.DURATION)} was over"
@@ -227,7 +227,7 @@ class ScenarioRun:
             self._loads.remove(step.load)
             await self.crew.workloads.stop([step.load])
         try:
-            await self.crew.workloads.start_alone(step.load, self.values.all())
+            await self.crew.workloads.start_alone(step.load, self.values.all(), self.plan.id)
             self._loads.append(step.load)
             own = await self.crew.workloads.to_end(step.load)
         except SeatrialError as error:

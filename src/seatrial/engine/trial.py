@@ -174,7 +174,7 @@ class Trial:
         began = time.monotonic_ns()
         looking = asyncio.create_task(self._usage.run())
         try:
-            await self.crew.workloads.start(self.plan.throughout, self.values.all())
+            await self.crew.workloads.start(self.plan.throughout, self.values.all(), "trial")
             self.journal.write(PhaseChanged(phase="scenarios"))
             reason = await self._scenarios()
             await self._expectations(began)

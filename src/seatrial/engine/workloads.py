@@ -35,6 +35,7 @@ from ..core.workloads import (
     Figures,
     JudgesItself,
     Load,
+    LoadRun,
     OwnVerdict,
     ReadBackValue,
     RenderedRequest,
@@ -47,6 +48,7 @@ from .aborting import AbortWatch
 from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
+from .sameness import digest_of
 from .users import user_requests
 from .values import missing
 
@@ -97,17 +99,17 @@ class Workloads:
         self._starting: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._stopped = asyncio.Condition()
 
-    async def start(self, names: Sequence[str], values: Mapping[str, object]) -> list[str]:
+    async def start(self, names: Sequence[str], values: Mapping[str, object], scenario: str) -> list[str]:
         """Start those that do not run yet; returns all, for `stop`: each runs until the last one who started it stops it.
 
-        Where one cannot be started, or this is cancelled, the others are stopped again.
+        `scenario`: "trial" for the whole. Where one cannot be started, or this is cancelled, the others are stopped again.
         """
         begun: list[str] = []
         try:
             for name in names:
                 async with self._starting[name]:
                     if name not in self.running:
-                        await self._start_anew(name, values)
+                        await self._start_anew(name, values, scenario)
                     self._users[name] += 1
                 begun.append(name)
         except BaseException:
@@ -115,21 +117,21 @@ class Workloads:
             raise
         return begun
 
-    async def _start_anew(self, name: str, values: Mapping[str, object]) -> None:
+    async def _start_anew(self, name: str, values: Mapping[str, object], scenario: str) -> None:
         self.own.pop(name, None)  # that was another run
         if name in self._plan.loads:
-            await self._start_load(self._plan.loads[name], values)
+            await self._start_load(self._plan.loads[name], values, scenario)
         else:
-            await self._start(self._plan.workloads[name], values)
+            await self._start(self._plan.workloads[name], values, scenario)
 
-    async def start_alone(self, name: str, values: Mapping[str, object]) -> None:
+    async def start_alone(self, name: str, values: Mapping[str, object], scenario: str) -> None:
         """Start a load when nobody else has it run; for `to_end` and `stop`."""
         async with self._stopped:
             await self._stopped.wait_for(lambda: not self._users[name])
             self._users[name] += 1  # from now on it is this one's
         try:
             async with self._starting[name]:
-                await self._start_anew(name, values)
+                await self._start_anew(name, values, scenario)
         except BaseException:
             await self.stop([name])
             raise
@@ -155,7 +157,7 @@ class Workloads:
             where, verb=tool.name, what=tool.file, arguments=arguments if isinstance(arguments, dict) else {}
         )
 
-    async def _start_load(self, plan: LoadPlan, values: Mapping[str, object]) -> None:
+    async def _start_load(self, plan: LoadPlan, values: Mapping[str, object], scenario: str) -> None:
         if plan.tool is not None:
             requests = [await self._of_tool(plan, plan.tool, values)]
         elif plan.requests:
@@ -167,11 +169,12 @@ class Workloads:
             users = await user_requests(plan.name, plan.flows, values, self._prober)
             requests = [replace(requests[0], users=users)]
         adopt = self._owning(f"load {plan.name}")
-        run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        number = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
+        run = LoadRun(number=number, scenario=scenario, digest=await asyncio.to_thread(self._digest, plan))
         workload = await self._maker.start_load(plan, requests, self._journal.directory, adopt, run)
         running = Running(plan.name, None, workload, None)
         running.abort = AbortWatch(plan.abort, running.began_ns) if plan.abort else None
-        self._begun(running, "load", asked(plan), plan)
+        self._begun(running, "load", asked(plan), run, plan)
         running.watch = asyncio.create_task(self._watch(running, workload))
 
     async def _watch(self, running: Running, load: Load) -> None:
@@ -244,7 +247,7 @@ class Workloads:
 
         return adopt
 
-    def _begun(self, running: Running, kind: str, rate: str, load: LoadPlan | None = None) -> None:
+    def _begun(self, running: Running, kind: str, rate: str, run: LoadRun, load: LoadPlan | None = None) -> None:
         self.running[running.name] = running
         file = str(running.workload.file.relative_to(self._journal.directory))
         at = time.monotonic_ns()
@@ -252,11 +255,25 @@ class Workloads:
         profile = profile_of(load) if load is not None else {}
         self._journal.write(
             WorkloadStarted(
-                workload=running.name, file=file, at_ns=at, rate=rate, kind=kind, users=users, profile=profile
+                workload=running.name,
+                file=file,
+                at_ns=at,
+                rate=rate,
+                kind=kind,
+                users=users,
+                profile=profile,
+                scenario=run.scenario,
+                digest=run.digest,
             )
         )
 
-    async def _start(self, plan: WorkloadPlan, values: Mapping[str, object]) -> None:
+    def _digest(self, plan: LoadPlan) -> str:
+        try:
+            return digest_of(self._plan, plan)
+        except OSError:
+            return ""  # a file is gone, which its start says in words; and it is like no other run
+
+    async def _start(self, plan: WorkloadPlan, values: Mapping[str, object], scenario: str) -> None:
         initial = await self._read(plan.initial, values) if plan.initial else None
         if initial is not None and initial.error:
             raise SeatrialError(
@@ -270,7 +287,12 @@ class Workloads:
         adopt = self._owning(f"workload {plan.name}")
         workload = await self._maker.start(plan, request, directory, prefix, adopt)
         rate = ", ".join(f"{k} {v}" for k, v in plan.arrivals.items())
-        self._begun(Running(plan.name, plan.read_back, workload, initial), "workload", rate)
+        self._begun(
+            Running(plan.name, plan.read_back, workload, initial),
+            "workload",
+            rate,
+            LoadRun(number=run, scenario=scenario),
+        )
 
     async def _request(self, name: str, call: ProbeCall, values: Mapping[str, object]) -> RenderedRequest:
         known = {**values, "op": _OPERATION}

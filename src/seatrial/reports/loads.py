@@ -17,11 +17,14 @@ _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 640, 200, 70, 26, 10
 
 
 def load_rows(model: TrialModel) -> list[dict[str, Any]]:
-    """Each load as it was last measured, by scenario."""
-    last = {(m.workload, m.scenario): m for m in model.measured if model.is_load(m.workload)}
+    """Each run of a load as it was last measured, by scenario."""
+    last = {}
+    for measured in model.measured:
+        run = model.run_at(measured.workload, measured.to_ns)
+        if run is not None and run.kind == "load":
+            last[run.name, measured.scenario, run.began_ns] = run, measured
     rows = []
-    for (name, scenario), measured in last.items():
-        view = model.workloads[name]
+    for (name, scenario, _), (view, measured) in last.items():
         rows.append(
             {
                 "name": name,
@@ -100,7 +103,7 @@ def points(probes: Sequence[LoadProbed]) -> dict[str, Any] | None:
     def place(rate: float, ns: float) -> tuple[float, float]:
         x = (math.log(rate) - left) / max(1e-9, right - left)
         y = (math.log(max(1.0, ns)) - low) / max(1e-9, high - low)
-        return round(_LEFT + x * (_WIDTH - _LEFT - 20), 1), round(_HEIGHT - _BOTTOM - y * (_HEIGHT - _BOTTOM - _TOP), 1)
+        return round(_LEFT + x * (_WIDTH - _LEFT - 40), 1), round(_HEIGHT - _BOTTOM - y * (_HEIGHT - _BOTTOM - _TOP), 1)
 
     marks = [
         {"x": (at := place(p.rate, ns))[0], "y": at[1], "word": PROBE_WORD.get(p.outcome, "INCONCLUSIVE")}

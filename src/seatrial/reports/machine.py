@@ -55,7 +55,7 @@ def report(model: TrialModel) -> dict[str, Any]:
         "findings": [_finding(model, i) for i in model.findings],
         "faults": [_fault(model, f) for f in model.faults.values()],
         "profiles": model.profiles(),
-        "workloads": [plain(w) for w in model.workloads.values()],
+        "workloads": [plain(r) for r in model.runs],
         "accounting": plain(ended.accounting) if ended else {},
         "residue": list(ended.residue) if ended else [],
         "notes": [{"level": n.level, "message": n.message, "scenario": n.scenario} for _, n in model.notes],

@@ -40,6 +40,8 @@ from ..core.events import (
 from ..core.results import Finding
 from ..core.verdicts import Verdict, combine
 
+WHOLE = "trial"  # the scenario of what ran through the whole trial
+
 
 @dataclass(kw_only=True)
 class StepView:
@@ -96,7 +98,7 @@ class FaultView:
 
 @dataclass(kw_only=True)
 class WorkloadView:
-    """A workload: where its records are and whether they are whole."""
+    """A run of a workload: where its records are and whether they are whole. `seen_in`: scenarios that it was measured in."""
 
     name: str
     file: str
@@ -105,6 +107,9 @@ class WorkloadView:
     kind: str = "workload"
     users: Mapping[str, Any] = field(default_factory=dict)  # how many over time, where their number changes
     profile: Mapping[str, Any] = field(default_factory=dict)  # name, scale, whole_ns, for_ns, text
+    scenario: str = ""  # that it was started for; WHOLE: the trial; empty: its journal does not say
+    digest: str = ""  # of what a load asked for
+    seen_in: list[str] = field(default_factory=list)
     live: LoadProgressed | None = None
     aborted: LoadAborted | None = None
     probes: list[LoadProbed] = field(default_factory=list)  # of a capacity search
@@ -112,6 +117,11 @@ class WorkloadView:
     sha256: str = ""
     valid: bool | None = None
     note: str = ""
+
+    @property
+    def searched(self) -> bool:
+        """Whether it is a load that looked for its capacity: its samples are of many rates."""
+        return bool(self.probes) or self.rate.startswith("search ")
 
 
 @dataclass(kw_only=True)
@@ -146,7 +156,8 @@ class TrialModel:
         self.scenarios: dict[str, ScenarioView] = {}
         self.findings: dict[str, Finding] = {}
         self.faults: dict[str, FaultView] = {}
-        self.workloads: dict[str, WorkloadView] = {}
+        self.runs: list[WorkloadView] = []  # in the order in which they began
+        self.workloads: dict[str, WorkloadView] = {}  # the last run of each name
         self.measured: list[WorkloadMeasured] = []
         self.instances: list[InstanceChanged] = []
         self.roles: list[tuple[int, RoleChanged]] = []
@@ -215,9 +226,37 @@ class TrialModel:
         """Whether it is a load, which has figures of its own."""
         return workload in self.workloads and self.workloads[workload].kind == "load"
 
+    def runs_of(self, workload: str) -> list[WorkloadView]:
+        """All its runs, in order."""
+        return [r for r in self.runs if r.name == workload]
+
+    def run_at(self, workload: str, ns: int) -> WorkloadView | None:
+        """The run that was under way at a moment, or had ended last: one at a time has the name."""
+        return next((r for r in reversed(self.runs_of(workload)) if r.began_ns <= ns), None)
+
+    def run_in(self, workload: str, scenario: str) -> WorkloadView | None:
+        """The last run of a scenario: one that was started for it, or else for another one beside it, but not for the whole trial."""
+        runs = self.runs_of(workload)[::-1]
+        beside = (r for r in runs if scenario in r.seen_in and r.scenario != WHOLE)
+        return next((r for r in runs if r.scenario == scenario), None) or next(beside, None)
+
+    def measured_last(self, run: WorkloadView) -> WorkloadMeasured | None:
+        """The last that was measured of a run."""
+        mine = (m for m in reversed(self.measured) if m.workload == run.name)
+        return next((m for m in mine if self.run_at(m.workload, m.to_ns) is run), None)
+
+    def label(self, run: WorkloadView) -> str:
+        """Its name; of a workload that ran several times with its scenario, or its number where that does not tell it apart."""
+        runs = self.runs_of(run.name)
+        if len(runs) == 1:
+            return run.name
+        alone = bool(run.scenario) and sum(r.scenario == run.scenario for r in runs) == 1
+        number = next(n for n, r in enumerate(runs, 1) if r is run)
+        return f"{run.name} in {run.scenario}" if alone else f"{run.name}, run {number}"
+
     def profiles(self) -> list[str]:
         """What was asked by profiles, and where it was less than all: a sentence for each load that ran."""
-        said = [f"{w.name}: {w.profile['text']}" for w in self.workloads.values() if w.profile]
+        said = list(dict.fromkeys(f"{r.name}: {r.profile['text']}" for r in self.runs if r.profile))
         if self.started is not None and self.started.scale != 1 and not said:
             return [f"profiles are scaled to {self.started.scale:g}, and no load with one ran"]
         return said
@@ -324,19 +363,19 @@ def _load_progressed(model: TrialModel, _ns: int, event: LoadProgressed) -> None
 
 
 def _load_aborted(model: TrialModel, _ns: int, event: LoadAborted) -> None:
-    view = model.workloads.get(event.load)
+    view = model.run_at(event.load, event.at_ns)
     if view is not None:
         view.aborted = event
 
 
 def _load_probed(model: TrialModel, _ns: int, event: LoadProbed) -> None:
-    view = model.workloads.get(event.load)
+    view = model.run_at(event.load, event.ended_ns)
     if view is not None:
         view.probes.append(event)
 
 
 def _workload_started(model: TrialModel, _ns: int, event: WorkloadStarted) -> None:
-    model.workloads[event.workload] = WorkloadView(
+    view = WorkloadView(
         name=event.workload,
         file=event.file,
         began_ns=event.at_ns,
@@ -344,15 +383,23 @@ def _workload_started(model: TrialModel, _ns: int, event: WorkloadStarted) -> No
         kind=event.kind,
         users=event.users,
         profile=event.profile,
+        scenario=event.scenario,
+        digest=event.digest,
     )
+    model.workloads[view.name] = view
+    model.runs.append(view)
 
 
 def _measured(model: TrialModel, _ns: int, event: WorkloadMeasured) -> None:
     model.measured.append(event)
+    view = model.run_at(event.workload, event.to_ns)
+    if view is not None and event.scenario not in view.seen_in:
+        view.seen_in.append(event.scenario)
 
 
 def _sealed(model: TrialModel, _ns: int, event: ColumnSealed) -> None:
-    view = model.workloads.get(event.workload)
+    # A run has its file for itself, and may be sealed when the next one has begun.
+    view = next((r for r in model.runs_of(event.workload) if r.file == event.file), None)
     if view is not None:
         view.rows, view.sha256, view.valid, view.note = event.rows, event.sha256, event.valid, event.note
 

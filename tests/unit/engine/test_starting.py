@@ -11,7 +11,7 @@ import pytest
 from seatrial.core.errors import SeatrialError
 from seatrial.core.load_plans import LoadPlan
 from seatrial.core.redaction import Redactor
-from seatrial.core.workloads import Sealed
+from seatrial.core.workloads import LoadRun, Sealed
 from seatrial.engine.journal import Journal
 from seatrial.engine.workloads import Workloads
 
@@ -40,7 +40,7 @@ class Trial(Workloads):
         self.made: list[Running] = []
         super().__init__(None, None, None, Journal(directory, Redactor([])), None, "")  # type: ignore[arg-type]
 
-    async def _start_anew(self, name: str, values: Any) -> None:
+    async def _start_anew(self, name: str, values: Any, scenario: str) -> None:
         if name == "wrong":
             raise SeatrialError("it cannot be started")
         await asyncio.sleep(0)
@@ -49,7 +49,8 @@ class Trial(Workloads):
         plan = LoadPlan(name=name, directory=Path(), timeout_ns=1, connections=1)
         from seatrial.engine.workloads import Running as Known
 
-        self._begun(Known(name, None, made, None), "load", "", plan)  # type: ignore[arg-type]
+        run = LoadRun(number=len(self.made), scenario=scenario, digest="")
+        self._begun(Known(name, None, made, None), "load", "", run, plan)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def trial(tmp_path: Path) -> Trial:
 
 
 async def test_two_who_start_it_at_once_start_it_once_and_the_last_one_stops_it(trial: Trial) -> None:
-    both = await asyncio.gather(trial.start(["shop"], {}), trial.start(["shop"], {}))
+    both = await asyncio.gather(trial.start(["shop"], {}, "s"), trial.start(["shop"], {}, "s"))
     assert len(trial.made) == 1
     await trial.stop(both[0])
     assert "shop" in trial.running
@@ -68,13 +69,13 @@ async def test_two_who_start_it_at_once_start_it_once_and_the_last_one_stops_it(
 
 async def test_where_one_cannot_be_started_the_others_are_stopped(trial: Trial) -> None:
     with pytest.raises(SeatrialError):
-        await trial.start(["shop", "wrong"], {})
+        await trial.start(["shop", "wrong"], {}, "s")
     assert (trial.running, trial.made[0].stops) == ({}, 1)
 
 
 async def test_a_step_waits_until_nobody_else_has_it_run(trial: Trial) -> None:
-    others = await trial.start(["shop"], {})
-    step = asyncio.create_task(trial.start_alone("shop", {}))
+    others = await trial.start(["shop"], {}, "s")
+    step = asyncio.create_task(trial.start_alone("shop", {}, "s"))
     await asyncio.sleep(0)
     assert len(trial.made) == 1
     await trial.stop(others)
@@ -85,8 +86,8 @@ async def test_a_step_waits_until_nobody_else_has_it_run(trial: Trial) -> None:
 
 
 async def test_who_gives_up_waiting_has_started_nothing(trial: Trial) -> None:
-    others = await trial.start(["shop"], {})
-    step = asyncio.create_task(trial.start_alone("shop", {}))
+    others = await trial.start(["shop"], {}, "s")
+    step = asyncio.create_task(trial.start_alone("shop", {}, "s"))
     await asyncio.sleep(0)
     step.cancel()
     await asyncio.gather(step, return_exceptions=True)

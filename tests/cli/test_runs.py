@@ -1,0 +1,88 @@
+"""A load that runs in several scenarios, and one that is another than in the trial before, on the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from seatrial.arrivals.samples import seal
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+SPEC = """\
+seatrial: 1
+name: twice
+stack: {{remote: {{services: {{web: '{url}'}}}}}}
+loads:
+  rush: {{requests: [{{http: GET {path}, tag: page}}], at: web, rate: 50/s, for: 1s{more}}}
+scenarios:
+"""
+SCENARIO = "  {name}: {{needs: [{needs}], steps: [{{load: rush}}], expect: {{some: rush.{figure}}}}}\n"
+
+
+def write(directory: Path, url: str, *names: str, path: str = "/", more: str = "", figure: str = "ok > 1") -> None:
+    """Scenarios that run one after the other."""
+    scenarios = (
+        SCENARIO.format(name=n, needs=before, figure=figure) for n, before in zip(names, ("", *names), strict=False)
+    )
+    (directory / "seatrial.yaml").write_text(SPEC.format(url=url, path=path, more=more) + "".join(scenarios))
+
+
+def report(tmp_path: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((tmp_path / ".seatrial/latest/report.json").read_text())
+    return found
+
+
+def test_what_was_sent_before_in_another_way_is_no_baseline(seatrial: Run, service: str, tmp_path: Path) -> None:
+    def why(name: str = "one", path: str = "/") -> str:
+        more = ", baseline: last-good"
+        write(tmp_path, service, name, path=path, more=more, figure="change.p95 < 100")
+        assert seatrial("run").returncode == 2
+        (finding,) = [f for f in report(tmp_path)["findings"] if f["id"] == f"{name}/some"]
+        return str(finding["reason"])
+
+    assert "has samples of rush" in why()
+    assert "under 5 seconds" in why()  # it is compared, for as little as there is
+    assert "did not send the same: its requests" in why(path="/ok")
+    assert "did not send it in other" in why(name="other", path="/ok")
+    assert "under 5 seconds" in why(name="other", path="/ok")
+
+
+def test_runs_of_a_load_are_told_apart_and_kept_by_scenario(seatrial: Run, service: str, tmp_path: Path) -> None:
+    write(tmp_path, service, "quiet", "busy")
+    done = seatrial("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    latest = tmp_path / ".seatrial/latest"
+    quiet, busy = report(tmp_path)["workloads"]
+    assert [(r["scenario"], r["file"], r["valid"]) for r in (quiet, busy)] == [
+        ("quiet", "samples/rush.load", True),
+        ("busy", "samples/2/rush.load", True),
+    ]
+    assert quiet["digest"] == busy["digest"] != ""
+    page = (latest / "report.html").read_text()
+    assert page.count("rush in quiet") == page.count("rush in busy") == 2  # its records, and its curves
+
+    done = seatrial("baseline", "keep", "latest", "--to", "last.load")
+    assert "the last of 2 runs; --scenario chooses: quiet, busy" in done.stdout
+    assert seal(tmp_path / "last.load") == (busy["rows"], busy["sha256"])
+    done = seatrial("baseline", "keep", "latest", "--scenario", "quiet", "--to", "first.load")
+    assert "rush in quiet of " in done.stdout
+    assert seal(tmp_path / "first.load") == (quiet["rows"], quiet["sha256"])
+    done = seatrial("baseline", "keep", "latest", "--scenario", "nowhere", "--to", "none.load")
+    assert done.returncode == 3
+    assert "it ran in: quiet, busy" in done.stderr
+    assert not (tmp_path / "none.load").exists()
+
+
+def test_a_search_is_no_baseline(seatrial: Run, service: str, tmp_path: Path) -> None:
+    search = "search: {from: 20/s, to: 40/s, while: [errors < 90%], for: 1s, resolution: 50%}"
+    write(tmp_path, service, "one")
+    spec = (tmp_path / "seatrial.yaml").read_text().replace("rate: 50/s, for: 1s", search)
+    (tmp_path / "seatrial.yaml").write_text(spec)
+    assert seatrial("run").returncode == 0
+    done = seatrial("baseline", "keep", "latest", "--to", "kept.load")
+    assert done.returncode == 3
+    assert "looked for its capacity" in done.stderr
