@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ class Running:
 class Trial(Workloads):
     """Workloads whose loads are those above; `wrong` cannot be started."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, journal: Journal) -> None:
         self.made: list[Running] = []
-        super().__init__(None, None, None, Journal(directory, Redactor([])), None, "")  # type: ignore[arg-type]
+        super().__init__(None, None, None, journal, None, "")  # type: ignore[arg-type]
 
     async def _start_anew(self, name: str, values: Any, scenario: str) -> None:
         if name == "wrong":
@@ -54,8 +55,9 @@ class Trial(Workloads):
 
 
 @pytest.fixture
-def trial(tmp_path: Path) -> Trial:
-    return Trial(tmp_path)
+def trial(tmp_path: Path) -> Iterator[Trial]:
+    with Journal(tmp_path, Redactor([])) as journal:
+        yield Trial(journal)
 
 
 async def test_two_who_start_it_at_once_start_it_once_and_the_last_one_stops_it(trial: Trial) -> None:
