@@ -9,9 +9,9 @@ from collections.abc import Sequence
 import typer
 
 from .. import __version__
-from ..core.errors import SeatrialError, UsageError
+from ..core.errors import Interrupted, SeatrialError, UsageError
 
-USAGE, OWN_FAULT = 3, 4
+INTERRUPTED, USAGE, OWN_FAULT = 2, 3, 4
 
 app = typer.Typer(
     name="seatrial",
@@ -49,11 +49,15 @@ def run(arguments: Sequence[str]) -> int:
     except UsageError as error:
         _print_problems(error)
         return USAGE
+    except Interrupted as error:
+        _say(f"seatrial: {error}")
+        return INTERRUPTED
     except SeatrialError as error:
         _say(f"seatrial: {error}")
         return OWN_FAULT
-    except KeyboardInterrupt:
-        return 2
+    except (KeyboardInterrupt, typer.Abort):  # Click makes one of the other
+        _say("seatrial: interrupted")
+        return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
