@@ -268,3 +268,18 @@ def test_tags_that_select_nothing_are_told(
     done = seatrial("run", *arguments)
     assert done.returncode == 3
     assert words in done.stderr
+
+
+def test_a_setup_that_was_cut_off_ends_the_trial(seatrial: Run, service: str, tmp_path: Path) -> None:
+    (tmp_path / "users.py").write_text("raise OSError('no data')\n")
+    (tmp_path / "seatrial.yaml").write_text(
+        f"seatrial: 1\nstack: {{remote: {{services: {{web: '{service}'}}}}}}\nsetup: [{{load: fill}}]\n"
+        "loads: {fill: {script: users.py:fill, at: web, rate: 20/s, for: 2s}}\n"
+        "scenarios: {up: {steps: [{http: GET /, at: web, id: page}]}}\n"
+    )
+    done = seatrial("run")
+    assert done.returncode == 2, done.stdout + done.stderr
+    found = report(tmp_path)["up/page"]
+    assert found["verdict"] == "INCONCLUSIVE"
+    assert found["reason"].startswith("not exercised: setup did not pass: ")
+    assert "no data" in found["reason"]

@@ -72,12 +72,32 @@ def test_mistakes_are_told(seatrial: Run, service: str, tmp_path: Path, argument
     assert "Traceback" not in done.stderr
 
 
-def test_a_plan_shows_which_profile_and_what_cannot_be_exercised(seatrial: Run, service: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [("run", "--dry-run"), ("plan",)])
+def test_a_plan_shows_which_profile_and_what_cannot_be_exercised(
+    seatrial: Run, service: str, tmp_path: Path, command: tuple[str, ...]
+) -> None:
     (tmp_path / "seatrial.yaml").write_text(SPEC.format(url=service, profile="endurance"))
-    shown = seatrial("run", "--dry-run", "--profile", "smoke").stdout
+    shown = seatrial(*command, "--profile", "smoke").stdout
     assert "load crowd: profile smoke in place of endurance (1h): 2m" in shown
     assert "not exercised: it needs the full length, and has a shorter profile" in shown
-    assert "not exercised" not in seatrial("run", "--dry-run").stdout
+    assert "profiles are scaled to 0.1" in seatrial(*command, "--scale", "0.1").stdout
+    for arguments in ((), ("--scale", "2")):
+        shown = seatrial(*command, *arguments).stdout
+        assert "grows" in shown
+        assert "not exercised" not in shown
+    wrong = seatrial(*command, "--tags", "browse")
+    assert (wrong.returncode, "no user and no task has the tag 'browse'" in wrong.stderr) == (3, True)
+
+
+def test_lint_looks_at_the_loads_that_would_run(seatrial: Run, service: str, tmp_path: Path) -> None:
+    (tmp_path / "seatrial.yaml").write_text(
+        SPEC.format(url=service, profile="endurance").replace("think: 20ms", "warm-up: 3m")
+    )
+    assert seatrial("lint").returncode == 0
+    assert seatrial("lint", "--scale", "0.1").returncode == 0
+    done = seatrial("lint", "--profile", "smoke")
+    assert done.returncode == 3
+    assert "nothing is judged: the load takes 2m 0s, its warm-up 3m 0s" in done.stderr
 
 
 def test_users_who_still_come_are_judged_by_those_that_were_asked_for(

@@ -14,7 +14,7 @@ from typing import Any
 
 from .. import __version__
 from ..core.clusters import HERE, Cluster
-from ..core.errors import Problem, SeatrialError, UsageError
+from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
 from ..core.plan import Plan, ProbeStep, WorkloadPlan
 from ..core.processes import Residue
@@ -214,7 +214,7 @@ def machine() -> dict[str, Any]:
 def run_interruptible(main: Any) -> Any:
     """Run a coroutine; the first Ctrl-C (or SIGTERM) cancels it so that it stops and heals, the second leaves at once.
 
-    Left at once, the keeper still heals and ends everything by itself.
+    Left at once, the keeper still heals and ends everything by itself. Raises Interrupted where it had nothing to show for itself yet.
     """
 
     async def guarded() -> Any:
@@ -236,7 +236,10 @@ def run_interruptible(main: Any) -> Any:
             loop.add_signal_handler(number, stop)
         return await task
 
-    return asyncio.run(guarded())
+    try:
+        return asyncio.run(guarded())
+    except asyncio.CancelledError:
+        raise Interrupted("interrupted before there was anything to judge") from None
 
 
 __all__: Sequence[str] = ("Request", "Run", "check_selection", "machine", "run_interruptible", "run_trial")

@@ -12,7 +12,7 @@ from typing import Any
 from ..arrivals import samples
 from ..checkers.capacity import BROKE, GENERATOR, HELD, UNTOLD, Search
 from ..core.expressions import Missing
-from ..core.load_plans import LoadPlan, SearchPlan
+from ..core.load_plans import PROBE_WARM_UP_NS, LoadPlan, SearchPlan
 from ..core.workloads import (
     FaultSpan,
     Figures,
@@ -25,8 +25,6 @@ from ..core.workloads import (
 )
 from ..load.process import LoadProcess
 from .loads import RunningLoad, configuration
-
-WARM_UP_NS = 1_000_000_000  # what the probe before left behind is served meanwhile
 
 
 class SearchingLoad:
@@ -66,7 +64,7 @@ class SearchingLoad:
 
     async def _probe(self, rate: float) -> Probed:
         """Send at a rate, and judge what came of it."""
-        warm_up = self._plan.warm_up_ns or WARM_UP_NS
+        warm_up = self._plan.warm_up_ns or PROBE_WARM_UP_NS  # what the probe before left behind is served meanwhile
         plan = replace(
             self._plan,
             search=None,

@@ -21,13 +21,6 @@ TRIES = 5
 UNTOLD_TRIES = 2
 
 
-def most_probes(lowest: float, highest: float, resolution: float) -> int:
-    """No search takes more."""
-    doublings = math.ceil(math.log2(highest / lowest)) + 1
-    halvings = max(0, math.ceil(math.log2(math.log(highest / lowest) / math.log1p(resolution))))
-    return TRIES * (doublings + 2 * halvings + 2)
-
-
 class Search:
     """`rate` is the next to try, None when all is known; `tell` what came of it. Rates a second, `resolution` a ratio."""
 

@@ -53,11 +53,15 @@ def _sockets(looks: Sequence[SocketSample]) -> dict[str, Any]:
     return {"connections": max(s.connections for s in looks), "backlog": max(s.backlog for s in looks)}
 
 
-def _pool(looks: Sequence[PoolSample]) -> Quantity | Missing:
+def _pool(looks: Sequence[PoolSample]) -> Quantity | Interval | Missing:
+    """At worst. A look without an answer may have been the worst one: who has no connection left may have no time either."""
     shares = [s.share for s in looks if s.share is not None]
-    if shares:
-        return Quantity(max(shares), Dimension.RATIO)
-    return Missing(f"its pool could not be asked: {looks[-1].why}" if looks else "its pool was not looked at")
+    if not shares:
+        return Missing(f"its pool could not be asked: {looks[-1].why}" if looks else "its pool was not looked at")
+    most = max(shares)
+    if any(s.share is None or s.why for s in looks):
+        return Interval(most, max(1.0, most), Dimension.RATIO)
+    return Quantity(most, Dimension.RATIO)
 
 
 def _of(instances: Sequence[Sequence[UsageSample]]) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 import typer
 
 from .. import __version__
-from ..core.errors import SeatrialError, UsageError
+from ..core.errors import Interrupted, SeatrialError, UsageError
 
-USAGE, OWN_FAULT = 3, 4
+INTERRUPTED, USAGE, OWN_FAULT = 2, 3, 4
+_TYPERS_WORD = 130  # for Ctrl-C
 
 app = typer.Typer(
     name="seatrial",
@@ -42,24 +43,34 @@ def _root(
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit status. A traceback is shown for our own faults only."""
-    from . import baselines, evidence, loads, stacks, trials  # noqa: F401 - they register their commands
-
     try:
+        from . import baselines, evidence, loads, stacks, trials  # noqa: F401 - they register their commands
+
         result = app(args=list(arguments), standalone_mode=False)
     except UsageError as error:
         _print_problems(error)
         return USAGE
+    except Interrupted as error:
+        _say(f"seatrial: {error}")
+        return INTERRUPTED
     except SeatrialError as error:
         _say(f"seatrial: {error}")
         return OWN_FAULT
-    except KeyboardInterrupt:
-        return 2
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:  # noqa: BLE001 - the last resort
         return _foreign(error)
+    if result == _TYPERS_WORD:
+        return _interrupted()
     return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    _say("seatrial: interrupted")
+    return INTERRUPTED
 
 
 def _foreign(error: Exception) -> int:

@@ -26,6 +26,10 @@ Scale = Annotated[
 Profile = Annotated[
     str | None, typer.Option("--profile", help="The profile of all loads that have one.", metavar="NAME")
 ]
+Tags = Annotated[
+    list[str] | None, typer.Option("--tags", help="Of loads: only users and tasks with one of these tags.")
+]
+SkipTags = Annotated[list[str] | None, typer.Option("--skip-tags", help="Of loads: not those with these tags.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Root = Annotated[
     Path | None,
@@ -85,13 +89,15 @@ def load_plan(
     *,
     scale: float | None = None,
     profile: str | None = None,
+    tags: Sequence[str] | None = None,
+    skip_tags: Sequence[str] | None = None,
 ) -> Plan:
-    """Compile a spec with our whole vocabulary. Raises UsageError with every mistake."""
+    """Compile a spec with our whole vocabulary, and choose among the users of its loads. Raises UsageError with every mistake."""
     from ..api.vocabulary import vocabulary
     from ..spec import compile_spec
     from ..spec.profiles import Choice
 
-    return compile_spec(
+    plan = compile_spec(
         spec_file(spec),
         vocabulary(),
         environment=os.environ,
@@ -99,3 +105,8 @@ def load_plan(
         overlays=overlays,
         profiles=Choice(scale=scale, name=profile),
     )
+    if not tags and not skip_tags:
+        return plan
+    from ..api.users import select_users
+
+    return select_users(plan, listed(tags), listed(skip_tags))

@@ -19,7 +19,9 @@ from .options import (
     Profile,
     Root,
     Scale,
+    SkipTags,
     Spec,
+    Tags,
     Variables,
     cluster_of,
     listed,
@@ -46,12 +48,8 @@ def run(
     spec: Spec = Path("seatrial.yaml"),
     only: Annotated[list[str] | None, typer.Option("--only", help="Run these scenarios and what they need.")] = None,
     labels: Annotated[list[str] | None, typer.Option("--labels", help="Run scenarios with these labels.")] = None,
-    tags: Annotated[
-        list[str] | None, typer.Option("--tags", help="Of loads: only users and tasks with one of these tags.")
-    ] = None,
-    skip_tags: Annotated[
-        list[str] | None, typer.Option("--skip-tags", help="Of loads: not those with these tags.")
-    ] = None,
+    tags: Tags = None,
+    skip_tags: SkipTags = None,
     var: Variables = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
@@ -66,11 +64,7 @@ def run(
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
-    plan, chosen = load_plan(spec, var, scale=scale, profile=profile), (listed(tags), listed(skip_tags))
-    if any(chosen):
-        from ..api.users import select_users
-
-        plan = select_users(plan, *chosen)
+    plan = load_plan(spec, var, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
     if dry_run:
         return show_plan(plan, tuple(only or ()), tuple(labels or ()))
     from ..api.following import follow
@@ -85,8 +79,8 @@ def run(
         attach=find_kept(attach, directory) if attach else None,
         root=directory,
         on=cluster_of(on, on_ca, on_cert, on_key),
-        tags=chosen[0],
-        skip_tags=chosen[1],
+        tags=listed(tags),
+        skip_tags=listed(skip_tags),
     )
     return follow(plan, request, console()).outcome.exit_status
 
@@ -102,10 +96,12 @@ def console() -> Console:
 def lint(
     spec: Spec = Path("seatrial.yaml"),
     var: Variables = None,
+    scale: Scale = None,
+    profile: Profile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes too.")] = False,
 ) -> int:
     """Find every mistake in a spec, with file, line, column and what would be right."""
-    plan = load_plan(spec, var)
+    plan = load_plan(spec, var, scale=scale, profile=profile)
     for warning in plan.warnings:
         typer.echo(f"{warning}")
     scenarios, requirements = len(plan.scenarios), len(plan.requirements)
@@ -113,15 +109,26 @@ def lint(
     return 3 if strict and plan.warnings else 0
 
 
-@app.command(epilog=examples("seatrial plan seatrial.yaml", "seatrial plan --only postgres-failover"))
+@app.command(
+    epilog=examples(
+        "seatrial plan seatrial.yaml",
+        "seatrial plan --only postgres-failover",
+        "seatrial plan --profile smoke --scale 0.1",
+    )
+)
 def plan(
     spec: Spec = Path("seatrial.yaml"),
     only: Annotated[list[str] | None, typer.Option("--only", help="These scenarios and what they need.")] = None,
     labels: Annotated[list[str] | None, typer.Option("--labels", help="Scenarios with these labels.")] = None,
+    tags: Tags = None,
+    skip_tags: SkipTags = None,
     var: Variables = None,
+    scale: Scale = None,
+    profile: Profile = None,
 ) -> int:
     """Show what would run, in which order, and what cannot be exercised here."""
-    return show_plan(load_plan(spec, var), tuple(only or ()), tuple(labels or ()))
+    plan = load_plan(spec, var, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
+    return show_plan(plan, tuple(only or ()), tuple(labels or ()))
 
 
 def show_plan(plan: Plan, only: tuple[str, ...], labels: tuple[str, ...]) -> int:

@@ -43,6 +43,10 @@ class SeatrialError(Exception):
     """Base of all errors that seatrial raises on purpose."""
 
 
+class Interrupted(SeatrialError):  # noqa: N818 - what a person did rather than an error
+    """Stopped by who runs it, before there was anything to judge (exit status 2)."""
+
+
 class UsageError(SeatrialError):
     """A wrong spec or command line (exit status 3); carries every problem found, not the first alone."""
 

@@ -56,6 +56,9 @@ class AbortRule:
     for_ns: int
 
 
+PROBE_WARM_UP_NS = 1_000_000_000  # of each rate that a search tries, where its load has none of its own
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchPlan:
     """The highest rate at which conditions hold: from `lowest` to `highest` a second, each tried for `for_ns`."""

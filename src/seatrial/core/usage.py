@@ -33,7 +33,10 @@ class SocketSample:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PoolSample:
-    """One look at a server's pool of connections: the share of it that was taken; None and why where it could not be asked."""
+    """One look at a server's pool of connections: the share of it that was taken, of the instance whose pool is the fullest.
+
+    Not all was answered: `why`, and the share is the least there was; None where no instance answered.
+    """
 
     at_ns: int
     service: str

@@ -67,7 +67,7 @@ def too_short(plan: Plan, scenario: ScenarioPlan) -> str:
     """Why a scenario that needs the whole time says nothing in this trial; empty where it does."""
     if not scenario.full_length:
         return ""
-    if plan.scale != 1:
+    if plan.scale < 1:
         return f"it needs the full length, and profiles are scaled to {plan.scale:g}"
     steps = (*scenario.steps, *scenario.finally_)
     names = [*scenario.throughout, *plan.throughout, *(s.load for s in steps if isinstance(s, LoadStep))]

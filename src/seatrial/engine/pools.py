@@ -38,18 +38,20 @@ class PoolWatch:
         self.services = tuple(services)
 
     async def look(self) -> list[PoolSample]:
-        """One look at each service: the instance whose pool is the fullest."""
-        return [await self._service(name) for name in self.services]
+        """One look at each service; none at one of which no instance runs: there is no pool then."""
+        looks = [await self._service(name) for name in self.services]
+        return [look for look in looks if look is not None]
 
-    async def _service(self, name: str) -> PoolSample:
-        shares, why = [], "no instance runs"
+    async def _service(self, name: str) -> PoolSample | None:
+        shares, why = [], ""
         try:
             instances = (await self._prober.view(name)).instances
         except SeatrialError as error:
-            instances, why = (), str(error)
-        for instance in instances:
-            if instance.state is InstanceState.DOWN:
-                continue
+            return PoolSample(at_ns=time.monotonic_ns(), service=name, share=None, why=str(error))
+        running = [i for i in instances if i.state is not InstanceState.DOWN]
+        if not running:
+            return None
+        for instance in running:
             at = Target(service=name, ordinal=instance.ordinal)
             answer = await self._prober.call(ProbeCall(verb="sql", what=_CLIENTS, at=at), {}, NS_PER_S)
             share = share_of(answer)

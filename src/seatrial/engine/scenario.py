@@ -62,6 +62,11 @@ class ScenarioRun:
         self._reason = ""
         self._loads: list[str] = []  # run by a step of this scenario
 
+    @property
+    def reason(self) -> str:
+        """What ended it before its end; empty where nothing did."""
+        return self._reason
+
     async def run(self) -> Verdict:
         """Everything, in order; returns the scenario's verdict."""
         plan, crew = self.plan, self.crew

@@ -22,7 +22,7 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.load_plans import abort_finding
-from ..core.plan import Plan, ScenarioPlan
+from ..core.plan import LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -166,9 +166,11 @@ class Trial:
         if not gate.holds:
             return f"no steady state before the first scenario: {gate.reason}"
         self.journal.write(PhaseChanged(phase="setup"))
-        setup = ScenarioPlan(id="setup", title="setup", deadline_ns=120 * NS_PER_S, steps=self.plan.setup)
         if self.plan.setup:
-            verdict = await ScenarioRun(setup, self.crew, self.values, ()).run()
+            setup = ScenarioRun(setup_of(self.plan), self.crew, self.values, ())
+            verdict = await setup.run()
+            if setup.reason:
+                return f"setup did not pass: {setup.reason}"
             if verdict is not Verdict.PASS and any(p.scenario == "setup" for p in self.ledger.planned.values()):
                 return "setup did not pass"
         began = time.monotonic_ns()
@@ -431,6 +433,12 @@ class Trial:
         )
         for warning in plan.warnings:
             self.journal.write(Noted(level="warning", message=warning))
+
+
+def setup_of(plan: Plan) -> ScenarioPlan:
+    """The setup as a scenario: two minutes, and the length of the loads that its steps run."""
+    loads = sum(plan.loads[s.load].for_ns or 0 for s in plan.setup if isinstance(s, LoadStep))
+    return ScenarioPlan(id="setup", title="setup", deadline_ns=120 * NS_PER_S + loads, steps=plan.setup)
 
 
 def in_order(plan: Plan, changes: Sequence[Instance]) -> bool | None:

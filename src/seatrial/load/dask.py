@@ -103,10 +103,12 @@ async def _client(cluster: Cluster) -> Any:
             cluster.address, asynchronous=True, timeout=_CONNECT_S, security=security, set_as_default=False
         )
         return await client
-    except Exception as error:
+    except BaseException as error:
         if client is not None:
             with contextlib.suppress(Exception):
                 await client.close(timeout=_CLOSE_S)
+        if not isinstance(error, Exception):
+            raise
         raise SeatrialError(f"no Dask scheduler can be used at {cluster.address}: {_said(error)}") from error
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.load_plans import LoadPlan
+from ..core.load_plans import LoadPlan, abort_finding
 from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
@@ -190,9 +190,8 @@ class _Compiler:
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
         trial_scene = Scene(values=known, defaults=defaults)
-        trial_scene.ids |= (
-            dict.fromkeys(reader.judged(throughout), root.entries["throughout"].key) if throughout else {}
-        )
+        own = (*reader.judged(throughout), *(abort_finding(n) for n in throughout if n in reader.known.abortable))
+        trial_scene.ids |= dict.fromkeys(own, root.entries["throughout"].key) if own else {}
         extra = {"stack": Type.record(STACK_METRICS), **usage_type(self.reader.known.services)}
         expect = scenarios.expectations(root.get("expect"), trial_scene, running, self.metrics, extra)
         self._needs(plans)

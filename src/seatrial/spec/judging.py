@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from ..core.expressions import Expression, Scope, Type
+from ..core.expressions.syntax import Path as Name
+from ..core.expressions.syntax import walk
 from ..core.load_plans import AbortRule, SearchPlan
-from ..core.quantities import Quantity
+from ..core.quantities import Quantity, format_duration
 from ..core.shapes import CONDITION, DURATION, RATE, RATIO, TEXT, Field, Shape, ShapeKind, list_of, record, union
 from .keys import SOME_TIME
 from .nodes import Mapping as MappingNode
@@ -114,8 +116,8 @@ class Judging:
             return None
         return text
 
-    def search(self, node: MappingNode) -> SearchPlan | None:
-        """The search of a load that has one; None after a problem."""
+    def search(self, node: MappingNode, window_ns: int) -> SearchPlan | None:
+        """The search of a load that has one, with windows of `window_ns`; None after a problem."""
         given = node.get("search")
         if given is None or not self._alone(node):
             return None
@@ -131,11 +133,18 @@ class Judging:
         if not found["while"]:
             self._reader.wrong(given, "a search without a condition never ends", "while: [p95 < 200ms, errors < 1%]")
             return None
+        for_ns = int(found["for"].value) if isinstance(found["for"], Quantity) else PROBE_NS
+        if window_ns > for_ns and any(_windowed(c) for c in found["while"]):
+            window, long = (format_duration(ns) for ns in (window_ns, for_ns))
+            message = f"worst is the worst {window} of a load, and a rate is tried for {long}: it would never be known"
+            place = given.entries["while"].value if isinstance(given, MappingNode) else given
+            self._reader.wrong(place, message, f"window: {long} in the load, or for: {window} in the search")
+            return None
         return SearchPlan(
             lowest=lowest,
             highest=highest,
             conditions=found["while"],
-            for_ns=int(found["for"].value) if isinstance(found["for"], Quantity) else PROBE_NS,
+            for_ns=for_ns,
             resolution=found["resolution"].value if isinstance(found["resolution"], Quantity) else RESOLUTION,
         )
 
@@ -154,10 +163,25 @@ class Judging:
         return True
 
 
+def _windowed(condition: Expression) -> bool:
+    """Whether it speaks of the worst window."""
+    return any(isinstance(n, Name) and n.root == "worst" for n in walk(condition.tree))
+
+
 def named_by(node: Node | None, key: str) -> frozenset[str]:
     """The loads that have a key, as they are written: what other parts have to know before loads are read."""
     entries = node if isinstance(node, MappingNode) else ()
     return frozenset(k.text for k, child in entries if isinstance(child, MappingNode) and key in child.entries)
+
+
+def is_judged(reader: Reader, node: MappingNode, warm_up_ns: int, for_ns: int | None) -> bool:
+    """Whether something is left of a load after its warm-up, both as they are scaled. Says so where nothing is."""
+    if for_ns is None or warm_up_ns < for_ns:
+        return True
+    long, warm_up = (format_duration(ns) for ns in (for_ns, warm_up_ns))
+    message = f"nothing is judged: the load takes {long}, its warm-up {warm_up}"
+    reader.wrong(node.entries["warm-up"].value, message, "a shorter warm-up, or a longer load")
+    return False
 
 
 def is_search_throughout(reader: Reader, node: Node | None, names: tuple[str, ...]) -> None:

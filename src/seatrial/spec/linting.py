@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterator
 
 from ..core.errors import Position, Problem
+from ..core.load_plans import PROBE_WARM_UP_NS
 from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
 from .judging import LAST_GOOD
 
 _PROBES_AT_THE_EDGE = 10  # usually
-_BETWEEN_NS = 2_000_000_000  # the warm-up, and the start of the generators
+_START_NS = 1_000_000_000  # of the generators of a probe
 
 
 def lint(plan: Plan) -> list[Problem]:
@@ -28,7 +29,8 @@ def lint(plan: Plan) -> list[Problem]:
         for w in plan.workloads.values()
         if w.name not in used
     ]
-    used |= {t.load for s in plan.scenarios for t in (*s.steps, *s.finally_) if isinstance(t, LoadStep)}
+    steps = (*plan.setup, *(t for s in plan.scenarios for t in (*s.steps, *s.finally_)))
+    used |= {t.load for t in steps if isinstance(t, LoadStep)}
     found += [
         _warning(f"the load {load.name} never runs", load.position, f"a step with load: {load.name}, or throughout")
         for load in plan.loads.values()
@@ -49,11 +51,12 @@ def _baselines(plan: Plan) -> Iterator[Problem]:
 def _long_searches(plan: Plan, scenario: ScenarioPlan) -> Iterator[Problem]:
     """A search that its scenario's deadline cuts off shows nothing."""
     for step in scenario.steps:
-        search = plan.loads[step.load].search if isinstance(step, LoadStep) and step.load in plan.loads else None
-        if search is None:
+        load = plan.loads.get(step.load) if isinstance(step, LoadStep) else None
+        search = load.search if load is not None else None
+        if load is None or search is None:
             continue
         ways = math.ceil(math.log2(search.highest / search.lowest)) + _PROBES_AT_THE_EDGE
-        needs = ways * (search.for_ns + _BETWEEN_NS)
+        needs = ways * (_START_NS + (load.warm_up_ns or PROBE_WARM_UP_NS) + search.for_ns)
         if needs > scenario.deadline_ns:
             message = f"the search of {step.id} may take {format_duration(needs)}, and its scenario has "
             message += format_duration(scenario.deadline_ns)

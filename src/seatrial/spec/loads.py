@@ -11,6 +11,7 @@ from ..core.clusters import is_address
 from ..core.expressions import Type
 from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, LoadRequest, scaled
+from ..core.plan import ProbeCall
 from ..core.quantities import Quantity
 from ..core.shapes import (
     BOOLEAN,
@@ -27,14 +28,16 @@ from ..core.shapes import (
     union,
 )
 from ..core.stack import Target
+from ..core.templates import Template
 from ..core.vocabulary import Verb, Vocabulary
 from .crowds import USERS, Crowd, crowd_of
-from .judging import JUDGING, Judging
+from .judging import JUDGING, Judging, is_judged
 from .keys import CALL, SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, is_file
 from .profiles import Profiles
 from .reading import BAD, Bad, Reader
+from .steps import ADDRESS as WHOLE
 from .steps import Steps
 from .tools import FIELDS as TOOLS
 from .tools import Tools, tool_of
@@ -149,7 +152,7 @@ class Loads:
         if isinstance(found, Bad) or BAD in found.values() or requests is None:
             return None
         model = self._model(node, found)
-        script = self._script(node.get("script")) if what == ["script"] else ""
+        script = self._script(node, found["at"]) if what == ["script"] else ""
         flows = self._users.read(node, what[0], found, scene) if by_users else None
         protocol = self._protocol(node, found["protocol"], requests)
         files = tls_files(self._reader, node, found, self._directory)
@@ -163,8 +166,9 @@ class Loads:
         tags = tuple(dict.fromkeys(r.tag for r in requests))
         extras = tuple(key for key in JUDGING if key in node.entries)
         judging = Judging(self._reader, self._metrics(tags, extras).fields, self._directory)
-        abort, baseline = judging.abort(node, _ns(found["warm-up"]) or 0), judging.baseline(node)
-        search = judging.search(node)
+        abort, baseline = judging.abort(node, closed["warm_up_ns"]), judging.baseline(node)
+        window_ns = _ns(found["window"]) or 10_000_000_000
+        search = judging.search(node, window_ns)
         if abort is None or baseline is None or (search is None and "search" in node.entries):
             return None
         return LoadPlan(
@@ -180,7 +184,7 @@ class Loads:
             **closed,
             **files,
             think_ns=_ns(found["think"]) or 0,
-            window_ns=_ns(found["window"]) or 10_000_000_000,
+            window_ns=window_ns,
             timeout_ns=_ns(found["timeout"]) or 5_000_000_000,
             connections=found["connections"],
             pool=found["pool"] or "lifo",
@@ -233,7 +237,27 @@ class Loads:
                 entries = {**item.entries, **{n: e for n, e in shared.items() if n not in item.entries}}
                 item = MappingNode(source=item.source, line=item.line, column=item.column, entries=entries)
             found.append(self._request(item, scene))
-        return None if None in found else tuple(r for r in found if r is not None)
+        requests = tuple(r for r in found if r is not None)
+        return requests if None not in found and self._together(listed, requests) else None
+
+    def _together(self, listed: Sequence, requests: tuple[LoadRequest, ...]) -> bool:
+        """Whether one client can send them all: it has one place to send to, and one identity where that belongs to a connection."""
+        first, hint = requests[0].call, "make two loads of it"
+        for item, request in zip(listed.items, requests, strict=True):
+            call = request.call
+            if call.verb != first.verb:
+                continue  # several protocols: _protocol says so
+            if place_of(call) != place_of(first):
+                place = item.entries["at"].value if isinstance(item, MappingNode) and "at" in item.entries else item
+                message = f"a load is sent to one place, this one to {place_of(first)} and {place_of(call)}"
+            elif call.verb != "http" and call.identity != first.identity:
+                place = item.entries["as"].value if isinstance(item, MappingNode) and "as" in item.entries else item
+                message = f"a load over {call.verb} has one identity, this one {first.identity or 'none'} and {call.identity or 'none'}"
+            else:
+                continue
+            self._reader.wrong(place, message, hint)
+            return False
+        return True
 
     def _request(self, node: Node, scene: Scene) -> LoadRequest | None:
         if isinstance(node, MappingNode):
@@ -324,10 +348,17 @@ class Loads:
             place = node.entries["workers"].value
             self._reader.wrong(place, f"{found['workers']} workers for {crowd.peak} users", "at most a worker a user")
             return None
+        if not is_judged(self._reader, node, warm_up_ns, for_ns):
+            return None
         lengths = {"for_ns": for_ns, "warm_up_ns": warm_up_ns, "profile": profile}
         return {"users": crowd.peak, "crowd": crowd.over_time, **lengths}
 
-    def _script(self, node: Node | None) -> str | None:
+    def _script(self, load: MappingNode, at: object) -> str | None:
+        if at is None:
+            hint = f"services: {listing(self._reader.known.services, 30) or 'none'}"
+            self._reader.wrong(load.entries["script"].key, 'a script needs "at": where it sends', hint)
+            return None
+        node = load.get("script")
         text = self._reader.text(node) if isinstance(node, Scalar) else None
         file, _, function = text.partition(":") if isinstance(text, str) else ("", "", "")
         if node is None or not function:
@@ -337,6 +368,13 @@ class Loads:
             self._reader.wrong(node, f"there is no file {file}", "beside the spec: script: users.py:shopper")
             return None
         return f"{file}:{function}"
+
+
+def place_of(call: ProbeCall) -> str:
+    """Where a request goes: its target, or the host of its whole address."""
+    text = call.what.source if isinstance(call.what, Template) else str(call.what)
+    found = WHOLE.match(text)
+    return f"{found['scheme']}://{found['authority']}".lower() if found else str(call.at)
 
 
 def sent_with(verb: Verb) -> dict[str, Field]:

@@ -101,6 +101,10 @@ class PythonScenarios:
                 if name not in there:
                     hint = f"{what}s: {listing(there, 30) or 'none'}. {did_you_mean(name, there)}".rstrip()
                     self._reader.wrong(place, f"scenario {declaration.id}: unknown {what} {shorten(name)}", hint)
+        for name in declaration.throughout:
+            if name in known.searching:
+                said = f"scenario {declaration.id}: {name} searches for a capacity: it ends by itself"
+                self._reader.wrong(place, said, f"a step of a scenario in YAML: {{load: {name}}}")
         return ScenarioPlan(
             id=declaration.id,
             title=declaration.title,

@@ -33,7 +33,9 @@ SCENARIO: Mapping[str, Field] = {
     "deadline": Field(
         shape=SOME_TIME, doc="For all of it (2m, and the length of the loads that its steps run).", example="3m"
     ),
-    "full-length": Field(shape=BOOLEAN, default=False, doc="Says nothing where profiles are scaled: not exercised."),
+    "full-length": Field(
+        shape=BOOLEAN, default=False, doc="Says nothing where profiles are scaled down: not exercised."
+    ),
     "throughout": Field(
         shape=list_of(reference("workload")),
         default=(),

@@ -183,7 +183,7 @@ def _load(vocabulary: Vocabulary) -> dict[str, Any]:
 
 def _users() -> list[dict[str, Any]]:
     """Loads with `steps`, `tasks` or `kinds`."""
-    common = {**CALL, **LOAD, **FLOWS}
+    common = {**CALL, **LOAD, **FLOWS, **JUDGING}
     begin, tasks = {"$ref": "#/$defs/user-begin"}, {"$ref": "#/$defs/user-tasks"}
     named = {**_named({"$ref": "#/$defs/user-kind"}, "Users of several kinds, by weight."), "minProperties": 1}
     either = {"steps": {"$ref": "#/$defs/user-steps"}, "tasks": tasks}

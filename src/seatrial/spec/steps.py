@@ -38,7 +38,9 @@ from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
 
 SPECIAL = ("fault", "heal", "pause", "load")
-_ADDRESS = re.compile(r"\s*(?:[A-Za-z]+\s+)?[A-Za-z][A-Za-z0-9+.-]*://(?P<authority>(?:\{\{.*?\}\}|[^/?#\s])*)")
+ADDRESS = re.compile(
+    r"\s*(?:[A-Za-z]+\s+)?(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>(?:\{\{.*?\}\}|[^/?#\s])*)"
+)
 
 
 class Steps:
@@ -237,7 +239,7 @@ class Steps:
                 message, _, hint = wrong.partition("; ")
                 self.reader.wrong(what_node, message, hint)
                 return False
-        address = _ADDRESS.match(text) if isinstance(text, str) else None
+        address = ADDRESS.match(text) if isinstance(text, str) else None
         if address is not None:
             return self._allowed(what_node, address["authority"])
         if verb.needs_target and at is None and not self.reader.known.open:
@@ -433,7 +435,7 @@ def host_of(authority: str) -> str:
 
 def hosts_in(text: str) -> tuple[str, ...]:
     """The host of an address at the beginning of a main argument."""
-    address = _ADDRESS.match(text)
+    address = ADDRESS.match(text)
     return (host_of(address["authority"]),) if address else ()
 
 

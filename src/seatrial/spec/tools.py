@@ -12,6 +12,7 @@ from ..core.quantities import NS_PER_S, Quantity
 from ..core.shapes import COUNT, DURATION, RATE, TARGET, TEXT, Field, list_of, mapping_of
 from ..core.stack import Target
 from ..core.templates import secret_names
+from .judging import is_judged
 from .keys import SOME_TIME, Scene
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe
@@ -95,6 +96,8 @@ class Tools:
             return None
         right = self._arguments(tool, node.get("arguments"), found["arguments"])
         if not self._time(tool, node.get("for"), found["for"]) or not right:
+            return None
+        if not is_judged(self._reader, node, _ns(found["warm-up"]) or 0, _ns(found["for"])):
             return None
         rate = found.get("spawn-rate")
         return LoadPlan(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from seatrial.checkers.capacity import BROKE, GENERATOR, HELD, UNTOLD, Search, most_probes
+from seatrial.checkers.capacity import BROKE, GENERATOR, HELD, TRIES, UNTOLD, Search
 from seatrial.core.expressions import Missing
 from seatrial.core.intervals import Interval
 
@@ -18,6 +18,13 @@ rates = st.floats(0.5, 1000)
 spans = st.floats(1.5, 1000)
 resolutions = st.floats(0.01, 0.3)
 Asked = Callable[[float], str]
+
+
+def most_probes(lowest: float, highest: float, resolution: float) -> int:
+    """No search takes more."""
+    doublings = math.ceil(math.log2(highest / lowest)) + 1
+    halvings = max(0, math.ceil(math.log2(math.log(highest / lowest) / math.log1p(resolution))))
+    return TRIES * (doublings + 2 * halvings + 2)
 
 
 def found(search: Search, asked: Asked, most: int = 1000) -> tuple[Interval | Missing, int]:

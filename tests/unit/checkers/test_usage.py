@@ -90,15 +90,43 @@ def test_students_t(degrees: int, value: float) -> None:
 
 
 def pool(*shares: float | None) -> list[PoolSample]:
-    return [PoolSample(at_ns=n * S, service="web", share=s, why="turned away") for n, s in enumerate(shares)]
+    return [
+        PoolSample(at_ns=n * S, service="web", share=s, why="" if s else "turned away") for n, s in enumerate(shares)
+    ]
+
+
+def pool_of(*looks_at: PoolSample) -> object:
+    seen = Looks(usage=looks(lambda n: MIB, 5), pools=looks_at)
+    return usage_figures(seen, Window(from_ns=0, to_ns=10**15))["web"]["pool"]
 
 
 def test_connections_and_pools_count_at_their_worst_in_the_window() -> None:
     sockets = [SocketSample(at_ns=n * S, service="web", connections=n, backlog=9 - n) for n in range(10)]
-    seen = Looks(usage=looks(lambda n: MIB, 5), sockets=sockets, pools=pool(0.9, 0.3, None, 0.5))
+    seen = Looks(usage=looks(lambda n: MIB, 5), sockets=sockets, pools=pool(0.9, 0.3, 0.4, 0.5))
     found = usage_figures(seen, Window(from_ns=2 * S, to_ns=6 * S))["web"]
     assert (found["connections"], found["backlog"]) == (5, 7)
     assert found["pool"] == Quantity(0.5, Dimension.RATIO)
+
+
+@pytest.mark.parametrize(
+    ("shares", "below", "above"),
+    [
+        ((0.03, 0.5), True, False),
+        ((0.03, None, 0.5), None, None),
+        ((None, 0.95), False, True),
+        ((1.0, None), False, True),
+    ],
+)
+def test_a_look_at_a_pool_without_an_answer_may_have_been_the_worst(
+    shares: tuple[float | None, ...], below: bool | None, above: bool | None
+) -> None:
+    found, bound = Interval.of(pool_of(*pool(*shares))), Interval.exact(0.8, Dimension.RATIO)  # type: ignore[arg-type]
+    assert (found.compare("<", bound), found.compare(">", bound)) == (below, above)
+
+
+def test_an_instance_that_did_not_answer_leaves_the_fullest_of_the_others_as_the_least() -> None:
+    look = PoolSample(at_ns=S, service="web", share=0.03, why="web#1: no answer within 1s")
+    assert pool_of(look) == Interval(0.03, 1.0, Dimension.RATIO)
 
 
 def test_what_was_not_looked_at_is_missing() -> None:

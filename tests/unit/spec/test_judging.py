@@ -12,6 +12,7 @@ from seatrial.core.plan import LoadStep, Plan
 from seatrial.engine.asking import asked
 from seatrial.engine.ledger import planned_findings
 from seatrial.spec.coverage import finding_ids
+from seatrial.spec.profiles import Choice
 
 S = 1_000_000_000
 SPEC = """\
@@ -55,6 +56,29 @@ def times(load: LoadPlan) -> list[tuple[str, int, int]]:
 )
 def test_aborts_have_a_grace_and_a_duration(rush: Any, keys: str, rules: list[tuple[str, int, int]]) -> None:
     assert times(rush(keys)) == rules
+
+
+def test_the_grace_is_scaled_as_the_warm_up_is(plan_of: Callable[..., Plan], header: str) -> None:
+    keys = text("profile: load, warm-up: 2m, abort: errors > 10%")
+    (rule,) = plan_of(header + keys, profiles=Choice(scale=0.1)).loads["rush"].abort
+    assert rule.after_ns == 12 * S
+    (rule,) = plan_of(header + keys, profiles=Choice(scale=0.01)).loads["rush"].abort
+    assert rule.after_ns == 5 * S
+
+
+@pytest.mark.parametrize(
+    ("keys", "known"),
+    [
+        ("window: 5s, search: {from: 5/s, to: 9/s, while: worst.p95 < 1s}", True),
+        ("search: {from: 5/s, to: 9/s, for: 10s, while: worst.p95 < 1s}", True),
+        ("search: {from: 5/s, to: 9/s, while: p95 < 1s}", True),
+        ("search: {from: 5/s, to: 9/s, while: worst.p95 < 1s}", False),
+        ("window: 5s, search: {from: 5/s, to: 9/s, for: 4s, while: [p95 < 1s, worst.errors < 1%]}", False),
+    ],
+)
+def test_the_worst_window_of_a_rate_has_to_fit(problems_of: Any, header: str, keys: str, known: bool) -> None:
+    found = problems_of(header + text(keys))
+    assert [("would never be known" in p) for p in found] == [True] * (not known)
 
 
 def test_tags_may_stop_a_load(plan_of: Callable[..., Plan], header: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from seatrial.core.plan import Plan
+from seatrial.engine.trial import setup_of
 
 SCENARIOS = "scenarios:\n  one:\n    covers: [R-1]\n    steps:\n"
 TOP = "requirements: {R-1: it answers}\n"
@@ -46,3 +47,20 @@ def test_a_warning_has_its_place_and_line(plan_of: Callable[..., Plan], header: 
 def test_a_sound_spec_has_no_warnings(plan_of: Callable[..., Plan], header: str) -> None:
     steps = "      - {fault: pause, at: web, hold: 60s, id: stall}\n" + PROBE + "      - {heal: stall}\n"
     assert plan_of(header + TOP + SCENARIOS + steps).warnings == ()
+
+
+@pytest.mark.parametrize(("warm_up", "takes"), [("", []), ("warm-up: 10s, ", ["4m 32s"])])
+def test_each_probe_of_a_search_has_the_warm_up_of_its_load(
+    plan_of: Callable[..., Plan], header: str, warm_up: str, takes: list[str]
+) -> None:
+    load = f"loads: {{rush: {{http: GET /, at: web, {warm_up}search: {{from: 10/s, to: 1000/s, while: p95 < 1s}}}}}}\n"
+    steps = "      - {load: rush}\n    deadline: 125s\n" + load
+    warnings = plan_of(header + TOP + SCENARIOS + PROBE + steps).warnings
+    assert [w.partition("may take ")[2].partition(",")[0] for w in warnings] == takes
+
+
+def test_a_load_of_the_setup_runs(plan_of: Callable[..., Plan], header: str) -> None:
+    loads = "loads: {fill: {http: GET /, at: web, rate: 9/s, for: 5m}}\nsetup: [{load: fill}]\n"
+    plan = plan_of(header + TOP + SCENARIOS + PROBE + loads)
+    assert plan.warnings == ()
+    assert setup_of(plan).deadline_ns == (2 + 5) * 60 * 10**9

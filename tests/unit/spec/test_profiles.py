@@ -104,7 +104,11 @@ def test_what_needs_the_full_length_says_nothing_after_less(plan_of: PlanOf, hea
     assert why("profile: load", Choice()) == ""
     assert why("profile: load", Choice(scale=1)) == ""
     assert why("profile: load", Choice(scale=0.1)) == "it needs the full length, and profiles are scaled to 0.1"
-    assert why("users: 3", Choice(scale=2)) == "it needs the full length, and profiles are scaled to 2"
+    assert why("users: 3", Choice(scale=0.5)) == "it needs the full length, and profiles are scaled to 0.5"
+    assert why("profile: load", Choice(scale=2)) == ""
+    assert "smoke in place of endurance (1h), scaled to 2: 4m" in why(
+        "profile: endurance", Choice(scale=2, name="smoke")
+    )
     assert why("profile: load", Choice(scale=0.1), "") == ""
     assert "smoke in place of endurance (1h): 2m" in why("profile: endurance", Choice(name="smoke"))
     assert why("profile: smoke", Choice(name="endurance")) == ""

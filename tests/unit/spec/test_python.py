@@ -142,3 +142,10 @@ def test_the_decorator_leaves_the_function_as_it_is() -> None:
     assert isinstance(declaration, Declaration)
     assert (declaration.id, declaration.title, declaration.services) == ("no-words", "no-words", ("web",))
     assert no_words.__name__ == "no_words"
+
+
+def test_a_search_cannot_run_throughout(write: Write, vocabulary: Vocabulary) -> None:
+    loads = "loads: {seek: {http: GET /, at: web, search: {from: 5/s, to: 9/s, while: p95 < 1s}}}\n"
+    python = GOOD.replace('id="other"', 'id="other", throughout=["seek"]')
+    (problem,) = compile_with(write, vocabulary, python, SPEC + loads)
+    assert problem == "scenarios.py:12:1: scenario other: seek searches for a capacity: it ends by itself"

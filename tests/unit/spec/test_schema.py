@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jsonschema
 import pytest
 import yaml
 
+from seatrial.core.plan import Plan
 from seatrial.core.vocabulary import Vocabulary
 from seatrial.spec import json_schema, stack_schema, variant_schema
 
@@ -44,6 +46,23 @@ def test_it_is_a_schema(vocabulary: Vocabulary, make: Any) -> None:
 @pytest.mark.parametrize("name", ["shop", "stack", "variant"])
 def test_it_accepts_what_the_compiler_accepts(vocabulary: Vocabulary, name: str) -> None:
     assert errors(schema_of(name, vocabulary), (RIGHT / f"{name}.yaml").read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["steps: [{http: GET /}]", "tasks: {look: {steps: [{http: GET /}]}}", "kinds: {all: {steps: [{http: GET /}]}}"],
+)
+@pytest.mark.parametrize(
+    "judging",
+    ["users: 5, abort: errors > 10%", "users: 5, baseline: last-good", "search: {from: 1/s, to: 9/s, while: p95 < 1s}"],
+)
+def test_what_decides_about_a_load_goes_with_users(
+    vocabulary: Vocabulary, plan_of: Callable[..., Plan], header: str, what: str, judging: str
+) -> None:
+    steps = "scenarios: {one: {steps: [{load: rush}, {http: GET /, at: web}]}}\n"
+    text = f"{header}loads: {{rush: {{at: web, {what}, {judging}}}}}\n{steps}"
+    assert plan_of(text).loads["rush"].flows is not None
+    assert errors(json_schema(vocabulary), text) == []
 
 
 @pytest.mark.parametrize("name", sorted(SEEN_BY_A_SCHEMA))
