@@ -40,10 +40,11 @@ scenarios:
     throughout: [beside, whole]
     steps:
       - {load: old, covers: [R-2]}
-      - {load: old, id: again, severity: informational, title: Once more}
     expect:
       tag: old.tag["GET /"].errors < 1%
       own: old.own == 1 and beside.own == 1
+  later:
+    steps: [{load: old, id: again, severity: informational, title: Once more}]
 expect: {all: whole.errors < 1%}
 """
 
@@ -87,13 +88,13 @@ def test_what_is_compiled(plan: Plan) -> None:
 def test_their_own_verdicts_are_findings(plan: Plan) -> None:
     planned = {f.id: f for f in planned_findings(plan, plan.scenarios)}
     assert planned.keys() == finding_ids(plan).keys()
-    own = {"up/load-old", "up/again", "up/beside", "trial/whole"}
+    own = {"up/load-old", "later/again", "up/beside", "trial/whole"}
     assert own <= planned.keys()
     assert "up/whole" not in planned  # it runs for the whole trial, and is judged at its end
     assert planned["up/load-old"].covers == ("R-2",)
     assert planned["up/beside"].covers == ("R-1",)
-    assert planned["up/again"].severity is Severity("informational")
-    assert planned["up/again"].claim == "Once more"
+    assert planned["later/again"].severity is Severity("informational")
+    assert planned["later/again"].claim == "Once more"
     assert planned["up/load-old"].claim == "load old: its tool finds nothing wrong"
 
 
