@@ -165,6 +165,16 @@ class Faults:
             ok = await asyncio.shield(self.heal(live, how)) and ok
         return ok
 
+    def holding_ns(self, scenario: str) -> int:
+        """So long victims of a scenario are kept down yet, whose service has to come back without them; 0 where a fault lasts until it is
+        healed, for then nothing comes back before.
+        """
+        lives = [f for f in self.all if f.scenario == scenario and f.healed_ns is None]
+        if any(f.lasting for f in lives):
+            return 0
+        now = time.monotonic_ns()
+        return max((f.injected_ns + f.hold_ns - now for f in lives), default=0)
+
     def spans(self, scenario: str | None = None) -> list[FaultSpan]:
         """Faults that were ordered, as workloads see them; of one scenario or of all."""
         return [f.span() for f in self.all if scenario is None or f.scenario == scenario]

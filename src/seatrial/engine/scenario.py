@@ -60,6 +60,7 @@ class ScenarioRun:
         self._marks: Mapping[str, int] = {}
         self.began_ns = 0
         self._reason = ""
+        self._hurried = False  # nothing is waited for any more
         self._loads: list[str] = []  # run by a step of this scenario
 
     @property
@@ -80,7 +81,11 @@ class ScenarioRun:
             async with asyncio.timeout(plan.deadline_ns / NS_PER_S):
                 started = await crew.workloads.start(plan.throughout, self.values.all(), plan.id)
                 await self._body()
+        except asyncio.CancelledError:
+            self._hurried = True
+            raise
         except TimeoutError:
+            self._hurried = True
             self._reason = f"the scenario's deadline of {Quantity(plan.deadline_ns, Dimension.DURATION)} was over"
         except StepFailed as failed:
             self._reason = str(failed)
@@ -114,6 +119,8 @@ class ScenarioRun:
                 await self.step(step)
             except (StepFailed, SeatrialError) as error:
                 crew.journal.write(Noted(level="warning", message=f"finally: {error}", scenario=plan.id))
+        if plan.expect and not self._hurried:
+            await self._settle(crew.faults.holding_ns(plan.id))
         await crew.faults.heal_all(plan.id, "end of the scenario")
         if plan.expect:
             await self._expectations()
@@ -128,13 +135,18 @@ class ScenarioRun:
                 judge_own(crew.ledger, f"{plan.id}/{name}", crew.workloads.own[name], self.began_ns)
         crew.ledger.close_scenario(plan.id, f"not exercised: {self._reason or 'an earlier step did not pass'}")
 
+    async def _settle(self, within_ns: int) -> None:
+        """Wait until the clients are served again, so that recovery can be told."""
+        spans = self.crew.faults.spans(self.plan.id)
+        if spans:
+            used = [n for n in self._throughout if any(n in e.condition.names for e in self.plan.expect)]
+            await self.crew.workloads.settle(used, self.began_ns, spans, min(within_ns, SETTLE_NS))
+
     async def _expectations(self) -> None:
         crew, plan = self.crew, self.plan
         spans = crew.faults.spans(plan.id)
         unseen = [f for f in crew.faults.all if f.scenario == plan.id and not f.witnessed]
-        if spans:
-            used = [n for n in self._throughout if any(n in e.condition.names for e in plan.expect)]
-            await crew.workloads.settle(used, self.began_ns, spans, SETTLE_NS)
+        await self._settle(SETTLE_NS)
         figures = await crew.workloads.figures(
             (*self._throughout, *self._loads), plan.id, self.began_ns, spans, self.values.all()
         )

@@ -380,7 +380,12 @@ class Workloads:
             running = [self.running[n].workload for n in names if n in self.running and n in self._plan.workloads]
             figures = await asyncio.gather(*(asyncio.to_thread(w.figures, window, spans, None, None) for w in running))
             if all(_settled(f.metrics.get(n)) for f in figures for n in ("recovery", "stable")):
-                return
+                lately = Window(from_ns=window.to_ns - NS_PER_S, to_ns=window.to_ns)
+                last = await asyncio.gather(*(asyncio.to_thread(w.figures, lately, (), None, None) for w in running))
+                if all(
+                    set(f.detail.get("errors", ())) <= {"none"} for f in last
+                ):  # else it was back, and is gone again
+                    return
             await asyncio.sleep(0.25)
 
     async def figures(
