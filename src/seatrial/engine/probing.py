@@ -218,7 +218,7 @@ class Prober:
             headers["Authorization"] = f"Bearer {token}"
         return headers
 
-    def _check_host(self, what: object) -> None:
+    def check_host(self, what: object) -> None:
         """An address that came out of a value is held to the same rule as a literal one: loopback, or allowed by name."""
         match = _ADDRESS.match(what) if self.allow is not None and isinstance(what, str) else None
         if match is None or self.allow is None:
@@ -258,7 +258,7 @@ class Prober:
         else:
             around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt)
         what = render(call.what, values, self.secret)
-        self._check_host(what)
+        self.check_host(what)
         request = ProbeRequest(
             what=what,
             arguments=_mapping(render(call.arguments, values, self.secret)),

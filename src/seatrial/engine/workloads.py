@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ..core.errors import SeatrialError, UsageError
+from ..core.errors import SeatrialError
 from ..core.events import (
     ColumnSealed,
     LoadAborted,
@@ -23,13 +23,12 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.intervals import Interval
-from ..core.load_plans import LoadPlan, ToolPlan
+from ..core.load_plans import LoadPlan
 from ..core.observations import Seen
 from ..core.plan import Plan, ProbeCall, ReadBack, WorkloadPlan
 from ..core.quantities import NS_PER_S
 from ..core.results import Evidence
 from ..core.stack import Target
-from ..core.templates import render
 from ..core.workloads import (
     FaultSpan,
     Figures,
@@ -38,7 +37,6 @@ from ..core.workloads import (
     LoadRun,
     OwnVerdict,
     ReadBackValue,
-    RenderedRequest,
     Searches,
     Window,
     Workload,
@@ -48,13 +46,13 @@ from .aborting import AbortWatch
 from .asking import asked, profile_of
 from .journal import Journal
 from .probing import Prober
+from .rendering import of_tool, rendered
 from .sameness import digest_of
 from .users import user_requests
 from .values import missing
 
 READ_WITHIN_NS = 20 * NS_PER_S
 _OF_PROBE = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
-_OPERATION = {"id": "{{ op.id }}", "n": "{{ op.n }}", "key": "{{ op.key }}"}  # left for the worker to fill in
 
 
 class Running:
@@ -148,23 +146,14 @@ class Workloads:
             self._tell_probes(running)
         return running.workload.own() if isinstance(running.workload, JudgesItself) else None
 
-    async def _of_tool(self, plan: LoadPlan, tool: ToolPlan, values: Mapping[str, object]) -> RenderedRequest:
-        """Where a tool's file is run against, and what it is given."""
-        where = await self._request(plan.name, ProbeCall(verb="http", what="GET /", at=plan.at), values)
-        given = {"arguments": list(tool.arguments), "environment": dict(tool.environment)}
-        arguments = render(given, values, self._prober.secret)
-        return replace(
-            where, verb=tool.name, what=tool.file, arguments=arguments if isinstance(arguments, dict) else {}
-        )
-
     async def _start_load(self, plan: LoadPlan, values: Mapping[str, object], scenario: str) -> None:
         if plan.tool is not None:
-            requests = [await self._of_tool(plan, plan.tool, values)]
+            requests = [await of_tool(self._prober, plan, plan.tool, values)]
         elif plan.requests:
-            requests = [await self._request(plan.name, r.call, values) for r in plan.requests]
+            requests = [await rendered(self._prober, plan.name, r.call, values) for r in plan.requests]
         else:
             call = ProbeCall(verb=self._prober.verb_of(plan.protocol), what="GET /", at=plan.at, identity=plan.identity)
-            requests = [await self._request(plan.name, call, values)]
+            requests = [await rendered(self._prober, plan.name, call, values)]
         if plan.flows is not None:
             users = await user_requests(plan.name, plan.flows, values, self._prober)
             requests = [replace(requests[0], users=users)]
@@ -279,7 +268,7 @@ class Workloads:
             raise SeatrialError(
                 f"workload {plan.name} could not start: its initial value could not be read: {initial.error}"
             )
-        request = await self._request(plan.name, plan.call, values)
+        request = await rendered(self._prober, plan.name, plan.call, values)
         # One that runs again has keys and records of its own: the store has those of before, and so has the journal.
         run = self._runs[plan.name] = self._runs.get(plan.name, 0) + 1
         prefix = f"{self._prefix}-{plan.name}{'' if run == 1 else f'.{run}'}-"
@@ -292,53 +281,6 @@ class Workloads:
             "workload",
             rate,
             LoadRun(number=run, scenario=scenario),
-        )
-
-    async def _request(self, name: str, call: ProbeCall, values: Mapping[str, object]) -> RenderedRequest:
-        known = {**values, "op": _OPERATION}
-        what = render(call.what, known, self._prober.secret)
-        arguments = render(dict(call.arguments), known, self._prober.secret)
-        if not isinstance(what, str) or not isinstance(arguments, dict):
-            raise UsageError.simple(f"{name}: what it requests is not text")
-        if call.verb != "http":
-            return await self._spoken(name, call, what, arguments)
-        method, _, path = what.partition(" ") if what[:1] != "/" and " " in what else ("GET", "", what)
-        headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
-        headers |= await self._prober.credentials(call.identity)
-        urls: tuple[str, ...] = ()
-        parameters: Mapping[str, str] = {}
-        if "://" in path:
-            scheme, _, rest = path.partition("://")
-            host, slash, path = rest.partition("/")
-            urls, path = (f"{scheme}://{host}",), f"{slash}{path}" or "/"
-        elif call.at is not None:
-            parameters = (await self._prober.view(call.at.service)).parameters
-            instances = await self._prober.instances(call.at)
-            urls = tuple(next(iter(i.endpoints.values())).url for i in instances if i.endpoints)
-        if not urls:
-            raise SeatrialError(f"{name}: nothing answers to {call.at}")
-        return RenderedRequest(
-            urls=urls,
-            method=method or "GET",
-            path=path,
-            headers=headers,
-            json=arguments.get("json"),
-            body=arguments.get("body"),
-            parameters=parameters,
-        )
-
-    async def _spoken(self, name: str, call: ProbeCall, what: str, arguments: Mapping[str, object]) -> RenderedRequest:
-        """In another protocol than HTTP, to every way in: a service as a whole is asked where it takes what is asked."""
-        if call.at is None:
-            raise SeatrialError(f"{name}: nothing says where to (at:)")
-        reach = await self._prober.reach(call)
-        return RenderedRequest(
-            urls=tuple(e.url for e in reach.endpoints.values()),
-            headers=await self._prober.credentials(call.identity),
-            verb=call.verb,
-            what=what,
-            arguments=arguments,
-            parameters=reach.parameters,
         )
 
     async def _read(self, read: ReadBack, values: Mapping[str, object]) -> ReadBackValue:
@@ -382,9 +324,7 @@ class Workloads:
             if all(_settled(f.metrics.get(n)) for f in figures for n in ("recovery", "stable")):
                 lately = Window(from_ns=window.to_ns - NS_PER_S, to_ns=window.to_ns)
                 last = await asyncio.gather(*(asyncio.to_thread(w.figures, lately, (), None, None) for w in running))
-                if all(
-                    set(f.detail.get("errors", ())) <= {"none"} for f in last
-                ):  # else it was back, and is gone again
+                if not any(map(_failing, last)):  # it may have been back, and be gone again
                     return
             await asyncio.sleep(0.25)
 
@@ -488,6 +428,12 @@ class Workloads:
 def _settled(value: object) -> bool:
     """Whether a figure is more than "at least so long"."""
     return not isinstance(value, Interval) or math.isfinite(value.high)
+
+
+def _failing(figures: Figures) -> bool:
+    """Whether operations failed; those in flight have no error yet."""
+    errors = figures.detail.get("errors")
+    return isinstance(errors, Mapping) and any(kind != "none" for kind in errors)
 
 
 def _flat(metrics: Mapping[str, object], prefix: str = "") -> dict[str, object]:
