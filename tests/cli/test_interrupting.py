@@ -82,6 +82,6 @@ def test_while_generators_start(begun: Callable[..., subprocess.Popen[str]], tmp
 
 
 def test_while_a_probe_waits(begun: Callable[..., subprocess.Popen[str]], mute: socket.socket, tmp_path: Path) -> None:
-    process = begun("check", f"http: GET http://127.0.0.1:{mute.getsockname()[1]}/")
+    process = begun("check", f"{{http: GET http://127.0.0.1:{mute.getsockname()[1]}/, timeout: 60s}}")
     with mute.accept()[0]:
         assert "interrupted" in interrupted(process, tmp_path)
