@@ -26,6 +26,7 @@ from .http_driver import HttpDriver
 _CAPACITY = ERRORS.index("capacity")
 _FINAL = (ERRORS.index("status-4xx"), ERRORS.index("timeout"))  # no further attempt changes anything
 _SWEEP_S = 0.05
+_DRAIN_NS = 2_000_000_000  # beyond the time of an operation
 _RETRY_S = 0.1
 _BEGIN_NS = 20_000_000
 
@@ -75,8 +76,11 @@ class Worker:
             say({"event": "stopped", "rows": rows, "sha256": digest, "complaints": self._driver.complaints})
 
     async def _drain(self) -> None:
-        """What is in flight may end; its time-outs see to it that it does."""
-        while self._in_flight > 0:  # noqa: ASYNC110 - once, at the end
+        """What is in flight may end; its time-outs see to it that it does. What has not by then stays unknown: nothing is waited for
+        for ever.
+        """
+        deadline = time.monotonic_ns() + self._timeout + _DRAIN_NS
+        while self._in_flight > 0 and time.monotonic_ns() < deadline:  # noqa: ASYNC110 - once, at the end
             await asyncio.sleep(_SWEEP_S)
 
     def _more(self) -> None:
