@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import html
 import json
-import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -313,20 +313,21 @@ time.sleep(60)
 """
 
 
-@pytest.mark.skipif(shutil.which("python3") is None, reason="no python3")
 def test_a_server_that_does_not_accept_has_a_backlog(seatrial: Run, tmp_path: Path) -> None:
     (tmp_path / "listener.py").write_text(LISTENER)
-    (tmp_path / "seatrial.yaml").write_text("""\
+    (tmp_path / "seatrial.yaml").write_text(
+        """\
 seatrial: 1
 name: stuck
-stack: {services: {web: {command: "python3 listener.py {{ instance.port.http }}", ports: auto, ready: {tcp: ""}}}}
+stack: {services: {web: {command: "PYTHON listener.py {{ instance.port.http }}", ports: auto, ready: {tcp: ""}}}}
 requirements: {R-1: its pool is not exhausted}
 scenarios:
   pool:
     covers: [R-1]
     steps: [{pause: 3s, reason: it is looked at}]
     expect: {accepted: usage.web.backlog < 5, many: usage.web.connections >= 20, few: usage.web.connections < 1000}
-""")
+""".replace("PYTHON", sys.executable)
+    )
     done = seatrial("run")
     assert done.returncode == 1, done.stdout + done.stderr
     found = findings(tmp_path)

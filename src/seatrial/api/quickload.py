@@ -6,7 +6,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,7 +61,7 @@ def quick_load(given: QuickLoad, console: Console, *, as_json: bool = False) -> 
     Raises UsageError for what cannot be meant.
     """
     plan, request = plan_of(given)
-    conditions = [_condition(text) for text in given.expect]
+    conditions = [condition("--expect", text) for text in given.expect]
     with tempfile.TemporaryDirectory(prefix="seatrial-load-") as directory:
         figures = run_interruptible(_run(plan, request, Path(directory), console, Maker(given.on), quiet=as_json))
     judged = [(c, c.evaluate(figures.metrics)) for c in conditions]
@@ -74,10 +74,10 @@ def quick_load(given: QuickLoad, console: Console, *, as_json: bool = False) -> 
         console.print_json(json.dumps(shown))
     else:
         _show(figures, console)
-        for condition, judgement in judged:
+        for expectation, judgement in judged:
             word = from_truth(judgement.truth).value
             console.print(
-                f"{mark(word)} {word}  {condition.source}  {judgement.reason}", style=style(word), highlight=False
+                f"{mark(word)} {word}  {expectation.source}  {judgement.reason}", style=style(word), highlight=False
             )
     return outcome(verdict).exit_status if verdict is not None else 0
 
@@ -133,21 +133,17 @@ def quantity_of(option: str, text: str, dimension: Dimension) -> Quantity:
         raise UsageError.simple(f"{option}: {error}") from None
 
 
-def _condition(text: str) -> Expression:
-    names = load_metrics_type(vocabulary(), ()).fields
+def condition(option: str, text: str, keys: Sequence[str] = ()) -> Expression:
+    """What an option says of a load that has these keys. Raises UsageError."""
     try:
-        return compile_expression(text, Scope(names=names))
+        return compile_expression(text, Scope(names=load_metrics_type(vocabulary(), (), keys).fields))
     except ExpressionError as error:
-        raise UsageError.simple(f"--expect {text!r}: {error}", "for example --expect 'p95 < 200ms'") from None
+        raise UsageError.simple(f"{option} {text!r}: {error}", f"for example {option} 'p95 < 200ms'") from None
 
 
-async def _run(
-    plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, maker: Maker, *, quiet: bool
-) -> Figures:
-    """Until its time is over, or until it is interrupted: then what there is counts."""
-    load = await maker.start_load(plan, [request], directory, _nobody)
-    began = time.monotonic_ns()
-    watch = asyncio.create_task(_watch(load, plan, console, began, quiet=quiet))
+async def until_ended(load: Workload, watching: Coroutine[Any, Any, None]) -> None:
+    """Until a load has ended or is interrupted: then what there is counts. It is watched meanwhile, and stopped."""
+    watch = asyncio.create_task(watching)
     try:
         await load.ended()
     except asyncio.CancelledError:
@@ -156,6 +152,14 @@ async def _run(
         watch.cancel()
         await asyncio.gather(watch, return_exceptions=True)
         await load.stop()
+
+
+async def _run(
+    plan: LoadPlan, request: RenderedRequest, directory: Path, console: Console, maker: Maker, *, quiet: bool
+) -> Figures:
+    """Until its time is over, or until it is interrupted: then what there is counts."""
+    load = await maker.start_load(plan, [request], directory, _nobody)
+    await until_ended(load, _watch(load, plan, console, time.monotonic_ns(), quiet=quiet))
     return load.figures(Window(from_ns=0, to_ns=time.monotonic_ns()), (), None, None)
 
 

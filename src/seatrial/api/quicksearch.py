@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, Any
 from ..core.clusters import Cluster
 from ..core.errors import UsageError
 from ..core.events import plain
-from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
+from ..core.expressions import Missing
 from ..core.load_plans import LoadPlan, SearchPlan
 from ..core.quantities import Dimension, format_quantity
 from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, Probed, RenderedRequest, Window
 from ..reports.words import mark, style
-from ..spec.metrics import load_metrics_type
 from .loads import start_generators
-from .quickload import QuickLoad, plan_of, quantity_of
+from .quickload import QuickLoad, condition, plan_of, quantity_of, until_ended
 from .running import run_interruptible
 from .searching import SearchingLoad
-from .vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,7 +51,7 @@ def quick_search(given: QuickSearch, console: Console, *, as_json: bool = False)
     Raises UsageError for what cannot be meant.
     """
     plan, request = searching_plan(given)
-    expected = [_condition("--expect", text) for text in given.load.expect]
+    expected = [condition("--expect", text, ("search",)) for text in given.load.expect]
     with tempfile.TemporaryDirectory(prefix="seatrial-load-") as directory:
         figures, probes = run_interruptible(_run(plan, request, Path(directory), console, given.load.on, quiet=as_json))
     capacity, ends = figures.metrics["capacity"], str(figures.detail["search"]["ends"])
@@ -71,10 +69,10 @@ def quick_search(given: QuickSearch, console: Console, *, as_json: bool = False)
         return outcome(verdict).exit_status
     word = "unknown" if isinstance(capacity, Missing) else str(capacity)
     console.print(f"capacity {word}: {ends}", style="bold", highlight=False)
-    for condition, judgement in judged:
+    for expectation, judgement in judged:
         seen = from_truth(judgement.truth).value
         console.print(
-            f"{mark(seen)} {seen}  {condition.source}  {judgement.reason}", style=style(seen), highlight=False
+            f"{mark(seen)} {seen}  {expectation.source}  {judgement.reason}", style=style(seen), highlight=False
         )
     return outcome(verdict).exit_status
 
@@ -101,19 +99,11 @@ def searching_plan(given: QuickSearch) -> tuple[LoadPlan, RenderedRequest]:
     search = SearchPlan(
         lowest=lowest,
         highest=highest,
-        conditions=tuple(_condition("--while", text) for text in given.conditions),
+        conditions=tuple(condition("--while", text) for text in given.conditions),
         for_ns=int(each),
         resolution=resolution,
     )
     return replace(plan, arrivals={}, for_ns=None, search=search), request
-
-
-def _condition(option: str, text: str) -> Expression:
-    keys = ("search",) if option == "--expect" else ()
-    try:
-        return compile_expression(text, Scope(names=load_metrics_type(vocabulary(), (), keys).fields))
-    except ExpressionError as error:
-        raise UsageError.simple(f"{option} {text!r}: {error}", f"for example {option} 'p95 < 200ms'") from None
 
 
 async def _run(
@@ -125,15 +115,7 @@ async def _run(
     file = directory / f"{plan.name}.load"
     start = partial(start_generators, cluster=cluster, adopt=None)
     load = SearchingLoad(plan, plan.search, [request], file, start)
-    watch = asyncio.create_task(_watch(load, console, quiet=quiet))
-    try:
-        await load.ended()
-    except asyncio.CancelledError:
-        pass
-    finally:
-        watch.cancel()
-        await asyncio.gather(watch, return_exceptions=True)
-        await load.stop()
+    await until_ended(load, _watch(load, console, quiet=quiet))
     figures = load.figures(Window(from_ns=0, to_ns=time.monotonic_ns()), (), None, None)
     return figures, tuple(load.probes)
 

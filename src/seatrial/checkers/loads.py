@@ -94,7 +94,7 @@ def load_figures(
     if load.clock_ns > SLOT_NS // 2:
         why = f"the clocks of the machines that sent it are known to within {format_duration(load.clock_ns, 2)} only"
         metrics |= _missing({n: metrics[n] for n in _TIMED}, why)
-    missed = [f.id for f in inside if load.slot(f.began_ns) >= load.end]
+    missed = [f.id for f in inside if f.began_ns >= load.start_ns + load.end * SLOT_NS]
     if missed:
         metrics["outage"] = _missing(metrics["outage"], f"the load had ended before {missed[0]} acted")
     if not metrics["due"]:

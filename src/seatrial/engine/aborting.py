@@ -39,6 +39,7 @@ class AbortWatch:
     def __init__(self, rules: Sequence[AbortRule], began_ns: int) -> None:
         self.rules = tuple(rules)
         self.abort: Abort | None = None
+        self.broken = ""  # why nobody looks any more
         self._began_ns = began_ns
         self._since: list[int | None] = [None] * len(self.rules)
         self._told = [False] * len(self.rules)
@@ -82,6 +83,8 @@ class AbortWatch:
         """Whether it was right to go on, and why not; `whole`: the metrics of the whole load, for what its last seconds did not tell."""
         if self.abort is not None:
             return Verdict.FAIL, self.abort.reason
+        if self.broken:
+            return Verdict.INCONCLUSIVE, f"it was not looked at to its end: {self.broken}"
         for rule, told in zip(self.rules, self._told, strict=True):
             if told:
                 continue

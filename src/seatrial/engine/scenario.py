@@ -60,7 +60,7 @@ class ScenarioRun:
         self._marks: Mapping[str, int] = {}
         self.began_ns = 0
         self._reason = ""
-        self._hurried = False  # nothing is waited for any more
+        self._hurried = False  # somebody ends the trial: nothing is waited for any more
         self._loads: list[str] = []  # run by a step of this scenario
 
     @property
@@ -85,7 +85,6 @@ class ScenarioRun:
             self._hurried = True
             raise
         except TimeoutError:
-            self._hurried = True
             self._reason = f"the scenario's deadline of {Quantity(plan.deadline_ns, Dimension.DURATION)} was over"
         except StepFailed as failed:
             self._reason = str(failed)
@@ -119,7 +118,7 @@ class ScenarioRun:
                 await self.step(step)
             except (StepFailed, SeatrialError) as error:
                 crew.journal.write(Noted(level="warning", message=f"finally: {error}", scenario=plan.id))
-        if plan.expect and not self._hurried:
+        if plan.expect:
             await self._settle(crew.faults.holding_ns(plan.id))
         await crew.faults.heal_all(plan.id, "end of the scenario")
         if plan.expect:
@@ -138,7 +137,7 @@ class ScenarioRun:
     async def _settle(self, within_ns: int) -> None:
         """Wait until the clients are served again, so that recovery can be told."""
         spans = self.crew.faults.spans(self.plan.id)
-        if spans:
+        if spans and not self._hurried:
             used = [n for n in self._throughout if any(n in e.condition.names for e in self.plan.expect)]
             await self.crew.workloads.settle(used, self.began_ns, spans, min(within_ns, SETTLE_NS))
 

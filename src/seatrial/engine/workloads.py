@@ -178,6 +178,11 @@ class Workloads:
                     metrics = await asyncio.to_thread(load.lately)
                     if not ended.done():
                         await self._abort(running, running.abort, metrics)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the load goes on unwatched
+            message = f"load {running.name} is not watched any more: {type(error).__name__}: {error}"
+            self._journal.write(Noted(level="error", message=message))
+            if running.abort is not None:
+                running.abort.broken = str(error) or type(error).__name__
         finally:
             ended.cancel()
 

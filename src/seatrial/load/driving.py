@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -57,7 +58,7 @@ def _nothing() -> Flow:
     raise ValueError("neither requests nor a script")
 
 
-class Generator:
+class Generator(ABC):
     """Base of both models: connections, what to do with an answer, time-outs.
 
     Every request ends once: `_judge` or `fail` counts it. `answered` is what a connection calls.
@@ -83,9 +84,8 @@ class Generator:
         self.answered: Callable[[Connection, bytes], None] = self._answer
         self.halted = False  # nothing new begins
         self.leaving = False  # there are more users than asked for: the next ones that have their answer go
-        self.users = self.asked = self.reached = (
-            0  # of a closed model: asked for now; the most that were; that were connected
-        )
+        # Of a closed model: asked for now; the most that were; the most that were connected.
+        self.users = self.asked = self.reached = 0
         self._closed = False
 
     # -- connections
@@ -302,26 +302,29 @@ class Generator:
 
     # -- what the models decide
 
+    @abstractmethod
     def free(self, connection: Connection) -> None:
         """A connection has nothing to do."""
-        raise NotImplementedError
 
+    @abstractmethod
     def elsewhere(self, waiting: Waiting) -> None:
         """A script goes on, but not on the connection that it had."""
-        raise NotImplementedError
 
+    @abstractmethod
     def rest(self, connection: Connection, visit: Visit, ns: int) -> None:
         """A script pauses, after an answer on this connection."""
-        raise NotImplementedError
 
-    def further(self, due: int) -> None:
+    def further(self, due: int) -> None:  # noqa: B027 - a closed model counts no arrivals
         """A script asks for more."""
 
+    @abstractmethod
     def gone(self, connection: Connection, failed: bool) -> None:
         """A connection was lost, and a request with it if `failed`."""
 
+    @abstractmethod
     def unreachable(self, error: int, began: int) -> None:
         """A connection that was tried at a moment could not be made."""
 
+    @abstractmethod
     def overdue(self, late: int) -> None:
         """What was due before that and waits for a connection has failed."""

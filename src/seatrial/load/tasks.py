@@ -23,7 +23,7 @@ from .arriving import Arrivals
 from .closed_model import GRACE_NS
 from .complaints import Complaints
 from .recording import Recorder
-from .users import SCRIPT, TIMEOUT, Halted, User
+from .users import TIMEOUT, Halted, User
 
 CAPACITY = ERRORS.index("capacity")
 _RETRY_S = 0.01
@@ -55,9 +55,8 @@ class Tasks:
         self.halted = False
         self.complaints = Complaints()
         self.crowd: list[User] = []
-        self.users = self.asked = self.reached = (
-            0  # of a closed model: asked for now; the most that were; the most that were connected
-        )
+        # Of a closed model: asked for now; the most that were; the most that were connected.
+        self.users = self.asked = self.reached = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def further(self, due: int) -> None:
@@ -87,18 +86,19 @@ class Tasks:
                 raise ValueError("the script asked nothing")
         except Failure:
             return False  # counted where it happened
-        except Halted:
-            user.settle()
+        except (Halted, asyncio.CancelledError) as end:
+            user.settle()  # its last answer was good
             if not user.asked and due:
                 self.recorder.error(TIMEOUT, due)
+            if not isinstance(end, Halted):
+                raise
             return True
-        except asyncio.CancelledError:
-            user.settle()  # its last answer was good
-            raise
         except Exception as error:  # noqa: BLE001 - its assertion, or its bug
             self.complaints.keep(error)
             user.spoil(began)
             return False
+        finally:
+            user.busy = False  # also where nothing was asked
         user.settle()
         return True
 
@@ -277,6 +277,3 @@ class ClosedTasks(Tasks):
         while self._rises and self._rises[0][0] <= late:
             self.asked = max(self.asked, self._rises.popleft()[1])
         super().sweep()
-
-
-__all__ = ["CAPACITY", "SCRIPT", "ClosedTasks", "OpenTasks", "TaskOrders", "Tasks"]

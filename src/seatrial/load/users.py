@@ -56,9 +56,8 @@ class User:
         self._surroundings = surroundings
         self._due = 0
         self._asked = False
-        self._good: tuple[int, int, int, int] | None = (
-            None  # due, sent, done, tag of an answer that the script has not left yet
-        )
+        # Due, sent, done and tag of an answer that the script has not left yet.
+        self._good: tuple[int, int, int, int] | None = None
 
     # -- for scripts
 

@@ -114,6 +114,13 @@ async def test_an_answer_before_a_pause_at_the_end_counts(tmp_path: Path, users:
     assert (found.ok, found.failed) == (users or 50, 0)
 
 
+async def test_an_arrival_whose_script_only_thinks_is_a_time_out_and_holds_up_no_end(tmp_path: Path) -> None:
+    script(tmp_path, "async def user(u):\n    await u.pause(30)\n    await u.get('/')\n")
+    async with serving(answering(OK)) as url:
+        found = await run(configuration(url, tmp_path / "x.load", script="users.py:user", requests=[]))
+    assert found.errors == {"timeout": 50}
+
+
 async def test_a_stall_is_in_the_response_times_of_all_that_were_due(tmp_path: Path) -> None:
     script(tmp_path, "async def user(u):\n    await u.get('/')\n")
     began: list[float] = []

@@ -74,3 +74,13 @@ def test_what_its_last_seconds_did_not_tell_the_whole_load_may() -> None:
     verdict, reason = unsure.verdict(BAD)
     assert verdict is Verdict.INCONCLUSIVE
     assert "too short to be aborted" in reason
+
+
+def test_a_load_that_nobody_looked_at_to_its_end_is_not_said_to_have_run_on() -> None:
+    broken = watch("errors > 10%", after=0, lasting=0)
+    broken.look(GOOD, S)
+    assert broken.verdict({})[0] is Verdict.PASS
+    broken.broken = "its samples could not be read"
+    verdict, reason = broken.verdict({})
+    assert verdict is Verdict.INCONCLUSIVE
+    assert "its samples could not be read" in reason
