@@ -20,11 +20,9 @@ import h2.exceptions
 import h2.settings
 
 from ..arrivals.records import ERRORS
-from .protocol import Access, Client, Connect, Failure, Operation, Reply
+from .protocol import Access, Client, Connect, Failure, Operation, Reply, code_of
 
-REFUSED, RESET, NAME, TLS, PROTOCOL, CLOSED = (
-    ERRORS.index(e) for e in ("refused", "reset", "name", "tls", "protocol", "closed")
-)
+RESET, PROTOCOL, CLOSED = (ERRORS.index(e) for e in ("reset", "protocol", "closed"))
 GOAWAY = "GOAWAY"
 STREAMS = 100  # on a connection, where the server does not allow fewer
 WINDOW = 1 << 24  # bytes that may come before we say that we took them
@@ -239,11 +237,8 @@ class Sessions:
         context = self._context if secure else None
         try:
             transport, _ = await loop.create_connection(lambda: session, way.hostname or "", _port(way), ssl=context)
-        except ssl.SSLError as error:
-            raise Failure(TLS, str(error), happened=False) from error
-        except OSError as error:
-            code = REFUSED if isinstance(error, ConnectionRefusedError) or "Errno 111" in str(error) else RESET
-            raise Failure(code, str(error), happened=False) from error
+        except (OSError, UnicodeError) as error:
+            raise Failure(code_of(error), str(error), happened=False) from error
         wire = transport.get_extra_info("ssl_object")
         if wire is not None and wire.selected_alpn_protocol() != "h2":
             transport.abort()

@@ -7,9 +7,13 @@ it costs to find a server again is part of the operation that had to.
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+
+from ..arrivals.records import ERRORS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +71,26 @@ class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
     ) -> None:
         self.code, self.happened, self.lost, self.word = code, happened, lost, word
         super().__init__(message)
+
+
+def code_of(error: Exception) -> int:
+    """What kept a connection from being made, as in arrivals.records.ERRORS."""
+    text = str(error)
+    if isinstance(error, ssl.SSLError):
+        word = "tls"
+    elif isinstance(error, TimeoutError):
+        word = "timeout"
+    elif isinstance(error, UnicodeError | socket.gaierror):
+        word = "name"
+    elif (
+        isinstance(error, ConnectionRefusedError | FileNotFoundError)
+        or "refused" in text.lower()
+        or "Errno 111" in text
+    ):
+        word = "refused"  # asyncio makes one error of several addresses that refuse
+    else:
+        word = "reset"
+    return ERRORS.index(word)
 
 
 class Client(Protocol):

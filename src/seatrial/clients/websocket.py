@@ -7,7 +7,6 @@ Operation: the path, with `send` (text, or JSON of anything else; nothing is sen
 from __future__ import annotations
 
 import json
-import ssl
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,10 @@ from websockets.asyncio.client import connect as open_connection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
 
 from ..arrivals.records import ERRORS
-from .protocol import Access, Client, Connect, Failure, Operation, Reply
+from .protocol import Access, Client, Connect, Failure, Operation, Reply, code_of
 from .tls import context
 
-REFUSED, RESET, TLS, PROTOCOL, CLOSED = (ERRORS.index(e) for e in ("refused", "reset", "tls", "protocol", "closed"))
+RESET, PROTOCOL, CLOSED = (ERRORS.index(e) for e in ("reset", "protocol", "closed"))
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -87,15 +86,12 @@ class WebSocketClient:
                 proxy=None,
                 **more,
             )
-        except ssl.SSLError as error:
-            raise Failure(TLS, str(error), happened=False) from error
         except (InvalidHandshake, InvalidURI) as error:
             raise Failure(PROTOCOL, str(error), happened=False) from error
         except WebSocketException as error:
             raise Failure(CLOSED, str(error), happened=False) from error
-        except OSError as error:
-            code = REFUSED if isinstance(error, ConnectionRefusedError) or "Errno 111" in str(error) else RESET
-            raise Failure(code, str(error), happened=False) from error
+        except (OSError, UnicodeError) as error:
+            raise Failure(code_of(error), str(error), happened=False) from error
         self._opened = wanted
         return self._connection
 

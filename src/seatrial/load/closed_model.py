@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from ..arrivals.timer import AbsoluteTimer
+from ..clients.http1 import CLOSED, TIMEOUT, Connection, ReadingConnection, Visit
 from .driving import Generator, Orders, Waiting
-from .http1 import CLOSED, TIMEOUT, Connection, ReadingConnection, Visit
 from .recording import Recorder
 from .scripts import Pause, Prepared
 

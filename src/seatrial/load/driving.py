@@ -9,8 +9,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..arrivals.records import ERRORS
-from .complaints import Complaints
-from .http1 import (
+from ..clients.http1 import (
     CLOSED,
     EXCESS,
     PROTOCOL,
@@ -24,6 +23,7 @@ from .http1 import (
     Way,
     connect,
 )
+from .complaints import Complaints
 from .recording import Recorder
 from .scripts import ENDED, Crew, Pause, Prepared, Ready, Scripted
 

@@ -14,11 +14,11 @@ from itertools import count, cycle, islice
 from pathlib import Path
 from typing import Any
 
+from ..clients.http1 import Answer, Flow, Visit, Way
 from ..core.datafiles import Row, read_rows
 from ..core.expressions import Missing, compile_expression, compile_path
 from .cookies import Jar
 from .filling import Pattern, picker
-from .http1 import Answer, Flow, Visit, Way
 from .quick import surely
 from .scripts import ENDED, Pause, Ready, Unexpected
 

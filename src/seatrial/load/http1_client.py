@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from ..arrivals.records import ERRORS
+from ..clients.http1 import CLOSED, EXCESS, PROTOCOL, Connection, Likenesses, ReadingConnection, Way, connect
 from ..clients.protocol import Access, Client, Connect, Failure, Operation, Reply
-from .http1 import CLOSED, EXCESS, PROTOCOL, Connection, Likenesses, ReadingConnection, Way, connect
 from .scripts import Request, written
 
 CONNECT_NS = 60_000_000_000  # whoever asks bounds the time

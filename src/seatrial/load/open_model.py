@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from ..clients.http1 import TIMEOUT, Connection, Visit
 from .arriving import Arrivals
 from .driving import CAPACITY, Generator, Orders, Waiting
-from .http1 import TIMEOUT, Connection, Visit
 from .recording import Recorder
 
 _RETRY_S = 0.001

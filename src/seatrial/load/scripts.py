@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
-from .http1 import Flow, Visit, Way
+from ..clients.http1 import Flow, Visit, Way
 
 Prepared = tuple[bytes, int]  # the request as it is sent, and its tag
 Begin = Callable[[], Flow]

@@ -20,12 +20,12 @@ from ..arrivals.samples import seal
 from ..arrivals.schedules import highest_rate, of
 from ..arrivals.workers import say, serve, told_to_stop
 from ..clients import connector
+from ..clients.http1 import Way
 from ..clients.protocol import Access, Operation
 from . import http1_client
 from .closed_model import ClosedModel
 from .complaints import Complaints
 from .driving import SWEEP_S, Orders
-from .http1 import Way
 from .open_model import OpenModel
 from .recording import Recorder
 from .scripts import Crew, Prepared, Ready, Request, Scripted, flow_of, mix, written

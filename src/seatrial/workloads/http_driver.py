@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..arrivals.records import ERRORS, FAIL, OK, UNKNOWN
+from ..clients.http1 import Way
 from .driving import Finished
-from .http import NAME, REFUSED, Address, Pool
+from .http import Pool
 from .requests import from_config
 
 CLIENT_ERROR, SERVER_ERROR = ERRORS.index("status-4xx"), ERRORS.index("status-5xx")
@@ -21,8 +22,8 @@ class HttpDriver:
         self._prefix: str = config["prefix"]
         self._accept = frozenset(config["accept"])
         self._writes = config["method"] not in _SAFE
-        addresses = [Address.of(url) for url in config["urls"]]
-        self._ways = [(Pool(a, config["verify"]), from_config(config, a)) for a in addresses]
+        ways = [Way.of(url, verify=config["verify"]) for url in config["urls"]]
+        self._ways = [(Pool(way), from_config(config, way)) for way in ways]
 
     async def prepare(self) -> None:
         """workloads.driving.Driver: a connection costs next to nothing."""
@@ -37,9 +38,7 @@ class HttpDriver:
                 return
             if status:
                 error = CLIENT_ERROR if status < 500 else SERVER_ERROR
-            may_have_happened = self._writes and (
-                status >= 500 or (status == 0 and written and error not in (REFUSED, NAME))
-            )
+            may_have_happened = self._writes and (status >= 500 or (status == 0 and written))
             finished(UNKNOWN if may_have_happened else FAIL, error, status)
 
         pool.request(pattern.bytes(f"{self._prefix}{number}", number), deadline_ns, answered)

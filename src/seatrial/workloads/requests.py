@@ -7,8 +7,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from ..clients.http1 import Way
 from ..clients.protocol import Operation
-from .http import Address
 
 _PLACE = re.compile(r"\{\{\s*op\.(id|n|key)\s*\}\}")
 
@@ -62,10 +62,10 @@ class RequestPattern:
     """Method, path, headers and body of every request of a workload."""
 
     def __init__(
-        self, address: Address, method: str, path: str, headers: Mapping[str, str], body: object, text: str | None
+        self, way: Way, method: str, path: str, headers: Mapping[str, str], body: object, text: str | None
     ) -> None:
         given = {name.lower() for name in headers}
-        lines = [f"Host: {address.authority}", "User-Agent: seatrial", "Accept: */*"]
+        lines = [f"Host: {way.authority}", "User-Agent: seatrial", "Accept: */*"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         content = text if text is not None else json.dumps(body, separators=(",", ":")) if body is not None else None
         if content is not None and "content-type" not in given:
@@ -84,6 +84,6 @@ class RequestPattern:
         return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
 
-def from_config(config: Mapping[str, Any], address: Address) -> RequestPattern:
+def from_config(config: Mapping[str, Any], way: Way) -> RequestPattern:
     """From a worker's configuration."""
-    return RequestPattern(address, config["method"], config["path"], config["headers"], config["json"], config["body"])
+    return RequestPattern(way, config["method"], config["path"], config["headers"], config["json"], config["body"])

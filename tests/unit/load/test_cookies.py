@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from seatrial.clients.http1 import Answer
 from seatrial.load.cookies import Jar
-from seatrial.load.http1 import Answer
 
 
 def sent(jar: Jar, path: str) -> str:

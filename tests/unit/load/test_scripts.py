@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seatrial.load.http1 import Way
+from seatrial.clients.http1 import Way
 from seatrial.load.scripts import ENDED, Request, flow_of, mix, visit_of, written
 
 WAY = Way.of("http://h:1")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.load.http1 import CLOSED, EXCESS, PROTOCOL, RESET, Connection, Head, Likenesses, ReadingConnection, Way
+from seatrial.clients.http1 import CLOSED, EXCESS, PROTOCOL, RESET, Connection, Head, Likenesses, ReadingConnection, Way
 
 DATE = b"HTTP/1.1 200 OK\r\nDate: Thu, 26 Nov 2026 09:18:%02d GMT\r\nContent-Length: 2\r\n\r\n"
 ANSWERS: list[tuple[bytes, int, bytes]] = [

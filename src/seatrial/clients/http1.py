@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-import socket
 import ssl
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from ..clients import tls
+from ..arrivals.records import ERRORS
+from . import tls
+from .protocol import code_of
 
-REFUSED, RESET, TIMEOUT, NAME, TLS, PROTOCOL, CLOSED = 1, 2, 3, 4, 5, 6, 7
+RESET, TIMEOUT, TLS, PROTOCOL, CLOSED = (ERRORS.index(e) for e in ("reset", "timeout", "tls", "protocol", "closed"))
 EXCESS = 1000  # in place of a status: more was answered than was asked
 HEAD_BYTES = 1 << 17
 _LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+) *\r\n", re.IGNORECASE)
@@ -339,16 +340,6 @@ async def connect(way: Way, connection: Connection, timeout_ns: int) -> int:
                 await loop.create_unix_connection(lambda: connection, way.unix)
             else:
                 await loop.create_connection(lambda: connection, way.host, way.port, ssl=way.context)
-    except ssl.SSLError:
-        return TLS
-    except (ConnectionRefusedError, FileNotFoundError):
-        return REFUSED
-    except TimeoutError:
-        return TIMEOUT
-    except UnicodeError:
-        return NAME
-    except OSError as error:
-        if "refused" in str(error).lower() or "Errno 111" in str(error):
-            return REFUSED
-        return NAME if isinstance(error, socket.gaierror) else RESET
+    except (OSError, UnicodeError) as error:
+        return code_of(error)
     return 0
