@@ -166,7 +166,10 @@ class RunningWorkload:
             self._reported[kind] |= set(items)
         counts = {k: len(v) for k, v in new.items()}
         evidence = {"acknowledged": judged.acknowledged, **{k: judged.evidence[k] for k, v in new.items() if v}}
-        return {**counts, "recovered": len(judged.recovered)}, evidence, sentences(judged, new)
+        metrics: dict[str, Any] = {**counts, "recovered": len(judged.recovered)}
+        if not judged.acknowledged:
+            metrics["lost"] = Missing("no operation was acknowledged")
+        return metrics, evidence, sentences(judged, new)
 
     def _counter(
         self, records: Any, initial: ReadBackValue | None, final: ReadBackValue | None

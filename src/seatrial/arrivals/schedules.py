@@ -51,9 +51,10 @@ def ramp(start: float, end: float, over_ns: int) -> Iterator[Times]:
         raise ValueError("a ramp has rates from 0/s and takes more than 0s")
     seconds = over_ns / _S
     total = (start + end) / 2 * seconds
-    numbers = np.arange(int(np.floor(total)) + 1, dtype=np.float64)
-    numbers = numbers[numbers < total]
-    yield np.rint(_inverse(numbers, start, end, seconds) * _S).astype(np.int64)
+    count, most = int(np.ceil(total)), max(1, round(max(start, end) * CHUNK_NS / _S))
+    for first in range(0, count, most):
+        numbers = np.arange(first, min(first + most, count), dtype=np.float64)
+        yield np.rint(_inverse(numbers, start, end, seconds) * _S).astype(np.int64)
     yield from _then(end, over_ns)
 
 
@@ -61,13 +62,11 @@ def steps(parts: Sequence[tuple[float, int]]) -> Iterator[Times]:
     """Rates (per second), each for a time (ns); after the last one nothing more is due."""
     begin = 0
     for rate, span in parts:
-        count = int(np.ceil(rate * span / _S - 1e-9))
-        times = (
-            begin + np.rint(np.arange(count, dtype=np.float64) * (_S / rate)).astype(np.int64)
-            if rate > 0
-            else np.empty(0, np.int64)
-        )
-        yield times[times < begin + span]
+        for times in constant(rate) if rate > 0 else ():
+            inside = times[times < span]
+            yield begin + inside
+            if len(inside) < len(times):
+                break
         begin += span
 
 
@@ -97,10 +96,10 @@ def _then(rate: float, begin: int) -> Iterator[Times]:
 
 
 def _inverse(numbers: NDArray[np.float64], start: float, end: float, seconds: float) -> NDArray[np.float64]:
+    """2n / (start + sqrt(start^2 + 2 slope n)), the form that nothing cancels in."""
     slope = (end - start) / seconds
-    if slope == 0:
-        return numbers / start
-    found: NDArray[np.float64] = (np.sqrt(start * start + 2 * slope * numbers) - start) / slope
+    below = start + np.sqrt(np.maximum(0.0, start * start + 2 * slope * numbers))
+    found: NDArray[np.float64] = np.divide(2 * numbers, below, out=np.zeros_like(numbers), where=below > 0)
     return found
 
 

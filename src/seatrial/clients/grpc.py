@@ -64,6 +64,9 @@ class Methods:
         if known is not None:
             return known
         async with self._looking:
+            known = self._found.get((name, descriptors))  # who waited here for another one need not ask again
+            if known is not None:
+                return known
             service, _, method = name.strip("/").partition("/")
             pool = _from_file(descriptors) if descriptors else _EVERYBODY.get(service)
             if pool is None:

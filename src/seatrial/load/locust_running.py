@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import select
 import signal
 import sys
@@ -41,6 +42,8 @@ from .tool import (
 
 _CHECKED_NS = 3_600_000_000_000  # what the file thinks of an answer it says after it: so much later at most
 _LEAVE_S = 10
+_KEPT = 1000  # different words of failed requests
+_ADDRESS = re.compile(r"0x[0-9a-f]+")  # of an object, another one each time
 _GRACE_S = 1.0  # beyond the time it was given: a shape that goes on is ended
 _KINDS = (
     (ConnectionRefusedError, REFUSED),
@@ -154,7 +157,8 @@ class Watch:
         if exception is not None:
             status = getattr(response, "status_code", 0)
             error = code_of(exception, status if isinstance(status, int) else 0)
-            self._failed[f"{request_type} {name}: {exception}"] += 1
+            said = f"{request_type} {name}: {_ADDRESS.sub('0x…', str(exception))}"
+            self._failed[said if said in self._failed or len(self._failed) < _KEPT else "others"] += 1
         self.tally.request(f"{request_type} {name}".strip(), began, took, error, int(response_length or 0))
 
     def _on_user_error(self, exception: BaseException, tb: TracebackType | None = None, **_: Any) -> None:

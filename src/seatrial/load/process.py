@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..arrivals import samples
+from ..arrivals import crowds, samples
 from ..arrivals.workers import complaint, kill, spawn, tell
 from ..core.errors import SeatrialError
 from ..core.workloads import Adopt, LiveFigures, Sealed
@@ -49,7 +49,7 @@ def shares(config: Mapping[str, Any], generators: int) -> list[dict[str, Any]]:
     """What each of several generators does of a load: each n-th arrival, its part of the users. Never more of them than users."""
     number = min(generators, config["users"] or generators)
     connections = max(1, config["connections"] // number)
-    users = [config["users"] // number + (n < config["users"] % number) for n in range(number)]
+    users = [crowds.share(config["users"], n, number) for n in range(number)]
     return [{**config, "share": [n, number], "users": users[n], "connections": connections} for n in range(number)]
 
 
@@ -266,7 +266,7 @@ class GeneratorProcess:
         return self._listening.done()
 
     async def ended(self) -> None:
-        await asyncio.shield(self._listening)
+        await asyncio.wait([self._listening])  # one that was killed is no cancellation of whoever waits for it
 
     async def stop(self) -> Mapping[str, Any] | None:
         """End it; returns what it said at its end, None when it died."""

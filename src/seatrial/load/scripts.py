@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import random
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -168,9 +169,7 @@ def _again(visit: Visit, begin: Begin, pause: bool) -> Flow:
 
 
 def flow_of(reference: str, directory: Path) -> Begin:
-    """The generator function, or async function, behind "file.py:function",
-    relative to a directory. Raises ValueError where it is not there.
-    """
+    """The generator function, or async function, behind "file.py:function", relative to a directory. ValueError where it is not there."""
     name, _, function = reference.partition(":")
     path = (directory / name).resolve()
     if not function or not path.exists():
@@ -179,6 +178,7 @@ def flow_of(reference: str, directory: Path) -> Begin:
     if spec is None or spec.loader is None:
         raise ValueError(f"{path} cannot be imported")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look there for theirs
     spec.loader.exec_module(module)
     found = getattr(module, function, None)
     if not callable(found):

@@ -8,7 +8,7 @@ import asyncio
 import gc
 import resource
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -28,13 +28,12 @@ from .complaints import Complaints
 from .driving import SWEEP_S, Orders
 from .open_model import OpenModel
 from .recording import Recorder
-from .scripts import Crew, Prepared, Ready, Request, Scripted, flow_of, mix, written
+from .scripts import Crew, Prepared, Ready, Request, Scripted, T, flow_of, mix, written
 from .tasks import ClosedTasks, OpenTasks, TaskOrders
 from .users import User
 
 _BEGIN_NS = 50_000_000
 _DESCRIPTORS = 1 << 16
-events = 1  # the descriptor that they go to
 
 
 class Model(Protocol):
@@ -63,7 +62,7 @@ class Model(Protocol):
 
 
 class Worker:
-    """One generator, as its configuration says; see process.configuration for what that holds."""
+    """One generator, as its configuration says; see api.loads.configuration for what that holds."""
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         self._config = config
@@ -83,9 +82,7 @@ class Worker:
         crew, take = self._crew(ways[0]), None
         if crew is None:
             requests = [_request(r) for r in config["requests"]]
-            take = mix(
-                [self._write(ways[0], r) for r in requests], [r["weight"] for r in config["requests"]], config["seed"]
-            )
+            take = self._mix([self._write(ways[0], r) for r in requests], config["requests"])
         return Orders(
             ways=ways,
             take=take,
@@ -98,6 +95,11 @@ class Worker:
             think_ns=config["think_ns"],
             bodiless=any(r["method"] == "HEAD" for r in config["requests"]),
         )
+
+    def _mix(self, prepared: Sequence[T], given: Sequence[Mapping[str, Any]]) -> Callable[[], T]:
+        """By their weights; each generator draws its own, or neighbours in the schedule would all ask the same."""
+        seed = self._config["seed"] * 1009 + self._config["share"][0]
+        return mix(prepared, [g["weight"] for g in given], seed)
 
     def _crew(self, way: Way) -> Crew | None:
         """Who asks; None: requests are drawn."""
@@ -126,7 +128,7 @@ class Worker:
             act = cast("Callable[[User], Awaitable[object]]", self._script)
         else:
             asked = [(Operation(o["what"], o["arguments"]), self._tag(o["tag"])) for o in config["operations"]]
-            take = mix(asked, [o["weight"] for o in config["operations"]], config["seed"])
+            take = self._mix(asked, config["operations"])
 
             async def act(user: User) -> None:
                 await user.perform(*take())

@@ -36,10 +36,14 @@ class WorkloadProcess:
         log = Path(config["file"]).with_suffix(".log")
         process = await spawn("seatrial.workloads.worker", config, log, adopt)
         line = b""
-        if process.stdout is not None:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_START_S):
-                    line = await process.stdout.readline()
+        try:
+            if process.stdout is not None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_START_S):
+                        line = await process.stdout.readline()
+        except asyncio.CancelledError:
+            await kill(process)
+            raise
         if not line:
             await kill(process)
             raise SeatrialError(f"the worker of workload {config['name']} did not start: {complaint(log)}")

@@ -12,7 +12,7 @@ import grpc.aio
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from load_support import MS, configuration, run, script
 
 from seatrial.core.observations import Observation, ProbeRequest, Reach, Seen
@@ -50,7 +50,7 @@ class Shop(grpc.GenericRpcHandler):
         self.pool.Add(words())
         self.pool.Add(described())
         self.item = message_factory.GetMessageClass(self.pool.FindMessageTypeByName("shop.Item"))
-        self.asked = 0
+        self.asked = self.reflected = 0
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         ends = {"request_deserializer": self.item.FromString, "response_serializer": self.item.SerializeToString}
@@ -79,6 +79,19 @@ class Shop(grpc.GenericRpcHandler):
         return self.item(id=sum([i.id async for i in items]))
 
 
+class Reflecting(reflection.aio.ReflectionServicer):
+    """Counts who asks."""
+
+    def __init__(self, names: tuple[str, ...], shop: Shop) -> None:
+        super().__init__(names, pool=shop.pool)
+        self._shop = shop
+
+    async def ServerReflectionInfo(self, requests: Any, context: Any) -> AsyncIterator[Any]:  # noqa: N802 - its name
+        self._shop.reflected += 1
+        async for answer in super().ServerReflectionInfo(requests, context):
+            yield answer
+
+
 @contextlib.asynccontextmanager
 async def serving(*, reflects: bool = True) -> AsyncIterator[tuple[str, Shop]]:
     server, shop = grpc.aio.server(), Shop()
@@ -88,7 +101,7 @@ async def serving(*, reflects: bool = True) -> AsyncIterator[tuple[str, Shop]]:
     health_pb2_grpc.add_HealthServicer_to_server(checks, server)
     if reflects:
         names = ("shop.Items", health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
-        reflection.enable_server_reflection(names, server, pool=shop.pool)
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Reflecting(names, shop), server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
@@ -120,6 +133,7 @@ async def test_a_load_of_calls(tmp_path: Path, users: int) -> None:
     assert found.failed == 0
     assert found.ok == shop.asked
     assert found.ok >= 50
+    assert shop.reflected <= 2  # the file of the service, and the one that it imports; once for all users
 
 
 async def test_a_script_sees_messages_and_refusals_are_failures(tmp_path: Path) -> None:

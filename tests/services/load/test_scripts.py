@@ -253,3 +253,17 @@ async def test_a_script_begins_with_a_request(tmp_path: Path, users: int) -> Non
     assert found.ok == 0
     assert found.errors.keys() == {"script"}
     assert found.said["script_errors"][0][0].startswith("ValueError: a script begins with a request")
+
+
+async def test_a_script_may_have_dataclasses(tmp_path: Path) -> None:
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "@dataclass\nclass Page:\n    path: str\n"
+        "def user():\n    yield Request('GET', Page('/').path)\n"
+    )
+    (tmp_path / "users.py").write_text(
+        text.replace("@dataclass\nclass", "from seatrial.load.scripts import Request\n@dataclass\nclass")
+    )
+    async with serving(answering(OK)) as url:
+        found = await run(configuration(url, tmp_path / "x.load", script="users.py:user", requests=[]))
+    assert (found.ok, found.failed) == (DUE, 0)

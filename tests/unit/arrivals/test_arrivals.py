@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.arrivals.records import FAIL, OK, UNKNOWN, Recorder, read, seal, whole
-from seatrial.arrivals.schedules import constant, of, poisson, ramp, steps
+from seatrial.arrivals.schedules import Times, constant, of, poisson, ramp, steps
 from seatrial.arrivals.timer import AbsoluteTimer
 
 S = 1_000_000_000
@@ -54,16 +55,27 @@ def test_poisson_gaps_have_the_mean_they_should() -> None:
 
 @given(st.floats(0, 200), st.floats(0, 200), st.floats(0.1, 20))
 def test_a_ramp_has_as_many_arrivals_as_its_area(start: float, end: float, seconds: float) -> None:
-    times = next(ramp(start, end, int(seconds * S)))
+    chunks, area = ramp(start, end, int(seconds * S)), (start + end) / 2 * seconds
+    times = next(chunks, np.empty(0, np.int64))
+    while len(times) < area - 1.5:
+        times = np.concatenate([times, next(chunks)])
     assert len(times) == pytest.approx((start + end) / 2 * seconds, abs=1.5)
     assert (np.diff(times) >= 0).all()
     assert not len(times) or times[-1] <= seconds * S + 1
 
 
 def test_steps_follow_each_other_and_end() -> None:
-    chunks = list(steps([(10, S), (0, S), (20, S)]))
-    assert [len(c) for c in chunks] == [10, 0, 20]
-    assert chunks[2][0] == 2 * S
+    times = np.concatenate(list(steps([(10, S), (0, S), (20, S)])))
+    assert ((times < S).sum(), ((times >= S) & (times < 2 * S)).sum(), (times >= 2 * S).sum()) == (10, 0, 20)
+    assert times[10] == 2 * S
+    assert times[-1] < 3 * S
+
+
+@pytest.mark.parametrize("schedule", [lambda: steps([(5000, 60 * S), (100, S)]), lambda: ramp(0, 5000, 120 * S)])
+def test_long_schedules_come_in_chunks(schedule: Callable[[], Iterator[Times]]) -> None:
+    chunks = list(itertools.islice(schedule(), 7))
+    assert max(len(c) for c in chunks) <= 50_000
+    assert (np.diff(np.concatenate(chunks)) >= 0).all()
 
 
 @pytest.mark.parametrize("wrong", [{"sawtooth": 1}, {"constant": 1, "poisson": 1}])

@@ -60,7 +60,7 @@ def test_it_ends_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", ["", "=", "no value", "x=1; Expires=yesterday; Path=/", "x=1; Max-Age=soon; Path=/", "a b=1", "x=\x00"]
+    "line", ["", "=", "no value", "x=1; Expires=yesterday; Path=/", "x=1; Max-Age=soon; Path=/", "=1", "x=\x00"]
 )
 def test_nonsense_hurts_nobody(line: str) -> None:
     jar = Jar()
@@ -86,3 +86,20 @@ def test_a_body_sets_no_cookies() -> None:
     assert not Answer(
         200, b"\r\nSet-Cookie: a=1\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 18\r\n\r\n\r\nSet-Cookie: a=1\r\n"
     ).cookies
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("session=abc; Path=/; Secure; HttpOnly; Partitioned", "session=abc"),
+        ('x={"a":1}; Path=/', 'x={"a":1}'),
+        ("t=a b; Path=/", "t=a b"),
+        ("a=b; Path=/; Priority=High", "a=b"),
+        ('q="in quotes"; Path=/', 'q="in quotes"'),
+        ("a b=1; Path=/", "a b=1"),
+    ],
+)
+def test_what_browsers_keep_is_kept_as_it_is(line: str, kept: str) -> None:
+    jar = Jar()
+    jar.keep([line], "/")
+    assert sent(jar, "/") == kept

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from seatrial.load.packing import pack, unpack
 
 
@@ -59,3 +61,29 @@ def test_certificates_and_descriptors_travel_and_what_names_no_file_stays(tmp_pa
     assert found["key"] == ""
     described = found["operations"][0]["arguments"]
     assert (Path(described["descriptors"]).read_text(), described["message"]) == ("shop.pb", {"id": 7})
+
+
+def test_a_load_of_requests_has_no_luggage() -> None:
+    assert pack(configuration(Path())) == (configuration(Path()), {})
+
+
+def test_descriptors_travel_and_what_only_looks_like_one_of_their_names_stays(tmp_path: Path) -> None:
+    (tmp_path / "shop.binpb").write_bytes(b"described")
+    message = {"message": {"text": "descriptors-0"}}
+    first = {
+        "what": "Shop/Buy",
+        "arguments": {**message, "descriptors": str(tmp_path / "shop.binpb")},
+        "tag": "",
+        "weight": 1,
+    }
+    second = {"what": "Shop/Look", "arguments": {"message": "descriptors-0"}, "tag": "", "weight": 1}
+    there, files = pack(configuration(tmp_path, operations=[first, second]))
+    assert files == {"descriptors-0": b"described"}
+    placed = unpack(there, files, Path("/there"))["operations"]
+    assert placed[0]["arguments"] == {**message, "descriptors": "/there/descriptors-0"}
+    assert placed[1] == second
+
+
+def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        pack(configuration(tmp_path, script="none.py:x"))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from workload_support import SCHEDULE, run
 
 from seatrial.arrivals.records import ERRORS, FAIL, NOT_SENT, OK, UNKNOWN, read
 from seatrial.core.errors import SeatrialError
@@ -90,17 +91,9 @@ async def server() -> AsyncIterator[Server]:
 def config(servers: list[Server], file: Path, what: str, **more: object) -> dict[str, object]:
     return {
         "name": "w", "verb": "redis", "file": str(file), "urls": [f"redis://127.0.0.1:{s.port}" for s in servers], "what": what,
-        "arguments": {}, "parameters": {}, "schedule": {"steps": [[50, 500_000_000]]}, "seed": 1, "timeout_ns": 500_000_000,
+        "arguments": {}, "parameters": {}, "schedule": SCHEDULE, "seed": 1, "timeout_ns": 500_000_000,
         "in_flight": 64, "retries": 0, "resend": 0.0, "prefix": "p-", **more,
     }  # fmt: skip
-
-
-async def run(settings: dict[str, object], seconds: float = 0.8):
-    worker = await WorkloadProcess.start(settings)
-    await asyncio.sleep(seconds)  # the schedule's own length: what is due then was sent
-    sealed = await worker.stop()
-    assert sealed.valid
-    return read(sealed.file), sealed
 
 
 def codes(records) -> set[str]:
