@@ -24,6 +24,11 @@ def mute() -> Iterator[socket.socket]:
         yield server
 
 
+def _interruptible() -> None:
+    """As at a terminal: what a shell starts in the background ignores SIGINT, and hands that down."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.fixture
 def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Starts `seatrial ...`, with temporary files of its own."""
@@ -37,6 +42,7 @@ def begun(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_interruptible,
         )
         started.append(process)
         return process
