@@ -20,23 +20,6 @@ MAGIC: Final = b"STHIST01"
 HEADER: Final = 64
 UNKNOWN, OK, FAIL, NOT_SENT = 0, 1, 2, 3
 RESENT: Final = 1  # flag: sent once more after it was acknowledged
-ERRORS: Final = (
-    "",
-    "refused",
-    "reset",
-    "timeout",
-    "name",
-    "tls",
-    "protocol",
-    "closed",
-    "status-4xx",
-    "status-5xx",
-    "capacity",
-    "resend",
-    "script",
-    "reply",
-    "unexpected",
-)
 RECORD = np.dtype(
     [
         ("number", "<u8"),

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrivals.records import ERRORS, FAIL, NOT_SENT, OK, UNKNOWN, Records
+from ..arrivals.errors import ERRORS
+from ..arrivals.records import FAIL, NOT_SENT, OK, UNKNOWN, Records
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, Quantity

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from ..arrivals import samples
+from ..arrivals.errors import ERRORS
 from ..arrivals.histogram import middle, percentiles, percentiles_by
-from ..arrivals.records import ERRORS
 from ..arrivals.samples import SLOT_NS, Rows
 from ..core.expressions import Missing
 from ..core.intervals import Interval

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrivals.records import ERRORS, OK, UNKNOWN, Records
+from ..arrivals.errors import ERRORS
+from ..arrivals.records import OK, UNKNOWN, Records
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, format_quantity

@@ -19,7 +19,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, json_format, messag
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from .protocol import Access, Client, Connect, Failure, Operation, Reply
 
 REFUSED, TIMEOUT, TLS, PROTOCOL, CLOSED, REPLY = (

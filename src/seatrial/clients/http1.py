@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httptools
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from . import tls
 from .protocol import code_of
 

@@ -19,7 +19,7 @@ import h2.events
 import h2.exceptions
 import h2.settings
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from .protocol import Access, Client, Connect, Failure, Operation, Reply, code_of
 
 RESET, PROTOCOL, CLOSED = (ERRORS.index(e) for e in ("reset", "protocol", "closed"))

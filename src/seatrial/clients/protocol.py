@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +62,7 @@ class Reply:
 class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
     """The operation had no good answer.
 
-    `code` as in arrivals.records.ERRORS. `happened`: False where nothing can have been changed (never sent, or turned down as a whole),
+    `code` as in arrivals.errors.ERRORS. `happened`: False where nothing can have been changed (never sent, or turned down as a whole),
     None where that is unknown. `lost`: the connection is of no use any more. `word`: the protocol's own for it (NOT_FOUND, READONLY).
     """
 
@@ -74,7 +74,7 @@ class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
 
 
 def code_of(error: Exception) -> int:
-    """What kept a connection from being made, as in arrivals.records.ERRORS."""
+    """What kept a connection from being made, as in arrivals.errors.ERRORS."""
     text = str(error)
     if isinstance(error, ssl.SSLError):
         word = "tls"

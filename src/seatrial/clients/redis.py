@@ -9,7 +9,7 @@ from __future__ import annotations
 from redis.asyncio import Connection
 from redis.exceptions import RedisError, ResponseError
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from .addresses import endpoints_of
 from .protocol import Access, Connect, Failure, Operation, Reply
 from .redis_wire import NotConnectedError, connected, structured, word_of, words

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import psycopg
 from psycopg.pq import TransactionStatus
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from .addresses import endpoints_of
 from .postgres import Connection, StatementError, connected, explained, fetched
 from .protocol import Access, Connect, Failure, Operation, Reply

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as open_connection
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI, WebSocketException
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from .protocol import Access, Client, Connect, Failure, Operation, Reply, code_of
 from .tls import context
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from collections import Counter
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from .scripts import Unexpected
 
 SCRIPT, UNEXPECTED = ERRORS.index("script"), ERRORS.index("unexpected")

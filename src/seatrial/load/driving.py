@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from ..clients.http1 import (
     CLOSED,
     EXCESS,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from ..clients.http1 import CLOSED, EXCESS, PROTOCOL, Connection, Likenesses, ReadingConnection, Way, connect
 from ..clients.protocol import Access, Client, Connect, Failure, Operation, Reply
 from .scripts import Request, written

@@ -34,7 +34,7 @@ _RANGES = (
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A request that has ended. Times in ns, `began` of the wall clock; `error` as in arrivals.records.ERRORS."""
+    """A request that has ended. Times in ns, `began` of the wall clock; `error` as in arrivals.errors.ERRORS."""
 
     tag: str
     began: int

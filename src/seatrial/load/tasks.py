@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from ..arrivals.timer import AbsoluteTimer
 from ..clients.protocol import Connect, Failure
 from .arriving import Arrivals

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from ..arrivals.samples import seal
 from ..arrivals.workers import say
 from .recording import Recorder
@@ -48,7 +48,7 @@ class Tally:
         return recorder.ok + recorder.failed + len(recorder.done_at)
 
     def request(self, tag: str, began_ns: int, took_ns: int, error: int = 0, size: int = 0) -> None:
-        """A request has ended; `error` as in arrivals.records.ERRORS, 0 where it was answered well."""
+        """A request has ended; `error` as in arrivals.errors.ERRORS, 0 where it was answered well."""
         number = self._tags.get(tag)
         if number is None:
             tag = tag if len(self._tags) < MOST_TAGS else OTHER

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection
 from typing import Any, Protocol
 
-from ..arrivals.records import ERRORS
+from ..arrivals.errors import ERRORS
 from ..clients.protocol import Client, Failure, Operation, Reply
 from .recording import Recorder
 

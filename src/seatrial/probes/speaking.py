@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from ..arrivals.errors import ERRORS
 from ..clients import connector
 from ..clients.protocol import Access, Failure, Operation
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
@@ -49,8 +50,6 @@ async def ask(request: ProbeRequest, verb: Verb, name: str, *, codes: bool = Fal
 
 
 def _failed(failure: Failure, record: dict[str, object], codes: bool) -> Observation:
-    from ..arrivals.records import ERRORS
-
     if failure.word in ("message", "descriptors"):
         return probe_error("spec", str(failure), record)
     if codes and failure.word and failure.word not in _WORDS:

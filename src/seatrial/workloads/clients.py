@@ -8,7 +8,8 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from typing import Any
 
-from ..arrivals.records import ERRORS, FAIL, OK, UNKNOWN
+from ..arrivals.errors import ERRORS
+from ..arrivals.records import FAIL, OK, UNKNOWN
 from ..clients import connector
 from ..clients.protocol import Access, Client, Failure
 from .driving import Finished

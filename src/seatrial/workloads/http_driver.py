@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..arrivals.records import ERRORS, FAIL, OK, UNKNOWN
+from ..arrivals.errors import ERRORS
+from ..arrivals.records import FAIL, OK, UNKNOWN
 from ..clients.http1 import Way
 from .driving import Finished
 from .http import Pool

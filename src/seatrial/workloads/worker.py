@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arrivals.records import ERRORS, FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
+from ..arrivals.errors import ERRORS
+from ..arrivals.records import FAIL, NOT_SENT, OK, RESENT, UNKNOWN, Recorder, seal
 from ..arrivals.schedules import of
 from ..arrivals.timer import AbsoluteTimer
 from ..arrivals.workers import say, serve, told_to_stop

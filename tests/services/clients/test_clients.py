@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from seatrial.api.python import Stack, stack
-from seatrial.arrivals.records import ERRORS
+from seatrial.arrivals.errors import ERRORS
 from seatrial.clients.protocol import Access, Failure, Operation
 from seatrial.clients.redis import RedisClient
 from seatrial.clients.sql import SqlClient

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from seatrial.arrivals import samples
-from seatrial.arrivals.records import ERRORS
+from seatrial.arrivals.errors import ERRORS
 
 SECOND = 1_000_000_000
 MS = 1_000_000

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.arrivals.records import ERRORS
+from seatrial.arrivals.errors import ERRORS
 from seatrial.load.k6_points import Count, Point, Points
 from seatrial.load.k6_tool import last_words, thresholds_of, verdict
 

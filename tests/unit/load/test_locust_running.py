@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from seatrial.arrivals.records import ERRORS
+from seatrial.arrivals.errors import ERRORS
 from seatrial.load.locust_running import code_of, command
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from workload_support import SCHEDULE, run
 
-from seatrial.arrivals.records import ERRORS, FAIL, NOT_SENT, OK, UNKNOWN, read
+from seatrial.arrivals.errors import ERRORS
+from seatrial.arrivals.records import FAIL, NOT_SENT, OK, UNKNOWN, read
 from seatrial.core.errors import SeatrialError
 from seatrial.workloads.process import WorkloadProcess
 from seatrial.workloads.requests import OperationPattern

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from workload_support import SCHEDULE, run
 
-from seatrial.arrivals.records import ERRORS, FAIL, OK, RESENT, UNKNOWN
+from seatrial.arrivals.errors import ERRORS
+from seatrial.arrivals.records import FAIL, OK, RESENT, UNKNOWN
 from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
 from seatrial.workloads.process import WorkloadProcess
