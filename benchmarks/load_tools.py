@@ -24,6 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+os.environ["PATH"] += ":/usr/sbin"  # Debian keeps nginx there, which is not on everybody's PATH
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seatrial-benchmarks" / "locust"
 BODY = "x" * 200
 SECOND = 1_000_000_000

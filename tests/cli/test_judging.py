@@ -284,7 +284,10 @@ def test_the_capacity_of_a_trials_load_is_judged_and_shown(seatrial: Run, queue:
         (("--capacity", "--while", "p95 < 1"), "write 1ms"),
         (("--capacity", "--while", "p95 < 1s", "--rate", "5/s"), "looks for the rate itself"),
         (("--capacity", "--while", "p95 < 1s", "--from", "9/s", "--to", "5/s"), "less than --to"),
-        (("--while", "p95 < 1s"), "goes with --capacity"),
+        (("--while", "p95 < 1s"), "--while goes with --capacity"),
+        (("--from", "5/s"), "--from goes with --capacity"),
+        (("--to", "5/s"), "--to goes with --capacity"),
+        (("--resolution", "1%"), "--resolution goes with --capacity"),
     ],
 )
 def test_mistakes_about_a_search_are_told(seatrial: Run, arguments: tuple[str, ...], words: str) -> None:

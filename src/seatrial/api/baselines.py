@@ -150,10 +150,15 @@ def keep_baseline(
         raise UsageError.simple(f"{label} looked for its capacity: samples of many rates are no baseline")
     if not view.valid:
         raise UsageError.simple(f"the samples of {label} in {directory.name} are not whole: {view.note or 'unsealed'}")
-    if samples.seal(directory / view.file) != (view.rows, view.sha256):
+    try:
+        whole = samples.seal(directory / view.file) == (view.rows, view.sha256)
+        if whole:
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(directory / view.file, to)
+    except OSError as error:
+        raise UsageError.simple(f"{label} cannot be kept as {to}: {error}", "--to names a file") from None
+    if not whole:
         raise UsageError.simple(f"{directory / view.file} is not what was sealed: somebody changed it")
-    to.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(directory / view.file, to)
     console.print(f"{label} of {directory.name} ({model.outcome}, {view.rate}) is in {to}", highlight=False)
     runs = model.runs_of(view.name)
     if len(runs) > 1 and scenario is None:

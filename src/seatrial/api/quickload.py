@@ -15,13 +15,14 @@ from urllib.parse import urlsplit
 from ..core.clusters import HERE, Cluster
 from ..core.errors import UsageError
 from ..core.events import plain
-from ..core.expressions import Expression, ExpressionError, Missing, Scope, compile_expression
+from ..core.expressions import Expression, ExpressionError, Judgement, Missing, Scope, compile_expression
 from ..core.load_plans import LoadPlan, LoadRequest
 from ..core.plan import ProbeCall
 from ..core.quantities import Dimension, Quantity, QuantityError, format_duration, parse_quantity
 from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, RenderedRequest, Window, Workload
 from ..probes.http import METHODS
+from ..reports.loads import sent_from
 from ..reports.words import mark, style
 from ..spec.metrics import load_metrics_type
 from .running import run_interruptible
@@ -74,11 +75,7 @@ def quick_load(given: QuickLoad, console: Console, *, as_json: bool = False) -> 
         console.print_json(json.dumps(shown))
     else:
         _show(figures, console)
-        for expectation, judgement in judged:
-            word = from_truth(judgement.truth).value
-            console.print(
-                f"{mark(word)} {word}  {expectation.source}  {judgement.reason}", style=style(word), highlight=False
-            )
+        print_judged(judged, console)
     return outcome(verdict).exit_status if verdict is not None else 0
 
 
@@ -141,6 +138,14 @@ def condition(option: str, text: str, keys: Sequence[str] = ()) -> Expression:
         raise UsageError.simple(f"{option} {text!r}: {error}", f"for example {option} 'p95 < 200ms'") from None
 
 
+def print_judged(judged: Sequence[tuple[Expression, Judgement]], console: Console) -> None:
+    """A line for each expectation."""
+    for expectation, judgement in judged:
+        word = from_truth(judgement.truth).value
+        line = f"{mark(word)} {word}  {expectation.source}  {judgement.reason}"
+        console.print(line, style=style(word), highlight=False)
+
+
 async def until_ended(load: Workload, watching: Coroutine[Any, Any, None]) -> None:
     """Until a load has ended or is interrupted: then what there is counts. It is watched meanwhile, and stopped."""
     watch = asyncio.create_task(watching)
@@ -197,11 +202,8 @@ def _show(figures: Figures, console: Console) -> None:
     console.print(f"errors {_text(metrics['errors'])}", highlight=False)
     for kind, count in plain(detail["errors"]).items():
         console.print(f"  {kind:<12} {count:,}", highlight=False, style=style("FAIL"))
-    if "machines" in detail:
-        within = format_duration(float(str(detail["clock_ns"])), 2)
-        console.print(
-            f"sent from {detail['machines']} machines, whose clocks are known to within {within}", style="dim"
-        )
+    if machines := sent_from(detail):
+        console.print(f"sent {machines}", style="dim", highlight=False)
     silence, lag = _inner(metrics, "outage", "longest"), _inner(metrics, "lag", "max")
     for word, value in (("longest silence", silence), ("generator's lag at most", lag)):
         console.print(f"{word} {_text(value)}", highlight=False, style="dim")

@@ -17,12 +17,13 @@ from ..core.errors import UsageError
 from ..core.events import plain
 from ..core.expressions import Missing
 from ..core.load_plans import LoadPlan, SearchPlan
-from ..core.quantities import Dimension, format_quantity
+from ..core.quantities import Dimension
 from ..core.verdicts import Verdict, combine, from_truth, outcome
 from ..core.workloads import Figures, Probed, RenderedRequest, Window
+from ..reports.loads import probe_line, probe_word
 from ..reports.words import mark, style
 from .loads import start_generators
-from .quickload import QuickLoad, condition, plan_of, quantity_of, until_ended
+from .quickload import QuickLoad, condition, plan_of, print_judged, quantity_of, until_ended
 from .running import run_interruptible
 from .searching import SearchingLoad
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _LOOK_S = 0.2
-_WORDS = {"held": "PASS", "did not hold": "FAIL"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +69,7 @@ def quick_search(given: QuickSearch, console: Console, *, as_json: bool = False)
         return outcome(verdict).exit_status
     word = "unknown" if isinstance(capacity, Missing) else str(capacity)
     console.print(f"capacity {word}: {ends}", style="bold", highlight=False)
-    for expectation, judgement in judged:
-        seen = from_truth(judgement.truth).value
-        console.print(
-            f"{mark(seen)} {seen}  {expectation.source}  {judgement.reason}", style=style(seen), highlight=False
-        )
+    print_judged(judged, console)
     return outcome(verdict).exit_status
 
 
@@ -133,11 +129,10 @@ async def _watch(load: SearchingLoad, console: Console, *, quiet: bool) -> None:
 
 def _tell(load: SearchingLoad, told: int, console: Console, *, quiet: bool) -> int:
     for probe in load.probes[told:] if not quiet else ():
-        word = _WORDS.get(probe.outcome, "INCONCLUSIVE")
-        figures = f"p95 {_text(probe.metrics, 'p95'):<9} errors {_text(probe.metrics, 'errors')}"
-        why = f"  {probe.reason}" if word == "INCONCLUSIVE" else ""
-        line = f"{mark(word)} {format_quantity(probe.rate, Dimension.RATE):>9}  {probe.outcome:<14} {figures}{why}"
-        console.print(line, style=style(word), highlight=False)
+        word = probe_word(probe.outcome)
+        p95, errors = (_text(probe.metrics, n) for n in ("p95", "errors"))
+        line = probe_line(probe.rate, probe.outcome, p95, errors, probe.reason)
+        console.print(f"{mark(word)} {line}", style=style(word), highlight=False)
     return len(load.probes)
 
 

@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 Times = NDArray[np.int64]
 CHUNK_NS = 10_000_000_000
 _S = 1e9
+_END = 2.0**61  # ns: what a rate next to nothing makes due later (73 years) is never due
 
 
 def constant(rate: float) -> Iterator[Times]:
     """Evenly spaced, without an end. `rate` per second, more than 0."""
     if rate <= 0:
         raise ValueError("a constant rate is more than 0/s")
-    per_chunk = max(1, round(rate * CHUNK_NS / _S))
+    gap, per_chunk = min(_S / rate, _END), max(1, round(rate * CHUNK_NS / _S))
     first = 0
-    while True:
+    while first * gap < _END:
         numbers = np.arange(first, first + per_chunk, dtype=np.float64)
-        yield np.rint(numbers * (_S / rate)).astype(np.int64)
+        yield np.rint(numbers * gap).astype(np.int64)
         first += per_chunk
 
 
@@ -34,12 +35,12 @@ def poisson(rate: float, seed: int) -> Iterator[Times]:
     if rate <= 0:
         raise ValueError("a Poisson rate is more than 0/s")
     random = np.random.default_rng(seed)
-    per_chunk = max(16, round(rate * CHUNK_NS / _S))
+    gap, per_chunk = min(_S / rate, _END), max(16, round(rate * CHUNK_NS / _S))
     last = 0.0
-    while True:
-        times = last + np.cumsum(random.exponential(_S / rate, per_chunk))
+    while last < _END:
+        times = last + np.cumsum(random.exponential(gap, per_chunk))
         last = float(times[-1])
-        yield np.rint(times).astype(np.int64)
+        yield np.rint(times[times < _END]).astype(np.int64)
 
 
 def ramp(start: float, end: float, over_ns: int) -> Iterator[Times]:
@@ -84,7 +85,11 @@ def spike(base: float, peak: float, after_ns: int, for_ns: int) -> Iterator[Time
         while first < upto:
             last = min(upto, first + max(1, round(rate * CHUNK_NS / _S)))
             numbers = np.arange(first, np.ceil(last), dtype=np.float64)
-            yield np.rint((begin + (numbers - area) / rate) * _S).astype(np.int64)
+            with np.errstate(over="ignore"):
+                times = (begin + (numbers - area) / rate) * _S
+            yield np.rint(times[times < _END]).astype(np.int64)
+            if times[-1] >= _END:
+                return
             first = int(np.ceil(last))
         area, begin = upto, end
 

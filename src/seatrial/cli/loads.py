@@ -47,9 +47,9 @@ def load(
         bool, typer.Option("--capacity", help="Look for the highest rate at which all --while hold.")
     ] = False,
     while_: Annotated[list[str] | None, typer.Option("--while", help="What holds up to the capacity.")] = None,
-    lowest: Annotated[str, typer.Option("--from", help="Of --capacity: where it begins.")] = "10/s",
-    highest: Annotated[str, typer.Option("--to", help="Of --capacity: where it ends.")] = "100000/s",
-    resolution: Annotated[str, typer.Option("--resolution", help="Of --capacity: how exactly.")] = "5%",
+    lowest: Annotated[str | None, typer.Option("--from", help="Of --capacity: where it begins (10/s).")] = None,
+    highest: Annotated[str | None, typer.Option("--to", help="Of --capacity: where it ends (100000/s).")] = None,
+    resolution: Annotated[str | None, typer.Option("--resolution", help="Of --capacity: how exactly (5%).")] = None,
     json: Json = False,
 ) -> int:
     """Send requests over time to a URL, and show how long the answers took; with --expect, judge them."""
@@ -71,19 +71,20 @@ def load(
         on=cluster_of(on, on_ca, on_cert, on_key),
         expect=tuple(expect or ()),
     )
+    asked = {"--while": while_, "--from": lowest, "--to": highest, "--resolution": resolution}
     if not capacity:
-        if while_:
-            raise UsageError.simple("--while goes with --capacity", "--expect 'p95 < 200ms' judges a load")
+        for option in (o for o, value in asked.items() if value):
+            raise UsageError.simple(f"{option} goes with --capacity", "--expect 'p95 < 200ms' judges a load")
         return quick_load(given, console(), as_json=json)
     from ..api.quicksearch import QuickSearch, quick_search
 
     search = QuickSearch(
         load=given,
         conditions=tuple(while_ or ()),
-        lowest=lowest,
-        highest=highest,
-        each=duration or "5s",
-        resolution=resolution,
+        lowest=lowest or QuickSearch.lowest,
+        highest=highest or QuickSearch.highest,
+        each=duration or QuickSearch.each,
+        resolution=resolution or QuickSearch.resolution,
     )
     return quick_search(search, console(), as_json=json)
 

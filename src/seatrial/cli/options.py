@@ -53,6 +53,8 @@ def cluster_of(on: str | None, ca: str | None, cert: str | None, key: str | None
     if on is not None and not is_address(on):
         raise UsageError.simple(f"--on {on} is no address of a Dask scheduler", f"for example {EXAMPLE}")
     for option, file in (("--on-ca", ca), ("--on-cert", cert), ("--on-key", key)):
+        if file is not None and on is None:
+            raise UsageError.simple(f"{option} goes with --on", f"--on {EXAMPLE}")
         if file is not None and not Path(file).is_file():
             raise UsageError.simple(f"{option}: there is no file {file}")
     return Cluster(address=on or "", ca=ca or "", cert=cert or "", key=key or "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -156,6 +156,12 @@ class UserFlows:
         return frozenset(("user", *self.data, *(n for s in steps_of(self.kinds) for n in s.save)))
 
 
+def tags_of(requests: Sequence[LoadRequest], flows: UserFlows | None) -> tuple[str, ...]:
+    """The tags of what a load sends, each once, in order."""
+    steps = steps_of(flows.kinds) if flows is not None else ()
+    return tuple(dict.fromkeys((*(r.tag for r in requests), *(s.tag for s in steps if s.call is not None))))
+
+
 def steps_of(kinds: Iterable[UserKind]) -> Iterator[UserStep]:
     """All steps of these kinds, in order."""
     for kind in kinds:
@@ -250,9 +256,7 @@ class LoadPlan:
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags of its requests, each once, in order; the place of a tag is its number in the samples."""
-        steps = steps_of(self.flows.kinds) if self.flows is not None else ()
-        tags = (*(r.tag for r in self.requests), *(s.tag for s in steps if s.call is not None))
-        return tuple(dict.fromkeys(tags))
+        return tags_of(self.requests, self.flows)
 
     @property
     def calls(self) -> tuple[ProbeCall, ...]:

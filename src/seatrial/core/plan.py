@@ -145,7 +145,7 @@ class ScenarioPlan:
     disrupting: bool = False
     python: PythonBody | None = None
     abortable: tuple[str, ...] = ()  # loads of `throughout` that may be aborted: a finding each, see `abort_finding`
-    full_length: bool = False  # says nothing where profiles are scaled
+    full_length: bool = False  # says nothing where profiles are scaled down or a shorter one was chosen
     position: Position | None = None
 
 

@@ -53,7 +53,7 @@ def scenario(
 ) -> Callable[[_F], _F]:
     """Make an async function a scenario. Faults and services that are not declared are refused when it tries them.
 
-    `full_length`: it says nothing where profiles are scaled, and is not exercised then.
+    `full_length`: where profiles are scaled down or a shorter one was chosen it says nothing, and is not exercised.
     """
 
     def mark(function: _F) -> _F:

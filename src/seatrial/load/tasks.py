@@ -41,6 +41,7 @@ class TaskOrders:
     connections: int
     accept: Collection[int] = ()
     think_ns: int = 0
+    lifo: bool = True
 
 
 class Tasks:
@@ -133,7 +134,8 @@ class OpenTasks(Tasks):
         self, orders: TaskOrders, recorder: Recorder, schedule: Iterator[NDArray[np.int64]], start_ns: int, rate: float
     ) -> None:
         super().__init__(orders, recorder)
-        self._idle: list[User] = []
+        self._idle: deque[User] = deque()
+        self._take_idle = self._idle.pop if orders.lifo else self._idle.popleft
         self._backlog: deque[int] = deque()
         self._arrivals = Arrivals(schedule, start_ns, rate, recorder, self._arrive)
 
@@ -154,7 +156,7 @@ class OpenTasks(Tasks):
 
     def _arrive(self, due: int, now: int) -> None:
         if self._idle:
-            user = self._idle.pop()
+            user = self._take_idle()
         elif len(self.crowd) < self.orders.connections:
             user = self._new()
         else:

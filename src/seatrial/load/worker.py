@@ -140,6 +140,7 @@ class Worker:
             timeout_ns=self._timeout,
             connections=self._users or config["connections"],
             accept=config["accept"],
+            lifo=config["lifo"],
             think_ns=config["think_ns"],
         )
 

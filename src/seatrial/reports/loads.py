@@ -11,7 +11,7 @@ from ..core.quantities import Dimension, format_duration, format_quantity
 from .model import TrialModel
 from .words import took
 
-PROBE_WORD = {"held": "PASS", "did not hold": "FAIL", "cannot be told": "INCONCLUSIVE", "generator": "INCONCLUSIVE"}
+_WORDS = {"held": "PASS", "did not hold": "FAIL"}
 _FIGURES = ("offered", "rate", "p50", "p95", "p99", "max", "errors", "served")
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM, _TOP = 640, 200, 70, 26, 10
 
@@ -82,7 +82,7 @@ def search(detail: Mapping[str, Any] | None, capacity: str, probes: Sequence[Loa
         {
             **{n: shown(p.figures.get(n)) for n in _FIGURES},
             "tried": format_quantity(p.rate, Dimension.RATE),
-            "word": PROBE_WORD.get(p.outcome, "INCONCLUSIVE"),
+            "word": probe_word(p.outcome),
             "outcome": p.outcome,
             "reason": p.reason,
         }
@@ -106,7 +106,7 @@ def points(probes: Sequence[LoadProbed]) -> dict[str, Any] | None:
         return round(_LEFT + x * (_WIDTH - _LEFT - 40), 1), round(_HEIGHT - _BOTTOM - y * (_HEIGHT - _BOTTOM - _TOP), 1)
 
     marks = [
-        {"x": (at := place(p.rate, ns))[0], "y": at[1], "word": PROBE_WORD.get(p.outcome, "INCONCLUSIVE")}
+        {"x": (at := place(p.rate, ns))[0], "y": at[1], "word": probe_word(p.outcome)}
         | {"title": f"{format_quantity(p.rate, Dimension.RATE)}: {p.outcome}, p95 {format_duration(ns)}"}
         for p, ns in known
     ]
@@ -125,8 +125,12 @@ def points(probes: Sequence[LoadProbed]) -> dict[str, Any] | None:
     }
 
 
-def probe_line(probe: LoadProbed) -> str:
-    """A probe on one line."""
-    figures = "  ".join(f"{n} {shown(probe.figures.get(n))}" for n in ("p95", "errors"))
-    rate = format_quantity(probe.rate, Dimension.RATE)
-    return f"{rate:>8} {probe.outcome:<14} {figures}" + (f"  {probe.reason}" if probe.outcome == "generator" else "")
+def probe_word(outcome: str) -> str:
+    """The verdict of a rate that was tried: only what was seen to hold, or not to, is one."""
+    return _WORDS.get(outcome, "INCONCLUSIVE")
+
+
+def probe_line(rate: float, outcome: str, p95: str, errors: str, reason: str) -> str:
+    """A rate that was tried, on one line; why, where it could not be told."""
+    tried = f"{format_quantity(rate, Dimension.RATE):>9}  {outcome:<14} p95 {p95:<9} errors {errors}"
+    return f"{tried}  {reason}" if probe_word(outcome) == "INCONCLUSIVE" else tried

@@ -25,7 +25,7 @@ from ..core.events import (
 from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
-from .loads import PROBE_WORD, probe_line
+from .loads import probe_line, probe_word, shown
 from .model import ScenarioView, TrialModel, WorkloadView
 from .tail import Tail
 from .words import mark, moment, style, took
@@ -88,7 +88,9 @@ def news(model: TrialModel, entry: Entry) -> Text | None:
         case LoadAborted():
             return Text(at).append(f"load {event.load} {event.reason}", style=style("FAIL"))
         case LoadProbed():
-            return Text(at).append(f"{event.load} {probe_line(event)}", style=style(PROBE_WORD[event.outcome]))
+            p95, errors = (shown(event.figures.get(n)) for n in ("p95", "errors"))
+            tried = probe_line(event.rate, event.outcome, p95, errors, event.reason)
+            return Text(at).append(f"{event.load} {tried}", style=style(probe_word(event.outcome)))
         case Noted(level="warning" | "error"):
             return Text(at).append(
                 f"{event.level}: {event.message}", style="yellow" if event.level == "warning" else "red"

@@ -21,7 +21,7 @@ from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
 from .identities import read_identities, read_secrets
-from .judging import is_search_throughout, named_by
+from .judging import is_search_throughout, named_by, no_search_in_setup
 from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
 from .loads import Loads
@@ -176,6 +176,7 @@ class _Compiler:
         identities = read_identities(reader, root.get("identities"), steps, types)
         setup_scene = Scene(values=dict(types), later=saves.for_setup(), defaults=defaults)
         setup = steps.steps(root.get("setup"), setup_scene)
+        no_search_in_setup(reader, setup)
         known = dict(setup_scene.values)
         workloads = self._workloads(root, steps, known, saves.for_standing())
         profiles = Profiles(reader, root, self.choice)
@@ -393,8 +394,8 @@ class _Compiler:
         for key, child in node if isinstance(node, MappingNode) else ():
             plan = reader.read(key.text, child, values, later)
             extras = tuple(child.entries) if isinstance(child, MappingNode) else ()
-            tags = plan.tags if plan is not None else ()
             tool = key.text in self.reader.known.tools
+            tags = None if plan is None or plan.script or tool else plan.tags  # code names its own
             self.metrics[key.text] = load_metrics_type(self.vocabulary, tags, extras, tool=tool)
             if plan is not None:
                 found[key.text] = plan

@@ -63,8 +63,14 @@ class Crowd:
 
     def unseen(self, for_ns: int) -> str:
         """What would begin only when it is over: "its spike"; empty where all is seen."""
-        spike = self.over_time.get("spike")
-        return "its spike" if spike and spike["after_ns"] >= for_ns else ""
+        spike, begin = self.over_time.get("spike"), 0
+        if spike and spike["after_ns"] >= for_ns:
+            return "its spike"
+        for number, (_, ns) in enumerate(self.over_time.get("steps", ()), 1):
+            if begin >= for_ns:
+                return f"its step {number}"
+            begin += ns
+        return ""
 
 
 def crowd_of(reader: Reader, node: Node, value: object) -> Crowd | None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..core.errors import Problem
 from ..core.expressions import Expression, Scope, Type
 from ..core.expressions.syntax import Path as Name
 from ..core.expressions.syntax import walk
 from ..core.load_plans import AbortRule, SearchPlan
+from ..core.plan import LoadStep, Step
 from ..core.quantities import Quantity, format_duration
 from ..core.shapes import CONDITION, DURATION, RATE, RATIO, TEXT, Field, Shape, ShapeKind, list_of, record, union
 from .keys import SOME_TIME
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar
+from .nodes import Node, Scalar, is_dir
 from .reading import BAD, Bad, Place, Reader
 
 LAST_GOOD = "last-good"
@@ -110,7 +112,7 @@ class Judging:
             if text is not BAD:
                 self._reader.wrong(given, "a baseline has a name", f"a file, or {LAST_GOOD}")
             return None
-        if (self._directory / text).is_dir():
+        if is_dir(self._directory / text):
             hint = "seatrial baseline keep TRIAL --to FILE makes the file"
             self._reader.wrong(given, f"{text} is a directory, not a file of samples", hint)
             return None
@@ -182,6 +184,15 @@ def is_judged(reader: Reader, node: MappingNode, warm_up_ns: int, for_ns: int | 
     message = f"nothing is judged: the load takes {long}, its warm-up {warm_up}"
     reader.wrong(node.entries["warm-up"].value, message, "a shorter warm-up, or a longer load")
     return False
+
+
+def no_search_in_setup(reader: Reader, setup: Sequence[Step]) -> None:
+    """What is found in setup is in no report. Says so at each search that stands there."""
+    for step in setup:
+        if isinstance(step, LoadStep) and step.load in reader.known.searching:
+            message = f"{step.load} searches for a capacity: in setup nobody would see what it finds"
+            hint = f"a step of a scenario: {{load: {step.load}}}"
+            reader.problems.append(Problem(message=message, position=step.position, hint=hint))
 
 
 def is_search_throughout(reader: Reader, node: Node | None, names: tuple[str, ...]) -> None:

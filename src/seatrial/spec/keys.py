@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import overload
 
 from ..core.expressions import Type
+from ..core.quantities import Quantity
 from ..core.shapes import (
     CONDITION,
     DURATION,
@@ -71,6 +73,15 @@ OWN_NAMES = dict.fromkeys(
     ("trial", "spec", "values", "fault", "instance", "error", "attempts", "took", "op", "stack", "usage"),
     "a name of seatrial's own",
 )
+
+
+@overload
+def ns_of(quantity: object, default: int) -> int: ...
+@overload
+def ns_of(quantity: object, default: int | None = None) -> int | None: ...
+def ns_of(quantity: object, default: int | None = None) -> int | None:
+    """A duration that was read, in ns; `default` where none was given."""
+    return int(quantity.value) if isinstance(quantity, Quantity) else default
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,6 +10,7 @@ from ..core.load_plans import PROBE_WARM_UP_NS
 from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
 from .judging import LAST_GOOD
+from .nodes import is_file
 
 _PROBES_AT_THE_EDGE = 10  # usually
 _START_NS = 1_000_000_000  # of the generators of a probe
@@ -43,7 +44,7 @@ def lint(plan: Plan) -> list[Problem]:
 def _baselines(plan: Plan) -> Iterator[Problem]:
     """Files that a comparison needs and that nobody has made yet."""
     for load in plan.loads.values():
-        if load.baseline and load.baseline != LAST_GOOD and not (load.directory / load.baseline).is_file():
+        if load.baseline and load.baseline != LAST_GOOD and not is_file(load.directory / load.baseline):
             hint = f"seatrial baseline keep TRIAL --load {load.name} --to {load.baseline}"
             yield _warning(f"there is no baseline {load.baseline} yet: no change can be told", load.position, hint)
 

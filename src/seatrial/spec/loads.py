@@ -10,9 +10,8 @@ from ..core.clusters import EXAMPLE as ADDRESS
 from ..core.clusters import is_address
 from ..core.expressions import Type
 from ..core.expressions.problems import listing
-from ..core.load_plans import LoadPlan, LoadRequest, scaled
+from ..core.load_plans import LoadPlan, LoadRequest, scaled, tags_of
 from ..core.plan import ProbeCall
-from ..core.quantities import Quantity
 from ..core.shapes import (
     BOOLEAN,
     COUNT,
@@ -32,9 +31,9 @@ from ..core.templates import Template
 from ..core.vocabulary import Verb, Vocabulary
 from .crowds import USERS, Crowd, crowd_of
 from .judging import JUDGING, Judging, is_judged
-from .keys import CALL, SOME_TIME, Scene
+from .keys import CALL, SOME_TIME, Scene, ns_of
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, Sequence, describe, is_file
+from .nodes import Node, Scalar, Sequence, describe, is_file, shorten
 from .profiles import Profiles
 from .reading import BAD, Bad, Reader
 from .steps import ADDRESS as WHOLE
@@ -97,6 +96,7 @@ SCRIPT: Mapping[str, Field] = {
         example="[{http: GET /, weight: 3, tag: home}]",
     ),
 }
+_OF_HTTP = ("accept", "as", "verify", "cert", "key")  # statuses, identities and certificates
 _FILES = {"verify": "authority.pem", "cert": "client.pem", "key": "client.key"}
 OF_MIX: Mapping[str, Field] = {
     "weight": WEIGHT,
@@ -113,7 +113,7 @@ class Loads:
         vocabulary: Vocabulary,
         directory: Path,
         profiles: Profiles,
-        metrics: Callable[[tuple[str, ...], tuple[str, ...]], Type],
+        metrics: Callable[[tuple[str, ...] | None, tuple[str, ...]], Type],
     ) -> None:
         self._metrics = metrics
         self._steps = steps
@@ -158,16 +158,16 @@ class Loads:
         files = tls_files(self._reader, node, found, self._directory)
         if model is None or script is None or files is None or protocol is None or (by_users and flows is None):
             return None
-        if not self._elsewhere(node, found, script):
+        if not self._elsewhere(node, found, script) or not self._means_something(node, protocol):
             return None
         closed = self._closed(node, found)
         if closed is None:
             return None
-        tags = tuple(dict.fromkeys(r.tag for r in requests))
+        tags = tags_of(requests, flows) if not script else None
         extras = tuple(key for key in JUDGING if key in node.entries)
         judging = Judging(self._reader, self._metrics(tags, extras).fields, self._directory)
         abort, baseline = judging.abort(node, closed["warm_up_ns"]), judging.baseline(node)
-        window_ns = _ns(found["window"]) or 10_000_000_000
+        window_ns = ns_of(found["window"], 10_000_000_000)
         search = judging.search(node, window_ns)
         if abort is None or baseline is None or (search is None and "search" in node.entries):
             return None
@@ -183,9 +183,9 @@ class Loads:
             arrivals=model,
             **closed,
             **files,
-            think_ns=_ns(found["think"]) or 0,
+            think_ns=ns_of(found["think"], 0),
             window_ns=window_ns,
-            timeout_ns=_ns(found["timeout"]) or 5_000_000_000,
+            timeout_ns=ns_of(found["timeout"], 5_000_000_000),
             connections=found["connections"],
             pool=found["pool"] or "lifo",
             accept=tuple(found["accept"]),
@@ -215,6 +215,21 @@ class Loads:
             )
             return None
         return given or own
+
+    def _means_something(self, node: MappingNode, protocol: str) -> bool:
+        """Whether its protocol has what the load says: statuses, identities, certificates, connections that take turns."""
+        absent = {
+            "http1": (), "http2": ("pool",), "sql": _OF_HTTP, "redis": _OF_HTTP,
+        }.get(protocol, ("accept",))  # fmt: skip
+        listed = node.get("requests")
+        items = [i for i in listed.items if isinstance(i, MappingNode)] if isinstance(listed, Sequence) else []
+        before = len(self._reader.problems)
+        for place in (node, *items):
+            for name in absent:
+                if name in place.entries:
+                    hint = f"leave {name} out"
+                    self._reader.wrong(place.entries[name].key, f"{name} means nothing over {protocol}", hint)
+        return len(self._reader.problems) == before
 
     def _requests(self, node: MappingNode, what: str, scene: Scene) -> tuple[LoadRequest, ...] | None:
         """The mix; empty for a script or users, None after a problem."""
@@ -322,13 +337,13 @@ class Loads:
             self._reader.wrong(node.entries["files"].key, "only a script reads files", "script: users.py:shopper")
         each = files.items if isinstance(files, Sequence) else [files] if files is not None else []
         for item, name in zip(each, found["files"], strict=False):
-            if not (isinstance(name, str) and (self._directory / name).is_file()):
-                self._reader.wrong(item, f"there is no file {name}", "beside the spec: files: [users.csv]")
+            if not (isinstance(name, str) and is_file(self._directory / name)):
+                self._reader.wrong(item, f"there is no file {shorten(name)}", "beside the spec: files: [users.csv]")
         return len(self._reader.problems) == before
 
     def _closed(self, node: MappingNode, found: Mapping[str, Any]) -> dict[str, Any] | None:
         """How many users, and how long, as LoadPlan has it; None after a problem."""
-        for_ns, warm_up_ns, profile, crowd = _ns(found["for"]), _ns(found["warm-up"]) or 0, None, Crowd(peak=0)
+        for_ns, warm_up_ns, profile, crowd = ns_of(found["for"]), ns_of(found["warm-up"], 0), None, Crowd(peak=0)
         if found["profile"] is not None:
             if for_ns is not None:
                 hint = f"profiles: {{{found['profile']}: {{for: {found['for']}}}}} beside loads"
@@ -342,7 +357,11 @@ class Loads:
                 return None
             crowd, for_ns = read, for_ns or read.ends_ns
         if for_ns is not None and (unseen := crowd.unseen(for_ns)):
-            self._reader.wrong(node.entries["for"].value, f"the load ends before {unseen} begins", "a longer for")
+            place = node.get("for") or node
+            self._reader.wrong(place, f"the load ends before {unseen} begins", "a longer for")
+            return None
+        if for_ns is not None and for_ns <= _last_begins_ns(found["arrivals"]):
+            self._reader.wrong(node.entries["for"].value, "the load ends before all its arrivals begin", "a longer for")
             return None
         if crowd.peak and found["workers"] > crowd.peak:
             place = node.entries["workers"].value
@@ -364,8 +383,8 @@ class Loads:
         if node is None or not function:
             self._reader.wrong(node, "a script is file.py:function", "script: users.py:shopper") if node else None
             return None
-        if not (self._directory / file).is_file():
-            self._reader.wrong(node, f"there is no file {file}", "beside the spec: script: users.py:shopper")
+        if not is_file(self._directory / file):
+            self._reader.wrong(node, f"there is no file {shorten(file)}", "beside the spec: script: users.py:shopper")
             return None
         return f"{file}:{function}"
 
@@ -403,5 +422,10 @@ def tls_files(reader: Reader, node: MappingNode, found: Mapping[str, Any], direc
     return kept
 
 
-def _ns(quantity: object) -> int | None:
-    return int(quantity.value) if isinstance(quantity, Quantity) else None
+def _last_begins_ns(arrivals: Mapping[str, Any] | None) -> int:
+    """When the spike of a schedule begins, or its last step; -1 where nothing of it comes later."""
+    given = arrivals or {}
+    if given.get("spike"):
+        return int(given["spike"]["after"].value)
+    steps = given.get("steps") or ()
+    return sum(int(s["for"].value) for s in steps[:-1]) if len(steps) > 1 else -1

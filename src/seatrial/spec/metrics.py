@@ -28,20 +28,21 @@ def metrics_type(vocabulary: Vocabulary, model: str | None) -> Type:
 
 
 def load_metrics_type(
-    vocabulary: Vocabulary, tags: Sequence[str], keys: Sequence[str] = (), *, tool: bool = False
+    vocabulary: Vocabulary, tags: Sequence[str] | None, keys: Sequence[str] = (), *, tool: bool = False
 ) -> Type:
-    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, and what those have that have one of the `keys`. A tool names its tags
-    itself, and has a verdict: `own`.
+    """A load's figures: `p95`, `worst.errors`, `tag.home.p99`, and what those have that have one of the `keys`. `tags`: None where they
+    are not known before it runs. A tool has a verdict, too: `own`.
     """
     table = dict(vocabulary.load_metrics)
     for key in keys:
         table |= vocabulary.load_extras.get(key, {})
-    table |= {f"tag.{tag}.{n}": m for tag in tags if tag for n, m in vocabulary.tag_metrics.items()}
-    found = tree_of(table)
-    if not tool:
-        return found
-    tags_of_tool = Type.map_of(tree_of(vocabulary.tag_metrics))
-    return Type.record({**found.fields, "own": Type.NUMBER, "tag": tags_of_tool})
+    table |= {f"tag.{tag}.{n}": m for tag in tags or () if tag for n, m in vocabulary.tag_metrics.items()}
+    fields = dict(tree_of(table).fields)
+    if tags is None:
+        fields["tag"] = Type.map_of(tree_of(vocabulary.tag_metrics))
+    if tool:
+        fields["own"] = Type.NUMBER
+    return Type.record(fields)
 
 
 def tree_of(table: Mapping[str, tuple[Dimension, str]]) -> Type:

@@ -150,6 +150,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_dir(path: Path) -> bool:
+    """Whether there is such a directory; also for names that none can have."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def read_file(path: Path, shown: str, problems: list[Problem]) -> Node | None:
     """The document of a file; None (and a problem) when it cannot be read or is no YAML."""
     try:

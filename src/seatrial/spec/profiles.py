@@ -107,7 +107,9 @@ class Profiles:
             if crowd is None:
                 return None
         given = found["for"]
-        for_ns = int(given.value) if isinstance(given, Quantity) else before.for_ns if before is not None else None
+        own = crowd.ends_ns if crowd is not None and found["users"] is not None else None  # steps end by themselves
+        usual = own or (before.for_ns if before is not None else None)
+        for_ns = int(given.value) if isinstance(given, Quantity) else usual
         if crowd is None or for_ns is None:
             hint = f"{key.text}: {{users: 40, for: 5m}}"
             self._reader.wrong(key, f"the profile {shorten(key.text)} needs users and for", hint)

@@ -32,6 +32,7 @@ from .keys import (
     UNJUDGED,
     Defaults,
     Scene,
+    ns_of,
 )
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
@@ -184,10 +185,10 @@ class Steps:
         check = CheckPlan(
             call=call,
             expect=found["expect"],
-            within_ns=_ns(found["within"], defaults.within_ns),
-            for_ns=_ns(found["for"]),
-            every_ns=_ns(found["every"], defaults.every_ns),
-            timeout_ns=_ns(found["timeout"], defaults.timeout_ns),
+            within_ns=ns_of(found["within"], defaults.within_ns),
+            for_ns=ns_of(found["for"]),
+            every_ns=ns_of(found["every"], defaults.every_ns),
+            timeout_ns=ns_of(found["timeout"], defaults.timeout_ns),
         )
         return check, found
 
@@ -329,9 +330,9 @@ class Steps:
             fault=name,
             at=target,
             arguments=arguments,
-            hold_ns=_ns(found["hold"]),
-            within_ns=_ns(found["within"]),
-            for_ns=_ns(found["for"]),
+            hold_ns=ns_of(found["hold"]),
+            within_ns=ns_of(found["within"]),
+            for_ns=ns_of(found["for"]),
         )
 
     def _heal(self, node: MappingNode, scene: Scene) -> HealStep | None:
@@ -368,7 +369,7 @@ class Steps:
             title=str(found["title"] or f"pause {duration}"),
             severity=_severity(found, scene),
             position=node.position(),
-            duration_ns=_ns(duration) or 0,
+            duration_ns=ns_of(duration, 0),
             reason=str(found["reason"]),
         )
 
@@ -437,10 +438,6 @@ def hosts_in(text: str) -> tuple[str, ...]:
     """The host of an address at the beginning of a main argument."""
     address = ADDRESS.match(text)
     return (host_of(address["authority"]),) if address else ()
-
-
-def _ns(quantity: object, default: int | None = None) -> int | None:
-    return int(quantity.value) if isinstance(quantity, Quantity) else default
 
 
 def _severity(found: Mapping[str, Any], scene: Scene) -> Severity:

@@ -13,9 +13,9 @@ from ..core.shapes import COUNT, DURATION, RATE, TARGET, TEXT, Field, list_of, m
 from ..core.stack import Target
 from ..core.templates import secret_names
 from .judging import is_judged
-from .keys import SOME_TIME, Scene
+from .keys import SOME_TIME, Scene, ns_of
 from .nodes import Mapping as MappingNode
-from .nodes import Node, Scalar, Sequence, describe
+from .nodes import Node, Scalar, Sequence, describe, is_dir, is_file, shorten
 from .reading import BAD, Bad
 from .steps import Steps
 
@@ -97,7 +97,7 @@ class Tools:
         right = self._arguments(tool, node.get("arguments"), found["arguments"])
         if not self._time(tool, node.get("for"), found["for"]) or not right:
             return None
-        if not is_judged(self._reader, node, _ns(found["warm-up"]) or 0, _ns(found["for"])):
+        if not is_judged(self._reader, node, ns_of(found["warm-up"], 0), ns_of(found["for"])):
             return None
         rate = found.get("spawn-rate")
         return LoadPlan(
@@ -115,9 +115,9 @@ class Tools:
             at=found["at"] if isinstance(found["at"], Target) else None,
             directory=self._directory,
             users=found["users"] or 0,
-            for_ns=_ns(found["for"]),
-            warm_up_ns=_ns(found["warm-up"]) or 0,
-            window_ns=_ns(found["window"]) or 10 * NS_PER_S,
+            for_ns=ns_of(found["for"]),
+            warm_up_ns=ns_of(found["warm-up"], 0),
+            window_ns=ns_of(found["window"], 10 * NS_PER_S),
             timeout_ns=NS_PER_S,  # the tool has its own
             connections=1,
             position=node.position(),
@@ -131,10 +131,10 @@ class Tools:
                 self._reader.wrong(node, f"{tool} names a file, not {describe(node)}", f"{tool}: {example}")
             return None
         path = self._directory / text
-        if not path.is_file() and not (tool == "locust" and path.is_dir()):
-            near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+        if not is_file(path) and not (tool == "locust" and is_dir(path)):
+            near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if is_dir(path.parent) else []
             hint = f"beside the spec: {tool}: {example}. {did_you_mean(path.name, near)}".rstrip()
-            self._reader.wrong(node, f"there is no file {text}", hint)
+            self._reader.wrong(node, f"there is no file {shorten(text)}", hint)
             return None
         return text
 
@@ -146,7 +146,7 @@ class Tools:
             key, why = _KEYS_FOR[tool].get(option), _UNMEASURED[tool].get(option)
             if secret_names(value):
                 message = "a secret cannot stand among the arguments: everyone on the machine can read them"
-                self._reader.wrong(item, message, "environment: {TOKEN: ${secret:token}}")
+                self._reader.wrong(item, message, 'environment: {TOKEN: "${secret:token}"}')
             elif key is not None:
                 self._reader.wrong(item, f"{option} is said by a key", f"{key}: {_example(tool, key)}")
             elif why is not None:
@@ -170,7 +170,3 @@ def _example(tool: str, key: str) -> str:
 
 def _texts(given: Any) -> tuple[str, ...]:
     return tuple(str(x) for x in given or ())
-
-
-def _ns(quantity: object) -> int | None:
-    return int(quantity.value) if isinstance(quantity, Quantity) else None

@@ -26,7 +26,7 @@ from ..core.shapes import (
 )
 from ..core.templates import templates
 from ..core.vocabulary import Verb, Vocabulary
-from .keys import AT, CALL, SOME_TIME, Scene
+from .keys import AT, CALL, SOME_TIME, Scene, ns_of
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe
 from .reading import BAD, Bad
@@ -160,7 +160,7 @@ class Workloads:
             name=name,
             call=call,
             arrivals=arrivals,
-            timeout_ns=_ns(found["timeout"], 5_000_000_000),
+            timeout_ns=ns_of(found["timeout"], 5_000_000_000),
             in_flight=found["in-flight"],
             retries=found["retries"],
             resend=found["resend"].value if isinstance(found["resend"], Quantity) else 0.0,
@@ -239,7 +239,3 @@ class Workloads:
             self._reader.wrong(child, f"{name} says what to pick out", "keys: json.keys, or value: json.quantity")
             return BAD
         return ReadBack(call=call, path=given[0])
-
-
-def _ns(quantity: object, default: int) -> int:
-    return int(quantity.value) if isinstance(quantity, Quantity) else default

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.arrivals.records import FAIL, OK, UNKNOWN, Recorder, read, seal, whole
-from seatrial.arrivals.schedules import Times, constant, of, poisson, ramp, steps
+from seatrial.arrivals.schedules import Times, constant, of, poisson, ramp, spike, steps
 from seatrial.arrivals.timer import AbsoluteTimer
 
 S = 1_000_000_000
@@ -62,6 +62,21 @@ def test_a_ramp_has_as_many_arrivals_as_its_area(start: float, end: float, secon
     assert len(times) == pytest.approx((start + end) / 2 * seconds, abs=1.5)
     assert (np.diff(times) >= 0).all()
     assert not len(times) or times[-1] <= seconds * S + 1
+
+
+@given(st.floats(0, 1e-9, exclude_min=True), st.floats(0.1, 1e6))
+def test_a_rate_next_to_nothing_ends_instead_of_overflowing(rate: float, seconds: float) -> None:
+    span = int(seconds * S)
+    for schedule in (
+        constant(rate),
+        poisson(rate, 7),
+        ramp(0, rate, span),
+        ramp(rate, rate, span),
+        steps([(rate, span), (1, S)]),
+        spike(rate, 1, span, S),
+    ):
+        found = [times for times, _ in zip(schedule, range(5), strict=False)]
+        assert all((times >= 0).all() for times in found)
 
 
 def test_steps_follow_each_other_and_end() -> None:

@@ -99,7 +99,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "tools", "requirements"])
+@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "tools", "judging", "requirements"])
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
     text = (written / f"{name}.yaml").read_text(encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,6 +36,23 @@ def text(rush: str, *, trial: str = "[]", scenario: str = "[]", step: str = "{lo
 @pytest.fixture
 def rush(plan_of: Callable[..., Plan], header: str) -> Callable[..., LoadPlan]:
     return lambda keys: plan_of(header + text(keys)).loads["rush"]
+
+
+def test_aborts_may_name_the_tags_of_users_and_any_of_a_script(
+    plan_of: Callable[..., Plan], header: str, tmp_path: Path
+) -> None:
+    (tmp_path / "users.py").write_text("def visitor():\n    yield\n")
+    loads = """\
+loads:
+  people: {at: web, rate: 9/s, steps: [{http: GET /, tag: look}], abort: tag.look.errors > 10%}
+  coded: {at: web, rate: 9/s, script: users.py:visitor, abort: tag.any.errors > 10%}
+scenarios: {one: {steps: [{load: people}, {load: coded}], expect: {slow: people.tag.look.p95 < 1s, other: coded.tag.x.p95 < 1s}}}
+"""
+    plan = plan_of(header + loads)
+    assert [times(plan.loads[name])[0][0] for name in ("people", "coded")] == [
+        "tag.look.errors > 10%",
+        "tag.any.errors > 10%",
+    ]
 
 
 def times(load: LoadPlan) -> list[tuple[str, int, int]]:
