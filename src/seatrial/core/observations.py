@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from .links import LinkTraffic
 from .processes import CommandResult
 from .stack import Endpoint, Instance, Usage
 
@@ -85,6 +86,10 @@ class Surroundings(Protocol):
         ...
 
     async def usage(self) -> Usage: ...
+
+    async def traffic(self) -> LinkTraffic:
+        """What has passed through the target, a link: all its instances together."""
+        ...
 
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name, of the target."""

@@ -78,6 +78,7 @@ DURATION = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.DURATION, least=0)
 RATE = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.RATE, least=0)
 RATIO = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.RATIO, least=0)
 SIZE = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.SIZE, least=0)
+BANDWIDTH = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.BANDWIDTH, least=0)
 
 
 def choice(*choices: str) -> Shape:

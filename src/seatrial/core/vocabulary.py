@@ -52,6 +52,7 @@ class FaultKind:
     make: str  # "module:Class", a core.faults.Fault
     arguments: Mapping[str, Field] = field(default_factory=dict)
     lasting: bool = False  # goes on until healed (pause), as against an event (kill)
+    on_links: bool = False  # hits links, as against instances
     example: str = ""
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 
 from ..core.errors import NotExercised, SeatrialError
 from ..core.expressions import Judgement, Missing
+from ..core.links import HasLinks, LinkTraffic, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
 from ..core.plan import CheckPlan, IdentityPlan, ProbeCall
 from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
 from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
-from ..core.stack import Endpoint, Instance, InstanceState, Target, Usage
+from ..core.stack import LINK, Endpoint, Instance, InstanceState, Target, Usage
 from ..core.templates import TemplateError, render
 from ..core.vocabulary import Vocabulary, load
 from .values import missing
@@ -61,6 +62,15 @@ class Around:
             threads=sum(u.threads for u in each),
             processes=sum(u.processes for u in each),
         )
+
+    async def traffic(self) -> LinkTraffic:
+        """Of all instances together."""
+        links = self.platform
+        if not isinstance(links, HasLinks):
+            raise NotExercised(f"platform {self.platform.name} has no links")
+        if not self.instances or any(LINK not in i.service for i in self.instances):
+            raise NotExercised("what has passed is counted at links: at: web -> postgres")
+        return sum_of([await links.traffic(i) for i in self.instances])
 
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name."""

@@ -14,7 +14,7 @@ from ..core.expressions.problems import ExpressionProblem, listing
 from ..core.expressions.syntax import KEYWORDS, NAME
 from ..core.quantities import QuantityError, example, parse_quantity
 from ..core.shapes import Field, Shape, ShapeKind
-from ..core.stack import Target
+from ..core.stack import LINK, Target
 from ..core.targets import parse_target
 from ..core.templates import Template, TemplateError, substitute_environment
 from .nodes import Mapping as MappingNode
@@ -230,8 +230,6 @@ class Reader:
         text = self.text(node)
         if isinstance(text, Bad):
             return BAD
-        if "->" in text:
-            return self.wrong(node, "a link (a -> b) cannot be a target on this platform", "name a service")
         try:
             found = parse_target(text)
         except UsageError as error:
@@ -243,10 +241,14 @@ class Reader:
         info = services.get(target.service)
         if info is None and self.known.open:
             return target
+        if info is None and LINK in target.service:
+            links = [n for n in services if LINK in n]
+            hint = f"links: {listing(links, 30) or 'none'}. In the stack file, links: [{target.service}] makes it one"
+            return self.wrong(node, f"there is no link {target.service}", hint)
         if info is None:
             hint = f"services: {listing(services, 30) or 'none'}. {did_you_mean(target.service, services)}".rstrip()
             return self.wrong(node, f"unknown service {shorten(target.service)}", hint, 0, len(target.service))
-        after = len(target.service) + 1
+        after = node.text.find(target.service.rpartition(LINK)[2]) + len(target.service.rpartition(LINK)[2]) + 1
         if target.role is not None and target.role not in info.roles:
             roles = (
                 f"roles here: {listing(info.roles)}. {did_you_mean(target.role, info.roles)}"

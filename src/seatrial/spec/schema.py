@@ -12,12 +12,12 @@ from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET
 from .judging import JUDGING
-from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
+from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
-from .stacks import ALLOW, REMOTE, SERVICE
+from .stacks import ALLOW, LINKS_FIELD, REMOTE, SERVICE
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
@@ -112,7 +112,9 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON}) for v in verbs}
     for kind in vocabulary.faults.values():
         what = {"const": kind.name, "description": kind.doc}
-        fault = of_fields({**kind.arguments, **FAULT, **COMMON}, {"fault": what}, ("fault",))
+        fault = of_fields(
+            {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON}, {"fault": what}, ("fault",)
+        )
         steps[f"fault-{kind.name}"] = {"title": f"fault: {kind.name}", **fault}
     heal = {"type": "string", "description": "The id of a fault step, or all.", "examples": ["all"]}
     steps["heal"] = {"title": "heal", **of_fields(UNJUDGED, {"heal": heal}, ("heal",))}
@@ -274,7 +276,7 @@ def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
         own = {**kind.arguments, "after": SERVICE["after"]}
         kinds.append({"title": kind.name, **of_fields(own, named, needed)})
     services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
-    return of_fields({"name": Field(shape=TEXT), **ALLOW}, {"services": services}, ("services",))
+    return of_fields({"name": Field(shape=TEXT), "links": LINKS_FIELD, **ALLOW}, {"services": services}, ("services",))
 
 
 def stack_schema(vocabulary: Vocabulary) -> dict[str, Any]:

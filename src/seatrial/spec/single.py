@@ -10,6 +10,7 @@ from typing import Any
 from ..core.errors import UsageError
 from ..core.plan import CheckPlan
 from ..core.stack import StackPlan
+from ..core.targets import parse_target
 from ..core.vocabulary import Vocabulary
 from .compiling import ordered
 from .keys import CALL, EXPECT, Scene
@@ -96,9 +97,12 @@ def _entry(name: str, text: str, reader: Reader) -> Entry:
 
 def _believe(reader: Reader, target: str) -> None:
     """The stack is not read here: whatever the target names is taken to exist; the prober says so if it does not."""
-    service, _, role = target.partition("/")
-    service = service.split("#")[0].split()[0] if service.split() else target
-    reader.known.services[service] = ServiceInfo(name=service, kind="", roles=(role,) if role else ())
+    try:
+        found = parse_target(target)
+    except UsageError:
+        return  # whoever reads it says what is wrong with it
+    roles = (found.role,) if found.role else ()
+    reader.known.services[found.service] = ServiceInfo(name=found.service, kind="", roles=roles)
 
 
 def _hosts(node: Node | None) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
+from ..core.links import KIND
 from ..core.load_plans import own_claim
 from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
 from ..core.quantities import Quantity
@@ -25,6 +26,7 @@ from .keys import (
     EXPECT,
     FAULT,
     FAULT_SEEN,
+    LINK_FAULT,
     NAMED,
     OWN_NAMES,
     REASON,
@@ -310,7 +312,7 @@ class Steps:
         kind: FaultKind = kinds[name]
         found = self.reader.fields(
             node,
-            {**kind.arguments, **FAULT, **COMMON},
+            {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON},
             self.place(scene),
             what=f"a fault step with {name}",
             also=("fault",),
@@ -320,6 +322,8 @@ class Steps:
         id_ = self._id(node, found, scene, name)
         scene.faults.append(id_)
         target: Target = found["at"]
+        if not self._fits(node.entries["at"].value, kind, target):
+            return None
         arguments = {n: found[n] for n in kind.arguments if found[n] not in (None, BAD)}
         return FaultStep(
             id=id_,
@@ -330,10 +334,25 @@ class Steps:
             fault=name,
             at=target,
             arguments=arguments,
-            hold_ns=ns_of(found["hold"]),
+            hold_ns=ns_of(found.get("hold")),
             within_ns=ns_of(found["within"]),
             for_ns=ns_of(found["for"]),
         )
+
+    def _fits(self, node: Node, kind: FaultKind, target: Target) -> bool:
+        """Whether what is named can be hit so: a link has no process, and an instance is no link."""
+        info = self.reader.known.services.get(target.service)
+        if info is None or kind.on_links == (info.kind == KIND):
+            return True
+        fitting = [n for n, k in self.vocabulary.faults.items() if k.on_links != kind.on_links]
+        if kind.on_links:
+            links = [n for n, s in self.reader.known.services.items() if s.kind == KIND]
+            hint = f"links: {listing(links, 30) or 'none; links: [web -> postgres] in the stack file makes one'}"
+            self.reader.wrong(node, f"{kind.name} hits a link, and {target.service} is a service", hint)
+        else:
+            hint = f"faults of a link: {listing(fitting, 30) or 'none'}"
+            self.reader.wrong(node, f"{kind.name} hits instances, and {target.service} is a link", hint)
+        return False
 
     def _heal(self, node: MappingNode, scene: Scene) -> HealStep | None:
         found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a heal step", also=("heal",))

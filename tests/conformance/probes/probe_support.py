@@ -10,6 +10,7 @@ from pathlib import Path
 from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Missing, Type
 from seatrial.core.expressions.types import Kind
+from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.processes import CommandResult
 from seatrial.core.quantities import Quantity
@@ -31,6 +32,9 @@ class Nowhere:
 
     async def usage(self) -> Usage:
         raise NotExercised("nothing can be measured there")
+
+    async def traffic(self) -> LinkTraffic:
+        raise NotExercised("there are no links")
 
     def log_files(self) -> Mapping[str, Path]:
         if not self.files:

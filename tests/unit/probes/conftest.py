@@ -13,6 +13,7 @@ import pytest
 
 from seatrial import probes
 from seatrial.core.errors import NotExercised
+from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.processes import CommandResult
 from seatrial.core.stack import Endpoint, Instance, Usage
@@ -26,6 +27,7 @@ class Around:
     files: Mapping[str, Path] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     executes: bool = True
+    passed: LinkTraffic | None = None
     owned: list[int] = field(default_factory=list)
 
     async def own(self, pid: int, purpose: str) -> None:
@@ -40,6 +42,11 @@ class Around:
 
     async def usage(self) -> Usage:
         return Usage(cpu_seconds=1.5, memory_bytes=4096, descriptors=7, threads=2, processes=1)
+
+    async def traffic(self) -> LinkTraffic:
+        if self.passed is None:
+            raise NotExercised("this platform has no links")
+        return self.passed
 
     def log_files(self) -> Mapping[str, Path]:
         return self.files

@@ -15,6 +15,7 @@ from seatrial.core.plan import Plan
 from seatrial.core.quantities import Dimension
 from seatrial.core.shapes import (
     ANY,
+    BANDWIDTH,
     BOOLEAN,
     COUNT,
     DURATION,
@@ -154,6 +155,27 @@ VOCABULARY = Vocabulary(
             make="tests:none",
             arguments={"by": Field(shape=DURATION, required=True, doc="How much.", example="200ms")},
             lasting=True,
+        ),
+        "latency": FaultKind(
+            name="latency",
+            doc="Slow ways.",
+            capability="link",
+            make="tests:none",
+            arguments={"delay": Field(shape=DURATION, required=True, doc="How much.", example="100ms")},
+            lasting=True,
+            on_links=True,
+        ),
+        "cut": FaultKind(
+            name="cut",
+            doc="No way.",
+            capability="link",
+            make="tests:none",
+            arguments={
+                "how": Field(shape=choice("refuse", "reset"), doc="refuse"),
+                "rate": Field(shape=BANDWIDTH, doc="So much."),
+            },
+            lasting=True,
+            on_links=True,
         ),
     },
     kinds={k.name: k for k in (PROCESS, POSTGRES, PROXY)},
