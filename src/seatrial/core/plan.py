@@ -171,10 +171,13 @@ class IdentityPlan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadBack:
-    """How a workload's effects are read afterwards; `path` picks the value out of the observation."""
+    """How a workload's effects are read afterwards; `path` picks the value out of the observation. `lag_ns`: what was acknowledged so
+    shortly before need not be there yet.
+    """
 
     call: ProbeCall
     path: Expression
+    lag_ns: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -94,7 +94,9 @@ class FaultSpan:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadBackValue:
-    """What was read back, and when the reading began. `value` None and an error when it could not be read."""
+    """What was read back, and when the reading began, or as much earlier as what was read may lag behind. `value` None and an error when
+    it could not be read.
+    """
 
     value: object
     began_ns: int

@@ -301,7 +301,7 @@ class Workloads:
             elif answer.seen is Seen.VALUE:
                 value = read.path.value(answer.values)
                 if not missing(value):
-                    return ReadBackValue(value=value, began_ns=began)
+                    return ReadBackValue(value=value, began_ns=began - read.lag_ns)
                 error = str(getattr(value, "reason", value))
             else:
                 error = answer.message

@@ -23,7 +23,7 @@ from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
 from .users import SENT as SENT_BY_USERS
 from .variants import VARIANT
-from .workloads import SPEAKS, call_arguments, call_keys
+from .workloads import LAG, SPEAKS, call_arguments, call_keys
 from .workloads import fields as workload_fields
 
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -123,7 +123,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     load = {"type": "string", "description": "The name of a load: run it to its end."}
     steps["load"] = {"title": "load", **of_fields(COMMON, {"load": load}, ("load",))}
     path = Field(shape=PATH, doc="What to pick out.", example="json.keys")
-    read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
+    read = [_of_verb(v, {**CALL, name: path, "lag": LAG}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
         **steps,
         "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in steps]},

@@ -68,6 +68,11 @@ ARRIVALS = record(
     },
     doc="arrivals",
 )
+LAG = Field(
+    shape=DURATION,
+    doc="What was acknowledged so shortly before it is read need not be there yet, as where a store follows another (0s).",
+    example="2s",
+)
 KINDS = "ramp, steps, spike or poisson"
 SPEAKS = ("http", "sql", "redis")
 _OF_HTTP = ("accept",)  # what only a protocol with statuses and identities has
@@ -230,7 +235,8 @@ class Workloads:
         if child is None:
             return None
         path = Field(shape=PATH, doc="The value, by path.", example="json.keys")
-        read = self._steps.request(child, scene, {"keys": path, "value": path})
+        late = {"lag": LAG} if name == "read-back" else {}
+        read = self._steps.request(child, scene, {"keys": path, "value": path, **late})
         if read is None:
             return BAD
         call, found = read
@@ -238,4 +244,4 @@ class Workloads:
         if len(given) != 1:
             self._reader.wrong(child, f"{name} says what to pick out", "keys: json.keys, or value: json.quantity")
             return BAD
-        return ReadBack(call=call, path=given[0])
+        return ReadBack(call=call, path=given[0], lag_ns=ns_of(found.get("lag"), 0))

@@ -54,9 +54,23 @@ def test_a_command_may_add_to_a_counter(compiled: Callable[[str], WorkloadPlan])
     assert plan.call.arguments == {"database": 1}
 
 
+def test_what_is_read_back_may_lag_behind(compiled: Callable[[str], WorkloadPlan]) -> None:
+    plan = compiled(
+        """{sql: "insert into t values (%s)", parameters: ["{{ op.id }}"], at: db, rate: 1/s, model: set,
+        read-back: {sql: select id from t, at: db, keys: "rows[*][0]", lag: 2s}}"""
+    )
+    assert plan.read_back is not None
+    assert plan.read_back.lag_ns == 2_000_000_000
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        (
+            """{redis: INCR n, at: redis, rate: 1/s, model: counter, initial: {redis: GET n, at: redis, value: reply, lag: 1s},
+            read-back: {redis: GET n, at: redis, value: reply}}""",
+            'unknown key "lag"',
+        ),
         ('{redis: "SET greeting \'hello", at: redis, rate: 1/s}', "4:17: no closing quotation"),
         ("{redis: '', at: redis, rate: 1/s}", "4:17: no command is given"),
         ("{sql: select 1, read-only: true, at: db, rate: 1/s}", '4:24: unknown key "read-only" in a workload'),
