@@ -2,7 +2,7 @@
 
 What a witness of a broken link compares: the same knock through the link and past it. Greetings by protocol: an SSLRequest (PostgreSQL's
 frontend/backend protocol), an inline PING (Redis), OPTIONS * (HTTP/1.1), the preface and empty SETTINGS (HTTP/2), a ClientHello (TLS),
-the protocol header (AMQP 0-9-1).
+the protocol header (AMQP 0-9-1). Over HTTP/2 a server speaks first, so that only its acknowledgement is an answer.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def greeting(scheme: str, *, large: bool = False) -> bytes | None:
 
 
 async def knock(endpoint: Endpoint, timeout_ns: int, *, say: bytes | None = None) -> Knock:
-    """Connect, say it (the greeting of the scheme), and wait for the first bytes that come back."""
+    """Connect, say it (the greeting of the scheme), and wait for the first bytes that come back and answer it."""
     began = time.monotonic_ns()
     words = greeting(endpoint.scheme) if say is None else say
     outcome, answer = "silent", b""
@@ -53,6 +53,11 @@ async def knock(endpoint: Endpoint, timeout_ns: int, *, say: bytes | None = None
             if words:
                 writer.write(words)
             answer = await reader.read(1 << 16)
+            while endpoint.scheme == "grpc" and words and answer and not _acknowledged(answer):
+                more = await reader.read(1 << 16)
+                if not more:
+                    break
+                answer += more
             outcome = "answered" if answer else "closed"
     except TimeoutError:
         outcome = "silent"
@@ -84,6 +89,19 @@ def _http(large: bool) -> bytes:
 def _http2(large: bool) -> bytes:
     del large
     return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+
+
+def _acknowledged(heard: bytes) -> bool:
+    """Whether there is an acknowledgement of SETTINGS among the frames of HTTP/2; what is no such frame is an answer of another kind."""
+    at = 0
+    while len(heard) >= at + 9:
+        kind, flags = heard[at + 3], heard[at + 4]
+        if kind == 4 and flags & 1:
+            return True
+        if kind > 9 or heard[at + 5] & 0x80:
+            return True
+        at += 9 + int.from_bytes(heard[at : at + 3], "big")
+    return False
 
 
 def _postgres(large: bool) -> bytes:
