@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _BODY_SHOWN = 2048
+_NOTHING_COUNTED = "nothing is counted: give group-by"
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, Client] = WeakKeyDictionary()
 
 
@@ -177,8 +178,9 @@ def _json(text: str) -> object:
 
 @dataclass(kw_only=True)
 class _Tally:
-    """What came of many requests."""
+    """What came of many requests; `grouped`: there is something that they are counted by."""
 
+    grouped: bool = False
     groups: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
@@ -196,12 +198,12 @@ class _Tally:
         took = sorted(self.took_ns)
         return {
             "groups": len(self.groups),
-            "counts": dict(self.groups),
-            "statuses": dict(self.statuses),
+            "counts": self.groups if self.grouped else Missing(_NOTHING_COUNTED),
+            "statuses": self.statuses,
             "errors": sum(self.errors.values()),
             "share": {n: Quantity(f(shares), Dimension.RATIO) for n, f in (("min", min), ("max", max))}
             if shares
-            else Missing("nothing is counted: give group-by"),
+            else Missing(_NOTHING_COUNTED),
             "latency_p95": Quantity(took[math.ceil(0.95 * len(took)) - 1], Dimension.DURATION)
             if took
             else Missing("nothing answered"),
@@ -214,7 +216,7 @@ async def _many(request: ProbeRequest, out: Outgoing) -> Observation:
     total = times if isinstance(times, int) else 1
     by = request.arguments.get("group-by")
     path = by if isinstance(by, Expression) or by is None else compile_path(str(by))
-    tally, left, late = _Tally(), iter(range(total)), False
+    tally, left, late = _Tally(grouped=path is not None), iter(range(total)), False
     workers = [
         asyncio.create_task(_work(request, out, path, tally, left))
         for _ in range(min(total, together if isinstance(together, int) else 16))
@@ -229,7 +231,7 @@ async def _many(request: ProbeRequest, out: Outgoing) -> Observation:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
     values = tally.values()
-    shown = {n: values[n] for n in ("counts", "statuses")} | {"errors": dict(tally.errors)}
+    shown = {"counts": dict(tally.groups), "statuses": dict(tally.statuses), "errors": dict(tally.errors)}
     record = {"request": f"{total} x {out.method} {out.url}", "sent": dict(out.headers), **shown}
     if late:
         return target_error("timeout", f"{tally.done} of {total} requests were done in time", record)

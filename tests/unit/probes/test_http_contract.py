@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from seatrial.core.expressions import Missing
+from seatrial.core.expressions import Missing, parse
 from seatrial.core.observations import Seen
 from seatrial.core.quantities import Dimension, Quantity
 from seatrial.probes import VERBS
@@ -128,6 +128,10 @@ async def test_many_requests_are_counted_by_what_answers(kit, serve):
     assert seen.values["share"] == {n: Quantity(0.5, Dimension.RATIO) for n in ("min", "max")}
     assert seen.values["statuses"] == {"200": 100}
     assert seen.values["errors"] == 0
+    for words in ("counts.a == 50 and counts.c == 0", 'statuses["500"] == 0'):
+        assert parse(words).evaluate(seen.values).truth is True
+    bare = await kit.observe("http", "/livez", port, times=2)
+    assert parse("counts.a == 0").evaluate(bare.values).truth is None
 
 
 async def test_of_many_requests_the_failed_are_errors_not_answers(kit, serve):

@@ -11,6 +11,7 @@ import enum
 import math
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any, Final
@@ -87,7 +88,7 @@ def step(value: object, key: Key, root: str, keys: Sequence[Key]) -> object:
 def _of_mapping(value: object, key: str, root: str, keys: Sequence[Key]) -> object:
     here = path_text(root, iter(keys))
     if isinstance(value, Mapping):
-        if key in value:
+        if key in value or isinstance(value, Counter):  # what was never counted was seen no time
             return value[key]
         known = listing(map(str, value)) if value else "none"
         return Missing(f"{path_text(root, iter((*keys, key)))} is missing; keys here: {known}")
