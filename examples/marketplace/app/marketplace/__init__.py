@@ -1,0 +1,1 @@
+"""A marketplace whose listings are being carved out of a monolith."""

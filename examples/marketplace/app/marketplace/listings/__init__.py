@@ -1,0 +1,1 @@
+"""The listings microservice, over gRPC."""

@@ -1,0 +1,1 @@
+"""The monolith: everything of the marketplace, over HTTP."""

@@ -1,0 +1,1 @@
+"""The router: who serves a request, and what happens when that fails."""

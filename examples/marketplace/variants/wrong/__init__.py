@@ -1,0 +1,1 @@
+"""Parts of the marketplace that are wrong in one way each."""
