@@ -33,12 +33,16 @@ class Proxy:
 
     async def serve(self, control: tuple[str, int]) -> None:
         """Control listens last: whoever reaches it reaches all links. Raises OSError for an address that is taken."""
-        for routes in self._routes.values():
-            for route in routes:
+        every = [route for routes in self._routes.values() for route in routes]
+        try:
+            for route in every:
                 await route.listen()
-        server = await asyncio.start_server(self._peer, *control, limit=_LINE)
-        async with server:
-            await server.serve_forever()
+            server = await asyncio.start_server(self._peer, *control, limit=_LINE)
+            async with server:
+                await server.serve_forever()
+        finally:
+            for route in every:
+                route.close()
 
     async def _peer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine: dict[int, str] = {}
