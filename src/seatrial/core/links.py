@@ -81,3 +81,9 @@ class HasLinks(Protocol):
         ...
 
     async def traffic(self, link: Instance) -> LinkTraffic: ...
+
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+        """When something was tried after a moment, in order: a request that was passed on or kept, a connection that could carry none
+        (turned away, held, or refused by the service); without a known protocol a connection. The last 100,000 of each address are known.
+        """
+        ...

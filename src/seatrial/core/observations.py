@@ -14,7 +14,7 @@ from typing import Protocol
 
 from .links import LinkTraffic
 from .processes import CommandResult
-from .stack import Endpoint, Instance, Usage
+from .stack import Endpoint, Instance, Target, Usage
 
 
 class Seen(enum.StrEnum):
@@ -89,6 +89,10 @@ class Surroundings(Protocol):
 
     async def traffic(self) -> LinkTraffic:
         """What has passed through the target, a link: all its instances together."""
+        ...
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        """When something was tried at a link, after a moment; see core.links.HasLinks."""
         ...
 
     def log_files(self) -> Mapping[str, Path]:

@@ -44,7 +44,8 @@ class Shape:
     doc: str = ""
     dimension: Dimension | None = None
     choices: tuple[str, ...] = ()
-    refers: str = ""  # REFERENCE: service, workload, identity, scenario, requirement; TEXT: a service, or service#1
+    # REFERENCE: service, workload, identity, scenario, requirement; TEXT: a service, or service#1; TARGET: link, where it has to be one
+    refers: str = ""
     of: Shape | None = None
     lenient: bool = False
     fields: Mapping[str, Field] = field(default_factory=dict)
@@ -72,6 +73,7 @@ IDENTIFIER = Shape(kind=ShapeKind.IDENTIFIER)
 CONDITION = Shape(kind=ShapeKind.CONDITION)
 PATH = Shape(kind=ShapeKind.PATH)
 TARGET = Shape(kind=ShapeKind.TARGET)
+LINK_TARGET = Shape(kind=ShapeKind.TARGET, refers="link")
 REQUEST = Shape(kind=ShapeKind.REQUEST)
 ANY = Shape(kind=ShapeKind.ANY)
 DURATION = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.DURATION, least=0)

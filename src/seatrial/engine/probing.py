@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ..core.errors import NotExercised, SeatrialError
 from ..core.expressions import Judgement, Missing
-from ..core.links import HasLinks, LinkTraffic, sum_of
+from ..core.links import KIND, HasLinks, LinkTraffic, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
 from ..core.plan import CheckPlan, IdentityPlan, ProbeCall
 from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
@@ -71,6 +71,17 @@ class Around:
         if not self.instances or any(LINK not in i.service for i in self.instances):
             raise NotExercised("what has passed is counted at links: at: web -> postgres")
         return sum_of([await links.traffic(i) for i in self.instances])
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        """At all instances of a link, or at one."""
+        links = self.platform
+        if not isinstance(links, HasLinks):
+            raise NotExercised(f"platform {self.platform.name} has no links")
+        view = (await self.platform.survey()).get(link.service)
+        if view is None or view.kind != KIND:
+            raise NotExercised(f"{link} is no link of this stack")
+        chosen = [i for i in view.instances if link.ordinal in (None, i.ordinal)]
+        return sorted([ns for i in chosen for ns in await links.tries(i, since_ns)])
 
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name."""

@@ -92,6 +92,8 @@ class Connection:
                 _reset(side.transport)
                 return
             self.reached = True
+            if self.requests is None:
+                self.route.note()
             early, self._early = self._early, []
             for piece in early:
                 self.take(self.client, piece)
@@ -101,6 +103,8 @@ class Connection:
         assert side.transport is not None
         side.transport.pause_reading()  # which some event loops do not do at once
         self.route.begin(self)
+        if self.route.admission is not Admission.PASS:
+            self.route.note()
         self.admit()
 
     def admit(self) -> None:
@@ -117,6 +121,7 @@ class Connection:
             await loop.create_connection(lambda: self.service, *self.route.to)
         except OSError:
             if not self.orphaned:
+                self.route.note()
                 self.reset()  # as near as one who has accepted can come to refusing
             return
         if self.client.transport is None and self.service.transport is not None:
@@ -185,6 +190,7 @@ class Connection:
         for part in self._arriving.pick(data, self._hit):
             if part.hit is not None and (part.hit.abort or part.answer):
                 self.route.spoiled += 1
+                self.route.note()
             if part.hit is not None and part.hit.abort and not part.answer:
                 self.reset()
                 return
@@ -209,7 +215,10 @@ class Connection:
         side.passed += len(data)
         if side is self.client:
             if self.requests is not None:
+                before = self.requests.count
                 self.requests.read(data)
+                if self.requests.count != before:
+                    self.route.note(self.requests.count - before)
             transport.write(data)
         elif self.answers is None:
             transport.write(data)

@@ -76,6 +76,9 @@ class Proxy:
                     raise ValueError("it had ended before: the proxy was started anew meanwhile")
                 await self._mend(order["link"], order["number"])
                 return None
+            case "tries":
+                times = [ns for route in self._routes[order["link"]] for ns in route.tried if ns > order["since"]]
+                return sorted(times)
             case "traffic":
                 return [route.traffic() for route in self._routes[order["link"]]]
         raise ValueError(f"nobody here can {order['do']}")

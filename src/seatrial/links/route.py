@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +14,7 @@ from .impairments.gates import Gate
 from .readers import READERS, Requests
 
 _BACKLOG = 4096
+_TRIES = 100_000  # whose times are kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,6 +40,9 @@ class Route:
         self.gates: Sequence[Gate] = ()
         self.admission = Admission.PASS
         self.spoiled = 0  # requests that a gate has hit, and kept from the service
+        self.tried: deque[int] = deque(
+            maxlen=_TRIES
+        )  # when: requests that were passed on or kept, connections that carried none
         self.connections: set[Connection] = set()
         self._accepted = self._reached = self._requests = self._to = self._from = 0  # of connections that are over
 
@@ -57,6 +63,11 @@ class Route:
             self._server.close()
         for connection in list(self.connections):
             connection.reset()
+
+    def note(self, count: int = 1) -> None:
+        """So much was tried, now."""
+        now = time.monotonic_ns()
+        self.tried.extend([now] * count)
 
     def begin(self, connection: Connection) -> None:
         """A client is there."""

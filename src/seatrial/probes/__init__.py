@@ -8,11 +8,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, dns, grpc, http, link, log, process, redis, services, sql, tcp, websocket
+from . import celery, command, dns, grpc, http, link, log, process, redis, services, sql, tcp, tries, websocket
 
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
-    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, link, log, command)
+    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, link, tries, log, command)
 }
 
 

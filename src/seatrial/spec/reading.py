@@ -12,6 +12,7 @@ from ..core.errors import Problem, UsageError
 from ..core.expressions import Expression, ExpressionError, Scope, compile_expression, compile_path, did_you_mean
 from ..core.expressions.problems import ExpressionProblem, listing
 from ..core.expressions.syntax import KEYWORDS, NAME
+from ..core.links import KIND
 from ..core.quantities import QuantityError, example, parse_quantity
 from ..core.shapes import Field, Shape, ShapeKind
 from ..core.stack import LINK, Target
@@ -357,7 +358,10 @@ def _path(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
 
 
 def _target(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
-    return reader.target(node)
+    found = reader.target(node)
+    if shape.refers == KIND and isinstance(found, Target) and LINK not in found.service:
+        return reader.wrong(node, f"{found} is no link", "for example web -> postgres")
+    return found
 
 
 def _reference(reader: Reader, node: Node, shape: Shape, place: Place) -> object:

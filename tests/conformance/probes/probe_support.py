@@ -14,7 +14,7 @@ from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.processes import CommandResult
 from seatrial.core.quantities import Quantity
-from seatrial.core.stack import Endpoint, Instance, Usage
+from seatrial.core.stack import Endpoint, Instance, Target, Usage
 from seatrial.core.vocabulary import load
 from seatrial.probes import VERBS
 
@@ -34,6 +34,9 @@ class Nowhere:
         raise NotExercised("nothing can be measured there")
 
     async def traffic(self) -> LinkTraffic:
+        raise NotExercised("there are no links")
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
         raise NotExercised("there are no links")
 
     def log_files(self) -> Mapping[str, Path]:

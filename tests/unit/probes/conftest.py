@@ -16,7 +16,7 @@ from seatrial.core.errors import NotExercised
 from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.processes import CommandResult
-from seatrial.core.stack import Endpoint, Instance, Usage
+from seatrial.core.stack import Endpoint, Instance, Target, Usage
 from seatrial.core.vocabulary import load
 
 
@@ -47,6 +47,9 @@ class Around:
         if self.passed is None:
             raise NotExercised("this platform has no links")
         return self.passed
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        raise NotExercised("there are no links")
 
     def log_files(self) -> Mapping[str, Path]:
         return self.files

@@ -63,6 +63,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "tries.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
+        + indented(parts["tries"]),
         "workloads.yaml": f"{AROUND}workloads:\n{indented(parts['workloads'])}throughout: [visits, stock]\n"
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
@@ -92,6 +94,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "steps",
         "links",
         "faults",
+        "tries",
         "workloads",
         "loads",
         "users",
@@ -104,7 +107,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["spec", "steps", "faults", "workloads", "loads", "users", "tools", "judging", "requirements"]
+    "name", ["spec", "steps", "faults", "tries", "workloads", "loads", "users", "tools", "judging", "requirements"]
 )
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
