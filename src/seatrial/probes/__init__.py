@@ -8,11 +8,45 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, dns, grpc, http, link, log, process, redis, services, sql, tcp, tries, websocket
+from . import (
+    celery,
+    command,
+    dns,
+    grpc,
+    http,
+    link,
+    log,
+    process,
+    prometheus,
+    promql,
+    redis,
+    services,
+    sql,
+    tcp,
+    tries,
+    websocket,
+)
 
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
-    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, link, tries, log, command)
+    for module in (
+        http,
+        prometheus,
+        promql,
+        websocket,
+        grpc,
+        tcp,
+        dns,
+        sql,
+        redis,
+        celery,
+        process,
+        services,
+        link,
+        tries,
+        log,
+        command,
+    )
 }
 
 
@@ -22,6 +56,8 @@ _CLIENTS = {
     "redis": ("redis.asyncio",),
     "celery": ("celery.app.control", "kombu.transport.redis"),
     "dns": ("dns.asyncresolver",),
+    "prometheus": ("seatrial.probes.requesting", "prometheus_client.parser"),
+    "promql": ("seatrial.probes.requesting",),
     "websocket": ("seatrial.clients.websocket",),
     "grpc": ("seatrial.clients.grpc",),
 }
