@@ -10,11 +10,19 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, NamedTuple
 
 from .expressions import Type
 from .quantities import Dimension
 from .shapes import Field, Shape
+
+
+class Wrong(NamedTuple):
+    """What is wrong with arguments that are right one by one: the key to show, "" for the verb's own."""
+
+    key: str
+    message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +31,8 @@ class Verb:
 
     `observes` types the names that `expect` and `save` may use (`error`, `instance`, `attempts`, `took` are always there).
     `needs_target`: whether `at:` must be given. `client`: the protocol of clients that send it over and over (empty: it cannot be a
-    load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it.
+    load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it. `makes`: names that its templates may use
+    and that only it knows, when it runs: it is given such templates with all the rest filled in.
     """
 
     name: str
@@ -40,6 +49,14 @@ class Verb:
     sent: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     check_what: Callable[[str], str | None] | None = None  # says what is wrong with a literal main argument
+    makes: Mapping[str, Type] = field(default_factory=dict)
+    check: Callable[[object, Mapping[str, object]], Wrong | None] | None = (
+        None  # of what, and all the arguments together
+    )
+    expects: Callable[[Mapping[str, object]], str] | None = (
+        None  # the condition that its arguments set, beside `expect`; or none
+    )
+    timeout_ns: int | None = None  # of an attempt that takes longer than most
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

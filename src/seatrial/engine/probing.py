@@ -20,7 +20,7 @@ from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.stack import LINK, Endpoint, Instance, InstanceState, Target, Usage
-from ..core.templates import TemplateError, render
+from ..core.templates import Template, TemplateError, render, render_partly
 from ..core.vocabulary import Vocabulary, load
 from .values import missing
 
@@ -278,11 +278,14 @@ class Prober:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt)
         else:
             around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt)
-        what = render(call.what, values, self.secret)
-        self.check_host(what)
+        what, arguments = (
+            render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
+            for tree in (call.what, call.arguments)
+        )
+        self.check_host(what.pieces[0] if isinstance(what, Template) else what)
         request = ProbeRequest(
             what=what,
-            arguments=_mapping(render(call.arguments, values, self.secret)),
+            arguments=_mapping(arguments),
             reach=reach,
             headers=await self.credentials(call.identity),
             timeout_ns=timeout_ns,

@@ -8,16 +8,19 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, dns, grpc, http, link, log, process, redis, services, sql, tcp, tries, websocket
+from . import celery, command, dns, grpc, http, link, log, process, redis, services, split, sql, tcp, tries, websocket
 
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
-    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, link, tries, log, command)
+    for module in (
+        http, websocket, grpc, split, tcp, dns, sql, redis, celery, process, services, link, tries, log, command
+    )  # fmt: skip
 }
 
 
 _CLIENTS = {
     "http": ("seatrial.probes.requesting",),
+    "split": ("seatrial.probes.asking",),
     "sql": ("seatrial.probes.postgres",),
     "redis": ("redis.asyncio",),
     "celery": ("celery.app.control", "kombu.transport.redis"),

@@ -92,6 +92,12 @@ VERB = Verb(
 )
 
 
+def base(endpoint: Endpoint) -> str:
+    """Its address as one of HTTP: scheme://host:port."""
+    scheme = endpoint.scheme if endpoint.scheme in ("http", "https") else "http"
+    return f"{scheme}://{endpoint.url.partition('://')[2]}"
+
+
 async def run(request: ProbeRequest) -> Observation:
     """One attempt."""
     from .requesting import outgoing
@@ -103,8 +109,7 @@ async def run(request: ProbeRequest) -> Observation:
         if isinstance(found, Observation):
             return found
         endpoint = found[0]
-        scheme = endpoint.scheme if endpoint.scheme in ("http", "https") else "http"
-        path = f"{scheme}://{endpoint.url.partition('://')[2]}{path}"
+        path = f"{base(endpoint)}{path}"
     method = method or "GET"
     try:
         out = outgoing(request, method, path)
