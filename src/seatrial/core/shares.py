@@ -55,6 +55,8 @@ def _quantile(p: float, a: float, b: float) -> float:
     low, high = 0.0, 1.0
     for _ in range(200):
         middle = (low + high) / 2
+        if high - low <= 1e-15 * high:
+            break
         if regularized_beta(middle, a, b) < p:
             low = middle
         else:

@@ -25,7 +25,7 @@ from ..core.shapes import (
 from ..core.templates import TemplateError, template_names
 from ..core.vocabulary import Verb, Wrong
 from . import grpc, http
-from .splitting import Tally, design
+from .splitting import Mismatch, Tally, design
 
 _METHOD = re.compile(r"[A-Za-z_][\w.]*/\w+")  # of gRPC: package.Service/Method
 _OF_HTTP = ("json", "form", "body", "headers", "query", "verify", "accept", "endpoint")
@@ -66,10 +66,8 @@ def check(what: object, arguments: Mapping[str, object]) -> Wrong | None:
             return Wrong(idle, f'"{idle}" means nothing where the users are listed')
     try:
         design(arguments)
-    except ValueError as error:
-        message, _, hint = str(error).partition("; ")
-        key = next((k for k in ("difference", "share", "users") if message.startswith(f"{k} ") and k in arguments), "")
-        return Wrong(key, message, hint)
+    except Mismatch as found:
+        return Wrong(found.key if found.key in arguments else "", str(found), found.hint)
     return None
 
 

@@ -70,22 +70,33 @@ class Design:
         return f"{count:,} users, intervals at {self.confidence:.2%} ({'; '.join(told)})"
 
 
+class Mismatch(ValueError):  # noqa: N818 - a user's mistake
+    """What does not go together; `key` and `hint` as in core.vocabulary.Wrong."""
+
+    def __init__(self, key: str, message: str, hint: str = "") -> None:
+        self.key, self.hint = key, hint
+        super().__init__(message)
+
+
 def design(arguments: Mapping[str, object]) -> Design:
-    """From a step's arguments. Raises ValueError, saying what of them does not go together."""
+    """From a step's arguments. Raises Mismatch."""
     given = arguments.get("users")
     shares = {n: _ratio(s) for n, s in _mapping(arguments.get("share")).items()}
+    _possible(shares)
     repeat, missing = arguments.get("repeat", 1), _ratio(arguments.get("missing", 0.0))
     common = {"repeat": repeat if isinstance(repeat, int) else 1, "shares": shares, "missing": missing}
     if isinstance(given, list | tuple):
         users = [str(u) for u in given]
         twice = [u for u, n in Counter(users).items() if n > 1]
         if twice or not users:
-            raise ValueError(f"user {twice[0]} is listed twice" if twice else "no users are listed")
+            raise Mismatch("users", f"user {twice[0]} is listed twice" if twice else "no users are listed")
         return Design(users=users, listed=True, **common)  # type: ignore[arg-type]
     difference = _difference(shares, arguments.get("difference"))
     if not isinstance(given, int):
         if difference is None:
-            raise ValueError("how many users? users: 10000, or share and difference, from which the number follows")
+            raise Mismatch(
+                "", "how many users?", "users: 10000, or share and difference, from which the number follows"
+            )
         given = needed(shares, difference)
     seed = arguments.get("seed")
     users = list(islice(made(str(arguments.get("prefix", "user-")), seed if isinstance(seed, int) else None), given))
@@ -93,8 +104,11 @@ def design(arguments: Mapping[str, object]) -> Design:
 
 
 def needed(shares: Mapping[str, float], difference: float) -> int:
-    """So many users that each of these shares is told from one that is off by the difference. Raises ValueError for too small a one."""
-    return max(trials_needed(share, difference, 1 - ALPHA / _claims(shares)) for share in shares.values())
+    """So many users that each of these shares is told from one that is off by the difference. Raises Mismatch for too small a one."""
+    try:
+        return max(trials_needed(share, difference, 1 - ALPHA / _claims(shares)) for share in shares.values())
+    except ValueError as error:
+        raise Mismatch("difference", str(error)) from None
 
 
 def _claims(shares: Mapping[str, float]) -> int:
@@ -104,25 +118,28 @@ def _claims(shares: Mapping[str, float]) -> int:
     return max(1, len(between) - whole)
 
 
+def _possible(shares: Mapping[str, float]) -> None:
+    if sum(shares.values()) > 1 + 1e-9:
+        raise Mismatch("share", f"the shares are {format_quantity(sum(shares.values()), Dimension.RATIO)} together")
+    if shares and not any(shares.values()):
+        message = "a share of 0% alone shows nothing: a name that nobody has gets it, too"
+        raise Mismatch("share", message, "say who has the rest")
+
+
 def _difference(shares: Mapping[str, float], given: object) -> float | None:
     if not shares:
         if given is not None:
-            raise ValueError("a difference from nothing: share says what is wanted")
+            raise Mismatch("difference", "a difference from nothing", "share: {new: 10%} says what is wanted")
         return None
-    if sum(shares.values()) > 1 + 1e-9:
-        raise ValueError(f"the shares are {format_quantity(sum(shares.values()), Dimension.RATIO)} together")
-    if not any(shares.values()):
-        raise ValueError("a share of 0% alone shows nothing: a name that nobody has gets it, too; say who has the rest")
     between = [s for s in shares.values() if 0 < s < 1]
     if given is None and between:
-        raise ValueError("a share between 0% and 100% needs difference: what has to be found when it is off")
+        message = "a share between 0% and 100% needs difference"
+        raise Mismatch("share", message, "difference: 5% finds one that is 5 points off")
     difference = EXACTLY if given is None else _ratio(given)
     most = min((s for b in between for s in (b, 1 - b)), default=0.99)
     if not 0 < difference <= most + 1e-12:
-        wanted = format_quantity(most, Dimension.RATIO)
-        raise ValueError(
-            f"difference is more than 0%, and here at most {wanted}: else none at all would pass for right"
-        )
+        message = f"it is more than 0%, and here at most {format_quantity(most, Dimension.RATIO)}"
+        raise Mismatch("difference", message, "else nobody, or everybody, would pass for right")
     return difference
 
 

@@ -1,7 +1,7 @@
 """A router that sends a share of the users to a new backend: python router.py PORT [--percent 10] [--listed a,b] [--fault ...].
 
 It decides by a hash of the user, so that more per cent add users and take none away. POST /percent/N changes the share. Faults:
-`off` sends 5 points more than it says, `forgetful` decides anew after each restart, `turncoat` sends one user of a hundred who was
+`off` sends 5 points more than it says, `forgetful` decides anew after each restart, `turncoat` sends one user of two hundred, who was
 treated at 10 % or less back when there are more, `unsteady` decides one user of fifty by each request, `failing` answers
 one of a hundred with 503, `silent` does not say who answered one of a hundred. Every 1,000 answers it closes a connection.
 """
@@ -25,7 +25,7 @@ class Router:
             return "microservice"
         place = zlib.crc32(self.salt + user.encode()) % 10_000 / 100
         percent = self.percent + (5 if self.fault == "off" else 0)
-        if self.fault == "turncoat" and place < 0.1 and self.percent > 10:
+        if self.fault == "turncoat" and place < 0.5 and self.percent > 10:
             return "monolith"
         if self.fault == "unsteady" and zlib.crc32(b"u" + user.encode()) % 50 == 0:
             return random.choice(("monolith", "microservice"))
@@ -38,7 +38,7 @@ class Router:
             self.percent = float(path.rpartition("/")[2])
             return self.said(200, "", "{}"), True
         headers = {n.lower(): v.strip() for n, _, v in (r.partition(":") for r in rest)}
-        user = headers.get("x-user") or path.rpartition("/")[2]
+        user = headers.get("x-user") or path.partition("?")[0].rpartition("/")[2]
         odd = zlib.crc32(b"odd" + user.encode()) % 100 == 0
         if self.fault == "failing" and odd:
             return self.said(503, "", "no"), True
