@@ -172,7 +172,7 @@ def _seen(
         word, count = tally.failed.most_common(1)[0]
         return target_error(
             word.partition(" ")[0],
-            f"none of {tally.failed.total():,} requests was answered: {count:,} times {word}",
+            f"{where['asked']}: none of {tally.failed.total():,} requests was answered: {count:,} times {word}",
             record,
         )
     values = tally.values(before)

@@ -138,7 +138,7 @@ def _difference(shares: Mapping[str, float], given: object) -> float | None:
     difference = EXACTLY if given is None else _ratio(given)
     most = min((s for b in between for s in (b, 1 - b)), default=0.99)
     if not 0 < difference <= most + 1e-12:
-        message = f"it is more than 0%, and here at most {format_quantity(most, Dimension.RATIO)}"
+        message = f"a difference is more than 0% and here at most {format_quantity(most, Dimension.RATIO)}"
         raise Mismatch("difference", message, "else nobody, or everybody, would pass for right")
     return difference
 
