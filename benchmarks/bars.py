@@ -80,6 +80,8 @@ def main() -> int:
             "links against toxiproxy",
             [sys.executable, str(benchmarks / "link_proxy.py"), *(["--pairs", "3"] if quick else [])],
             shown=5,
+        ),
+        bar(
             "shares of traffic",
             [sys.executable, str(benchmarks / "split_power.py"), "--times", "1000" if quick else "10000"],
             shown=3,

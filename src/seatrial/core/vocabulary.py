@@ -1,4 +1,4 @@
-"""What variants say of themselves: the registry of verbs, faults, kinds and models.
+"""What variants say of themselves: the registry of verbs, faults, kinds, models and credentials.
 
 A variant is one file that offers a descriptor; the descriptor names the function by "module:attribute", imported when it
 is used. Third parties add theirs by entry points in the groups named here.
@@ -89,6 +89,19 @@ class ServiceKind:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CredentialKind:
+    """A kind of credentials that an identity can be made of; `check` sees all arguments, those taken from another identity, too."""
+
+    name: str
+    doc: str
+    arguments: Mapping[str, Field]
+    make: str  # "module:function", a core.credentials.Maker
+    check: Callable[[Mapping[str, object]], Wrong | None] | None = None
+    extra: str = ""  # the extra that brings its library
+    example: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Model:
     """What a workload's operations mean, judged afterwards; `metrics` are those it adds."""
 
@@ -113,6 +126,7 @@ class Vocabulary:
     load_extras: Mapping[str, Mapping[str, tuple[Dimension, str]]] = field(
         default_factory=dict
     )  # of loads with such a key
+    credentials: Mapping[str, CredentialKind] = field(default_factory=dict)
 
 
 def load(reference: str) -> Any:
@@ -122,6 +136,6 @@ def load(reference: str) -> Any:
 
 
 def from_entry_points(group: str) -> Iterable[Any]:
-    """Descriptors that installed packages offer (groups seatrial.verbs, .faults, .kinds, .models)."""
+    """Descriptors that installed packages offer (groups seatrial.verbs, .faults, .kinds, .models, .credentials)."""
     for point in entry_points(group=group):
         yield point.load()

@@ -32,6 +32,7 @@ from seatrial.core.shapes import (
     union,
 )
 from seatrial.core.vocabulary import FaultKind, Model, ServiceKind, Verb, Vocabulary
+from seatrial.credentials.jwt import KIND as JWT
 from seatrial.probes.split import VERB as SPLIT
 from seatrial.spec import compile_spec
 
@@ -201,6 +202,7 @@ VOCABULARY = Vocabulary(
     load_metrics=LOAD_METRICS,
     tag_metrics=TAG_METRICS,
     load_extras=LOAD_EXTRAS,
+    credentials={"jwt": JWT},
 )
 
 
