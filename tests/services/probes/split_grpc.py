@@ -26,6 +26,7 @@ class Shop(grpc.GenericRpcHandler):
         self.pool.Add(file)
         self.item = message_factory.GetMessageClass(self.pool.FindMessageTypeByName("shop.Item"))
         self.asked, self.failing = 0, failing
+        self.metadata: dict[str, str] = {}  # of the last call
 
     def service(self, details: grpc.HandlerCallDetails) -> Any:
         if details.method != "/shop.Items/Get":
@@ -36,7 +37,8 @@ class Shop(grpc.GenericRpcHandler):
 
     async def get(self, item: Any, context: grpc.aio.ServicerContext) -> Any:
         self.asked += 1
-        user = item.name or dict(context.invocation_metadata() or ())["x-user"]
+        self.metadata = dict(context.invocation_metadata() or ())
+        user = item.name or self.metadata["x-user"]
         if self.failing and user.endswith("50"):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "no more")
         by = "new" if zlib.crc32(user.encode()) % 2 else "old"
