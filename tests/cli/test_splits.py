@@ -85,3 +85,27 @@ def test_who_goes_back_is_no_go(seatrial: Run, tmp_path: Path) -> None:
     assert found["grown"]["verdict"] == "FAIL"
     assert "left.microservice" in found["grown"]["reason"]
     assert "microservice -> monolith" in json.dumps(found["grown"]["evidence"])
+
+
+PYTHON = """\
+import seatrial
+
+
+@seatrial.scenario(covers=["SV-32", "SV-33", "SV-34"], services=["router"])
+async def who(trial):
+    asked = {{"at": "router", "headers": {{"X-User": "{{{{ user }}}}"}}, "backend": "headers.x-served-by"}}
+    seen = await trial.check("split", "GET /x", expect="failed == 0", share={{"microservice": "{share}"}}, difference="5%", **asked)
+    assert seen.values["users"] > 1000
+    again = await trial.probe("split", "GET /x", since=seen.values["assigned"], users=500, **asked)
+    assert again.values["moved"] == 0
+"""
+
+
+def test_a_scenario_in_python_is_held_to_its_shares_too(seatrial: Run, tmp_path: Path) -> None:
+    head, _, _ = SPEC.partition("scenarios:")
+    text = head.format(python=sys.executable, router=ROUTER, fault="")
+    (tmp_path / "seatrial.yaml").write_text(text + "python: who.py\n")
+    for share, status in (("10%", 0), ("20%", 1)):
+        (tmp_path / "who.py").write_text(PYTHON.format(share=share))
+        done = seatrial("run")
+        assert done.returncode == status, done.stdout + done.stderr

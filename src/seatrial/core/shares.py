@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-MOST_TRIALS: Final = 10_000_000
+MOST_TRIALS: Final = 1_000_000
 
 
 def _log_beta(a: float, b: float) -> float:

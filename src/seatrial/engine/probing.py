@@ -23,7 +23,7 @@ from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.stack import LINK, Endpoint, Instance, InstanceState, Target, Usage
 from ..core.templates import Template, TemplateError, render, render_partly
-from ..core.vocabulary import Vocabulary, load
+from ..core.vocabulary import Verb, Vocabulary, load
 from .values import missing
 
 DEFAULT_TIMEOUT_NS = 5 * NS_PER_S
@@ -213,6 +213,10 @@ class Prober:
         schemes = self._vocabulary.verbs[call.verb].schemes
         fitting = {n: e for n, e in reach.endpoints.items() if e.scheme in schemes}
         return replace(reach, endpoints=fitting or reach.endpoints)
+
+    def verb(self, name: str) -> Verb | None:
+        """What a verb says of itself; None for one that is none."""
+        return self._vocabulary.verbs.get(name)
 
     def verb_of(self, protocol: str) -> str:
         """The verb whose clients speak a protocol."""

@@ -7,7 +7,6 @@ before a byte of the answer is no failure of a request that may be repeated.
 from __future__ import annotations
 
 import asyncio
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -118,6 +117,7 @@ class HttpBurst(Burst):
         verify = request.arguments.get("verify", request.reach.parameters.get("ca") or True)
         trusted = verify if isinstance(verify, bool) else str(verify)
         self.likenesses = Likenesses()
+        self._whole = http.split(str(request.what))[1].startswith(("http://", "https://"))
         self._ways = cycle([(base, Way.of(base, verify=trusted)) for base in bases])
         self._accept = frozenset(cast("Sequence[int]", request.arguments.get("accept", ())))
         self._lines: set[_Line] = set()
@@ -197,10 +197,7 @@ class HttpBurst(Burst):
             case "status":
                 return {"status": answer.status}
         text = answer.body.decode(errors="replace")
-        try:
-            return {"text": text, "json": json.loads(text) if "json" in self._path.names else None}
-        except (ValueError, RecursionError):
-            return {"json": Missing(f"the answer is not JSON: {text[:60]!r}")}
+        return {"text": text} if self._path.names[0] == "text" else {"json": http.json_of(text)}
 
     def _next(self, line: _Line) -> None:
         user = self._again.pop() if self._again else next(self._turns, None)
@@ -214,7 +211,7 @@ class HttpBurst(Burst):
             headers = cast("Mapping[str, object]", arguments.get("headers") or {})
             arguments["headers"] = {"accept-encoding": "identity", **headers}
             method, path = http.split(what)
-            url = path if path.startswith(("http://", "https://")) else line.base + path
+            url = path if self._whole else line.base + path
             out = outgoing(replace(self._request, arguments=arguments), method or "GET", url)
         except (ValueError, TemplateError) as error:
             if not self._done.done():

@@ -169,11 +169,12 @@ def _values(answer: Answer, took_ns: int) -> dict[str, object]:
         "headers": headers,
         "latency": Quantity(took_ns, Dimension.DURATION),
         "size": Quantity(len(answer.content), Dimension.SIZE),
-        "json": _json(answer.text),
+        "json": json_of(answer.text),
     }
 
 
-def _json(text: str) -> object:
+def json_of(text: str) -> object:
+    """A body read as JSON; Missing where it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
-from ..core.expressions import Expression, ExpressionError, Type, compile_path
+from ..core.expressions import Expression, ExpressionError, Scope, Type, compile_path
 from ..core.expressions.syntax import path_text
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
-from ..core.quantities import NS_PER_S, Quantity
+from ..core.quantities import NS_PER_S
 from ..core.shapes import (
     ANY,
     COUNT,
@@ -22,10 +23,10 @@ from ..core.shapes import (
     path_over,
     union,
 )
-from ..core.templates import TemplateError, template_names
+from ..core.templates import Template, TemplateError, template_names, templates
 from ..core.vocabulary import Verb, Wrong
 from . import grpc, http
-from .splitting import Mismatch, Tally, design
+from .splitting import Mismatch, Tally, design, ratio
 
 _METHOD = re.compile(r"[A-Za-z_][\w.]*/\w+")  # of gRPC: package.Service/Method
 _OF_HTTP = ("json", "form", "body", "headers", "query", "verify", "accept", "endpoint")
@@ -75,8 +76,7 @@ def expects(arguments: Mapping[str, object]) -> str:
     """The shares that are wanted, as a condition."""
     shares = arguments.get("share")
     wanted = shares.items() if isinstance(shares, Mapping) else ()
-    pairs = ((path_text("share", iter((str(n),))), s) for n, s in wanted if isinstance(s, Quantity))
-    return " and ".join(f"{path} == {share.value * 100:.15g}%" for path, share in pairs)
+    return " and ".join(f"{path_text('share', iter((str(n),)))} == {ratio(s) * 100:.15g}%" for n, s in wanted)
 
 
 VERB = Verb(
@@ -138,14 +138,19 @@ async def run(request: ProbeRequest) -> Observation:
     """One attempt."""
     from . import asking
 
-    arguments, before = request.arguments, request.arguments.get("since")
+    before = request.arguments.get("since")
     if before is not None and not isinstance(before, Mapping):
         return probe_error("spec", 'since: that is no record of users; save: {before: assigned}, since: "{{ before }}"')
-    path = arguments.get("backend")
-    path = path if isinstance(path, Expression) else compile_path(str(path))
     rpc = over_grpc(request.what)
     try:
-        tally = Tally(design=design(arguments))
+        if not any(templates((request.what, request.arguments))):
+            request = _with_places(request)
+        wrong = check(request.what, request.arguments)
+        if wrong is not None:
+            return probe_error("spec", f"{request.what}: {wrong.message}")
+        given = request.arguments["backend"]
+        path = given if isinstance(given, Expression) else compile_path(str(given))
+        tally = Tally(design=design(request.arguments))
         burst = (asking.over_grpc if rpc else asking.over_http)(request, tally, path)
     except (ValueError, OSError, ImportError, TemplateError, ExpressionError) as error:
         return probe_error("no-client" if isinstance(error, ImportError) else "spec", f"{request.what}: {error}")
@@ -183,6 +188,19 @@ def _seen(
         if n
     )
     return value(values, record, f"{len(tally.design.users):,} users: {shares or 'nobody has a backend'}{lost}")
+
+
+def _with_places(request: ProbeRequest) -> ProbeRequest:
+    """A scenario in Python gives texts: read what stands between braces."""
+    return replace(request, what=_places(request.what), arguments=_mapping(_places(request.arguments)))
+
+
+def _places(tree: object) -> object:
+    if isinstance(tree, str):
+        return Template.parse(tree, Scope(names={"user": Type.TEXT})) if "{{" in tree else tree
+    if isinstance(tree, Mapping):
+        return {name: inner if name == "since" else _places(inner) for name, inner in tree.items()}
+    return [_places(inner) for inner in tree] if isinstance(tree, list) else tree
 
 
 def _mapping(found: object) -> Mapping[str, object]:

@@ -16,8 +16,8 @@ from typing import Final
 
 from ..core.expressions import Missing
 from ..core.intervals import Interval
-from ..core.quantities import Dimension, Quantity, format_quantity
-from ..core.shares import power, trials_needed, two_sided
+from ..core.quantities import Dimension, Quantity, format_quantity, parse_quantity
+from ..core.shares import MOST_TRIALS, power, trials_needed, two_sided
 
 ALPHA: Final = 0.01  # the chance that a right share is ruled out, of all shares of a step together
 EXACTLY: Final = 0.01  # the difference that is looked for where all or none is wanted, and nothing else is said
@@ -81,9 +81,9 @@ class Mismatch(ValueError):  # noqa: N818 - a user's mistake
 def design(arguments: Mapping[str, object]) -> Design:
     """From a step's arguments. Raises Mismatch."""
     given = arguments.get("users")
-    shares = {n: _ratio(s) for n, s in _mapping(arguments.get("share")).items()}
+    shares = {n: ratio(s) for n, s in _mapping(arguments.get("share")).items()}
     _possible(shares)
-    repeat, missing = arguments.get("repeat", 1), _ratio(arguments.get("missing", 0.0))
+    repeat, missing = arguments.get("repeat", 1), ratio(arguments.get("missing", "0%"))
     common = {"repeat": repeat if isinstance(repeat, int) else 1, "shares": shares, "missing": missing}
     if isinstance(given, list | tuple):
         users = [str(u) for u in given]
@@ -98,6 +98,8 @@ def design(arguments: Mapping[str, object]) -> Design:
                 "", "how many users?", "users: 10000, or share and difference, from which the number follows"
             )
         given = needed(shares, difference)
+    if given > MOST_TRIALS:
+        raise Mismatch("users", f"more than {MOST_TRIALS:,} users")
     seed = arguments.get("seed")
     users = list(islice(made(str(arguments.get("prefix", "user-")), seed if isinstance(seed, int) else None), given))
     return Design(users=users, difference=difference, **common)  # type: ignore[arg-type]
@@ -135,7 +137,7 @@ def _difference(shares: Mapping[str, float], given: object) -> float | None:
     if given is None and between:
         message = "a share between 0% and 100% needs difference"
         raise Mismatch("share", message, "difference: 5% finds one that is 5 points off")
-    difference = EXACTLY if given is None else _ratio(given)
+    difference = EXACTLY if given is None else ratio(given)
     most = min((s for b in between for s in (b, 1 - b)), default=0.99)
     if not 0 < difference <= most + 1e-12:
         message = f"a difference is more than 0% and here at most {format_quantity(most, Dimension.RATIO)}"
@@ -309,5 +311,6 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _ratio(value: object) -> float:
-    return value.value if isinstance(value, Quantity) else float(value) if isinstance(value, int | float) else 0.0
+def ratio(value: object) -> float:
+    """A share as it is given: read already, or in Python as text ("10%"). Raises QuantityError, a ValueError."""
+    return value.value if isinstance(value, Quantity) else parse_quantity(str(value), Dimension.RATIO).value

@@ -93,7 +93,7 @@ def test_what_cannot_be_told_is_refused() -> None:
     for share, difference in ((0.5, 0.0), (1.5, 0.1), (0.5, 1.0)):
         with pytest.raises(ValueError, match="difference"):
             trials_needed(share, difference)
-    with pytest.raises(ValueError, match="more than 10,000,000"):
+    with pytest.raises(ValueError, match="more than 1,000,000"):
         trials_needed(0.5, 0.0001)
 
 

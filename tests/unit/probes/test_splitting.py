@@ -78,7 +78,7 @@ WRONG = [
     ({"users": 5, "headers": {}}, "", "all requests are the same"),
     ({"users": 5, "backend": None}, "", "who answered"),
     ({"users": 5, "backend": compile_path("metadata.x")}, "backend", "no metadata"),
-    ({"share": {"new": percent(50)}, "difference": percent(0.001)}, "difference", "more than 10,000,000"),
+    ({"share": {"new": percent(50)}, "difference": percent(0.001)}, "difference", "more than 1,000,000"),
 ]
 
 
