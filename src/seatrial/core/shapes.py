@@ -52,9 +52,7 @@ class Shape:
     fields: Mapping[str, Field] = field(default_factory=dict)
     options: tuple[Shape, ...] = ()
     least: float | None = None  # INTEGER, NUMBER, QUANTITY (base units)
-    over: Mapping[str, Type] = field(
-        default_factory=dict
-    )  # PATH: the names that it may use, in place of those of its place
+    over: Mapping[str, Type] = field(default_factory=dict)  # PATH: names in place of those of where it stands
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

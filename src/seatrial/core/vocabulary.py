@@ -32,7 +32,9 @@ class Verb:
     `observes` types the names that `expect` and `save` may use (`error`, `instance`, `attempts`, `took` are always there).
     `needs_target`: whether `at:` must be given. `client`: the protocol of clients that send it over and over (empty: it cannot be a
     load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it. `makes`: names that its templates may use
-    and that only it knows, when it runs: it is given such templates with all the rest filled in.
+    and that only it knows, when it runs: it is given such templates with all the rest filled in. `check`: what is wrong with the main
+    argument and all others together; `expects`: the condition that they set beside `expect`, or nothing; `timeout_ns`: of an attempt,
+    where it takes longer than most.
     """
 
     name: str
@@ -50,13 +52,9 @@ class Verb:
     schemes: tuple[str, ...] = ()
     check_what: Callable[[str], str | None] | None = None  # says what is wrong with a literal main argument
     makes: Mapping[str, Type] = field(default_factory=dict)
-    check: Callable[[object, Mapping[str, object]], Wrong | None] | None = (
-        None  # of what, and all the arguments together
-    )
-    expects: Callable[[Mapping[str, object]], str] | None = (
-        None  # the condition that its arguments set, beside `expect`; or none
-    )
-    timeout_ns: int | None = None  # of an attempt that takes longer than most
+    check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
+    expects: Callable[[Mapping[str, object]], str] | None = None
+    timeout_ns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

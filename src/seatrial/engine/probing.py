@@ -105,9 +105,8 @@ class Prober:
         self._redactor = redactor
         self._identities: Mapping[str, IdentityPlan] = {}
         self._values: Callable[[], Mapping[str, object]] = dict
-        self._tokens: dict[
-            str, tuple[Mapping[str, str], float]
-        ] = {}  # and when they are too old, ns of CLOCK_MONOTONIC
+        # Headers, and when they are too old: ns of CLOCK_MONOTONIC.
+        self._tokens: dict[str, tuple[Mapping[str, str], float]] = {}
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
