@@ -88,12 +88,16 @@ class ServiceKind:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CredentialKind:
-    """A kind of credentials that an identity can be made of; `check` sees all arguments, those taken from another identity, too."""
+    """A kind of credentials that an identity can be made of; `check` sees all arguments, those taken from another identity, too.
+
+    `lives`: ns from when they are made, by their arguments (None: for ever).
+    """
 
     name: str
     doc: str
     arguments: Mapping[str, Field]
     make: str  # "module:function", a core.credentials.Maker
+    lives: Callable[[Mapping[str, object]], int | None] = lambda arguments: None
     check: Callable[[Mapping[str, object]], Wrong | None] | None = None
     extra: str = ""  # the extra that brings its library
     example: str = ""

@@ -55,6 +55,12 @@ def check(arguments: Mapping[str, object]) -> Wrong | None:
     return None
 
 
+def lives_ns(arguments: Mapping[str, object]) -> int:
+    """How long a token is good."""
+    lifetime = arguments.get("lifetime")
+    return int(lifetime.value) if isinstance(lifetime, Quantity) else _LIFETIME_NS
+
+
 KIND = CredentialKind(
     name="jwt",
     doc="A JSON Web Token, made when it is needed, as a bearer token.",
@@ -69,6 +75,7 @@ KIND = CredentialKind(
         "broken": Field(shape=choice(*BROKEN), doc="In one way: it is to be refused.", example="expired"),
     },
     make="seatrial.credentials.jwt:make",
+    lives=lives_ns,
     check=check,
     extra="jwt",
     example='{jwt: {key: "${secret:JWT_KEY}", claims: {sub: alice, aud: shop}}}',
@@ -77,16 +84,14 @@ KIND = CredentialKind(
 
 async def make(arguments: Mapping[str, object]) -> Credentials:
     """A token that begins now. Raises SeatrialError for a key that is none, or not one of the algorithm, and without the library."""
-    broken = arguments.get("broken")
-    if broken == "missing":
+    if arguments.get("broken") == "missing":
         return Credentials(headers={})
-    lifetime = arguments.get("lifetime")
-    lives_ns = int(lifetime.value) if isinstance(lifetime, Quantity) else _LIFETIME_NS
+    lives = lives_ns(arguments)
     # In a thread: to make another RSA key takes a tenth of a second.
-    token = await asyncio.to_thread(token_of, arguments, time.time(), lives_ns / NS_PER_S)
+    token = await asyncio.to_thread(token_of, arguments, time.time(), lives / NS_PER_S)
     signature = token.rpartition(".")[2]
     hidden = (token, *([signature] if signature else ()), str(arguments["key"]))
-    return Credentials(headers={"Authorization": f"Bearer {token}"}, secrets=hidden, lives_ns=lives_ns)
+    return Credentials(headers={"Authorization": f"Bearer {token}"}, secrets=hidden, lives_ns=lives)
 
 
 def token_of(arguments: Mapping[str, object], now: float, lifetime: float) -> str:

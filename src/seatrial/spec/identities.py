@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.expressions import Scope, Type
+from ..core.load_plans import LoadPlan
 from ..core.plan import IdentityPlan, SecretSource
+from ..core.quantities import format_duration
 from ..core.shapes import COUNT, PATH, REQUEST, TEXT, Field, mapping_of, record, reference
 from ..core.vocabulary import CredentialKind
 from .keys import AT, Scene
@@ -128,6 +130,25 @@ def _completed(
     if wrong is not None:
         reader.wrong(node.entries[wrong.key].value if wrong.key in node.entries else node, wrong.message, wrong.hint)
     return replace(plan, arguments=arguments)
+
+
+def outlived(
+    reader: Reader,
+    node: Node | None,
+    loads: Mapping[str, LoadPlan],
+    identities: Mapping[str, IdentityPlan],
+    steps: Steps,
+) -> None:
+    """A load sends the credentials that it began with: refuse one that is longer than they live."""
+    for name, load in loads.items():
+        used = dict.fromkeys((load.identity, *(c.identity for c in load.calls)))
+        for plan in (identities[i] for i in used if i is not None and i in identities):
+            kind = steps.vocabulary.credentials.get(plan.kind)
+            lives = kind.lives(plan.arguments) if kind is not None else None
+            if isinstance(node, MappingNode) and lives is not None and load.for_ns is not None and load.for_ns > lives:
+                takes, good = format_duration(load.for_ns), format_duration(lives)
+                message = f"load {name} takes {takes}, and what {plan.name} sends is good for {good}"
+                reader.wrong(node.entries[name].key, message, f"a longer lifetime for {plan.name}, or a shorter load")
 
 
 def with_like(kind: CredentialKind) -> dict[str, Field]:
