@@ -13,8 +13,22 @@ from . import celery, command, dns, grpc, http, link, log, process, redis, servi
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
     for module in (
-        http, websocket, grpc, split, tcp, dns, sql, redis, celery, process, services, link, tries, log, command
-    )  # fmt: skip
+        http,
+        websocket,
+        grpc,
+        split,
+        tcp,
+        dns,
+        sql,
+        redis,
+        celery,
+        process,
+        services,
+        link,
+        tries,
+        log,
+        command,
+    )
 }
 
 

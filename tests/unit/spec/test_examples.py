@@ -114,8 +114,19 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "spec", "steps", "faults", "tries", "splits", "tokens", "workloads", "loads", "users", "tools", "judging", "requirements",
-    ],  # fmt: skip
+        "spec",
+        "steps",
+        "faults",
+        "tries",
+        "splits",
+        "tokens",
+        "workloads",
+        "loads",
+        "users",
+        "tools",
+        "judging",
+        "requirements",
+    ],
 )
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
