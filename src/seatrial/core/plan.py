@@ -161,12 +161,16 @@ class NamedCheck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdentityPlan:
-    """What `as:` names: headers (Templates allowed), and a login whose answer yields a bearer token."""
+    """What `as:` names: headers (Templates allowed), and a login whose answer yields a bearer token, or credentials of a `kind`, made of
+    its arguments.
+    """
 
     name: str
     headers: Mapping[str, object] = field(default_factory=dict)
     login: ProbeCall | None = None
     bearer: Expression | None = None  # over the login's observation
+    kind: str = ""
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .expressions import Type
 from .quantities import Dimension
 
 
@@ -51,6 +52,7 @@ class Shape:
     fields: Mapping[str, Field] = field(default_factory=dict)
     options: tuple[Shape, ...] = ()
     least: float | None = None  # INTEGER, NUMBER, QUANTITY (base units)
+    over: Mapping[str, Type] = field(default_factory=dict)  # PATH: names in place of those of where it stands
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +88,11 @@ BANDWIDTH = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.BANDWIDTH, least=
 def choice(*choices: str) -> Shape:
     """One of these words."""
     return Shape(kind=ShapeKind.CHOICE, choices=choices)
+
+
+def path_over(names: Mapping[str, Type]) -> Shape:
+    """A path into something else than what the verb observes: into one of many answers."""
+    return Shape(kind=ShapeKind.PATH, over=names)
 
 
 def list_of(shape: Shape, *, lenient: bool = True) -> Shape:

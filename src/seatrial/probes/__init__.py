@@ -21,6 +21,7 @@ from . import (
     promql,
     redis,
     services,
+    split,
     sql,
     tcp,
     tries,
@@ -35,6 +36,7 @@ VERBS: Mapping[str, Verb] = {
         promql,
         websocket,
         grpc,
+        split,
         tcp,
         dns,
         sql,
@@ -52,6 +54,7 @@ VERBS: Mapping[str, Verb] = {
 
 _CLIENTS = {
     "http": ("seatrial.probes.requesting",),
+    "split": ("seatrial.probes.asking",),
     "sql": ("seatrial.probes.postgres",),
     "redis": ("redis.asyncio",),
     "celery": ("celery.app.control", "kombu.transport.redis"),

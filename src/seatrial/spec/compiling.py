@@ -20,7 +20,7 @@ from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
-from .identities import read_identities, read_secrets
+from .identities import outlived, read_identities, read_secrets
 from .judging import is_search_throughout, named_by, no_search_in_setup
 from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
@@ -184,6 +184,7 @@ class _Compiler:
         reads = Loads(steps, self.vocabulary, self.directory, profiles, metrics)
         loads = self._loads(root, reads, known, saves.for_standing())
         profiles.end()
+        outlived(reader, root.get("loads"), loads, identities, steps)
         throughout = self._throughout(root)
         scenarios = Scenarios(steps, self.metrics, throughout, deadline, usage_type(self.reader.known.services))
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans(throughout))

@@ -70,7 +70,8 @@ def with_needs(scenarios: Mapping[str, ScenarioPlan], names: tuple[str, ...]) ->
 def secrets_used(plan: Plan) -> tuple[str, ...]:
     """Names of all secrets that the plan's templates use."""
     trees: list[object] = [s.arguments for s in plan.stack.services.values()]
-    trees += [(i.headers, i.login.what, i.login.arguments) if i.login else i.headers for i in plan.identities.values()]
+    identities = plan.identities.values()
+    trees += [(i.headers, i.arguments, *((i.login.what, i.login.arguments) if i.login else ())) for i in identities]
     for workload in plan.workloads.values():
         reads = [r.call for r in (workload.initial, workload.read_back) if r is not None]
         trees += [(c.what, c.arguments) for c in (workload.call, *reads)]

@@ -354,7 +354,7 @@ def _condition(reader: Reader, node: Node, shape: Shape, place: Place) -> object
 def _path(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     if not isinstance(node, Scalar):
         return reader.wrong(node, f"a path is wanted here, not {describe(node)}", "for example json.id")
-    return reader.expression(node, place, condition=False)
+    return reader.expression(node, place.with_scope(Scope(names=shape.over)) if shape.over else place, condition=False)
 
 
 def _target(reader: Reader, node: Node, shape: Shape, place: Place) -> object:

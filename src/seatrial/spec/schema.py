@@ -10,7 +10,7 @@ from ..core.quantities import UNITS, example
 from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
-from .identities import IDENTITY, SECRET
+from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
@@ -223,6 +223,8 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     requirement = {"anyOf": [_TEXT, of_fields(ENTRY)]}
     named = {"type": "object", "not": {"required": ["file"]}, "additionalProperties": requirement}
     identity = of_fields(IDENTITY)
+    for kind in vocabulary.credentials.values():
+        identity["properties"][kind.name] = {"description": kind.doc, **of_fields(with_like(kind))}
     identity["properties"]["login"] = {**identity["properties"]["login"], "$ref": "#/$defs/login"}
     return {
         "$schema": _DRAFT,

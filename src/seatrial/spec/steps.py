@@ -54,10 +54,12 @@ class Steps:
         self.vocabulary = vocabulary
         self.allow = allow
 
-    def place(self, scene: Scene, observes: Mapping[str, Type] | None = None) -> Place:
-        """The place of a step's arguments and expectations."""
+    def place(
+        self, scene: Scene, observes: Mapping[str, Type] | None = None, makes: Mapping[str, Type] | None = None
+    ) -> Place:
+        """The place of a step's arguments and expectations; what a verb makes is known to its templates alone."""
         names = {**scene.values, **(observes or {})}
-        values = scene.values
+        values = {**scene.values, **(makes or {})}
         if scene.faults:
             names["fault"] = FAULT_SEEN
             values = {**values, "fault": FAULT_SEEN}
@@ -175,7 +177,7 @@ class Steps:
         self, node: MappingNode, verb: Verb, scene: Scene, common: Mapping[str, Field]
     ) -> tuple[CheckPlan | None, dict[str, Any]]:
         """A probe with its expectation and times; beside it what was read of the other keys."""
-        place = self.place(scene, {**verb.observes, **ALWAYS})
+        place = self.place(scene, {**verb.observes, **ALWAYS}, verb.makes)
         fields = {**verb.arguments, **common}
         found = self.reader.fields(node, fields, place, what=f"a step with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
@@ -186,13 +188,20 @@ class Steps:
         defaults = scene.defaults
         check = CheckPlan(
             call=call,
-            expect=found["expect"],
+            expect=self._expected(verb, call, found["expect"], place.scope),
             within_ns=ns_of(found["within"], defaults.within_ns),
             for_ns=ns_of(found["for"]),
             every_ns=ns_of(found["every"], defaults.every_ns),
-            timeout_ns=ns_of(found["timeout"], defaults.timeout_ns),
+            timeout_ns=ns_of(found["timeout"], verb.timeout_ns or defaults.timeout_ns),
         )
         return check, found
+
+    def _expected(self, verb: Verb, call: ProbeCall, expect: Expression | None, scope: Scope) -> Expression | None:
+        """What is expected, and what the arguments say that must be true."""
+        said = verb.expects(call.arguments) if verb.expects is not None else ""
+        if not said:
+            return expect
+        return compile_expression(said if expect is None else f"{said} and ({expect.source})", scope)
 
     def named(self, node: Node, scene: Scene, what: str) -> tuple[CheckPlan, dict[str, Any]] | None:
         """A check that has its name from its key (steady state, holds)."""
@@ -224,6 +233,12 @@ class Steps:
         if not self._what_is_right(node, what_node, verb, what, at):
             return None
         arguments = {n: found[n] for n in verb.arguments if found[n] is not None}
+        if verb.check is not None and BAD not in arguments.values():
+            wrong = verb.check(what, arguments)
+            if wrong is not None:
+                place_of = node.entries[wrong.key or verb.name]
+                self.reader.wrong(place_of.value if wrong.key else place_of.key, wrong.message, wrong.hint)
+                return None
         identity = found.get("as") if found.get("as") is not BAD else None
         return ProbeCall(
             verb=verb.name,
@@ -281,7 +296,7 @@ class Steps:
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen)
+        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen, verb.makes)
         fields = {**verb.arguments, **call, **(extra or {})}
         found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):

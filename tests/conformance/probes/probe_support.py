@@ -15,6 +15,7 @@ from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.processes import CommandResult
 from seatrial.core.quantities import Quantity
 from seatrial.core.stack import Endpoint, Instance, Target, Usage
+from seatrial.core.templates import Template
 from seatrial.core.vocabulary import load
 from seatrial.probes import VERBS
 
@@ -97,6 +98,9 @@ def aimed(verb: str, port: int, timeout_s: float) -> ProbeRequest:
             return request("ping", timeout_s=timeout_s, broker=f"redis://127.0.0.1:{port}/0")
         case "dns":
             return request("name.test", timeout_s=timeout_s, server=f"127.0.0.1:{port}")
+        case "split":
+            asked = Template.parse("GET /{{ user }}")
+            return request(asked, endpoint("http", port), timeout_s=timeout_s, backend="text", users=3)
         case "tcp":
             return request("", endpoint("tcp", port), timeout_s=timeout_s, answer=True)
         case _:

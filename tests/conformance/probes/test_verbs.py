@@ -23,7 +23,7 @@ from seatrial.core.vocabulary import Verb
 from seatrial.probes import VERBS, prepare
 from seatrial.spec.single import compile_check
 
-TALKING = ("http", "tcp", "sql", "redis", "celery", "dns")
+TALKING = ("http", "split", "tcp", "sql", "redis", "celery", "dns")
 LIBRARIES = {"sql": "psycopg", "redis": "redis", "celery": "celery", "dns": "dns"}
 SLACK_S = 1.0
 

@@ -65,6 +65,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
         "tries.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
         + indented(parts["tries"]),
+        "splits.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['splits'])}",
+        "tokens.yaml": f"{AROUND}identities:\n{indented(parts['tokens'])}"
+        "scenarios: {up: {steps: [{http: GET /, at: web, as: expired, expect: status == 401}]}}\n",
         "workloads.yaml": f"{AROUND}workloads:\n{indented(parts['workloads'])}throughout: [visits, stock]\n"
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
@@ -95,6 +98,8 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "links",
         "faults",
         "tries",
+        "splits",
+        "tokens",
         "workloads",
         "loads",
         "users",
@@ -107,7 +112,21 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["spec", "steps", "faults", "tries", "workloads", "loads", "users", "tools", "judging", "requirements"]
+    "name",
+    [
+        "spec",
+        "steps",
+        "faults",
+        "tries",
+        "splits",
+        "tokens",
+        "workloads",
+        "loads",
+        "users",
+        "tools",
+        "judging",
+        "requirements",
+    ],
 )
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
