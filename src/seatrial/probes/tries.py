@@ -5,6 +5,8 @@ A circuit breaker is seen from outside by what it lets through: while it is open
 
 from __future__ import annotations
 
+import asyncio
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -22,6 +24,7 @@ from . import http
 _OWN = ("behind", "until", "quiet", "times", "since")
 _EACH_NS = 5 * NS_PER_S  # of one request
 _MOST, _QUIET = 1000, 3
+_PACE_NS = 20_000_000  # between requests that wait for one to be tried: so exactly `waited` is known
 _SHOWN = 50
 
 VERB = Verb(
@@ -46,7 +49,7 @@ VERB = Verb(
     arguments={
         **{n: http.VERB.arguments[n] for n in ("json", "form", "body", "headers", "query", "endpoint", "verify")},
         "behind": Field(shape=LINK_TARGET, required=True, doc="Where tries are counted.", example="router -> listings"),
-        "times": Field(shape=COUNT, doc="So many requests (1; with `until` at most 1,000)."),
+        "times": Field(shape=COUNT, doc="So many requests (1); with `until` at most so many (quiet: 1,000)."),
         "until": Field(shape=choice("quiet", "tried"), doc="Until none is tried any more, or until one is."),
         "quiet": Field(shape=COUNT, doc="So many in a row are quiet (3)."),
         "since": Field(
@@ -82,7 +85,7 @@ async def run(request: ProbeRequest) -> Observation:
     """One observation."""
     until, link = request.arguments.get("until"), request.arguments["behind"]
     quiet = _whole(request.arguments.get("quiet"), _QUIET)
-    most = _whole(request.arguments.get("times"), _MOST if until else 1)
+    most = _whole(request.arguments.get("times"), 1 if until is None else _MOST if until == "quiet" else sys.maxsize)
     deadline = time.monotonic_ns() + request.timeout_ns
     seen, since = _Seen(), time.monotonic_ns()
     if not isinstance(link, Target):
@@ -95,6 +98,9 @@ async def run(request: ProbeRequest) -> Observation:
                 return error
             if (until == "quiet" and seen.quiet >= quiet) or (until == "tried" and seen.each[-1]):
                 break
+            if until == "tried":
+                pause = min(seen.began[-1] + _PACE_NS, deadline) - time.monotonic_ns()
+                await asyncio.sleep(max(0, pause) / NS_PER_S)
     except NotExercised as error:
         return probe_error("not-exercised", str(error))
     except PlatformError as error:
