@@ -108,3 +108,9 @@ class Scene:
     ids: dict[str, Node] = field(default_factory=dict)
     defaults: Defaults = NO_DEFAULTS
     open: bool = False  # there may be values that nobody declared
+
+
+def severity_of(found: Mapping[str, object], scene: Scene) -> Severity:
+    """What a step's finding counts."""
+    value = found.get("severity")
+    return Severity(value) if isinstance(value, str) else scene.defaults.severity
