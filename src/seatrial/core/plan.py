@@ -5,7 +5,7 @@ The spec compiler makes it, the engine runs it, `seatrial plan` shows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,14 @@ class Expectation:
     covers: tuple[str, ...] = ()
     severity: Severity = Severity.BLOCKING
     position: Position | None = None
+
+
+def calls_in(call: ProbeCall) -> Iterator[ProbeCall]:
+    """A call, and those of checks inside its arguments."""
+    yield call
+    for argument in call.arguments.values():
+        if isinstance(argument, CheckPlan):
+            yield from calls_in(argument.call)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,6 +34,7 @@ class ShapeKind(enum.Enum):
     RECORD = "record"  # dict with known keys
     UNION = "any of"  # whatever the first matching option makes
     REQUEST = "request"  # a nested probe: {http: GET /x, at: web, ...} -> ProbeCall
+    CHECK = "check"  # a nested probe with an expectation: {http: GET /x, at: web, expect: ...} -> CheckPlan
     ANY = "anything"  # JSON-like, strings as Templates
 
 
@@ -77,6 +78,7 @@ PATH = Shape(kind=ShapeKind.PATH)
 TARGET = Shape(kind=ShapeKind.TARGET)
 LINK_TARGET = Shape(kind=ShapeKind.TARGET, refers="link")
 REQUEST = Shape(kind=ShapeKind.REQUEST)
+CHECK = Shape(kind=ShapeKind.CHECK)
 ANY = Shape(kind=ShapeKind.ANY)
 DURATION = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.DURATION, least=0)
 RATE = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.RATE, least=0)

@@ -8,7 +8,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from ..core.credentials import Maker
@@ -39,6 +39,13 @@ class Around:
     instances: Sequence[Instance]
     marks: Mapping[str, int]
     adopt: Callable[[int, str], Awaitable[None]] | None = None
+    asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        """A check inside a step."""
+        if self.asks is None:
+            raise NotExercised("there is nothing to ask outside a trial")
+        return await self.asks(check, values)
 
     async def own(self, pid: int, purpose: str) -> None:
         """Have the keeper own a process of ours; a single look outside a trial has none."""
@@ -152,6 +159,14 @@ class Prober:
             started_ns=observation.started_ns or began,
             ended_ns=observation.ended_ns or time.monotonic_ns(),
         )
+
+    async def _ask(
+        self, known: Mapping[str, object], check: CheckPlan, values: Mapping[str, object]
+    ) -> tuple[Observation, Judgement]:
+        """A check inside a step."""
+        everything = {**known, **values}
+        observation = await self.call(check.call, everything, check.timeout_ns)
+        return observation, judge(check, observation, everything)
 
     async def at_instance(self, call: ProbeCall, reach: Reach, timeout_ns: int) -> Observation:
         """One attempt at a given reach; its own target is disregarded."""
@@ -296,10 +311,11 @@ class Prober:
     ) -> Observation:
         verb = self._vocabulary.verbs[call.verb]
         probe = _probe_function(verb.run)
+        asks = partial(self._ask, values)
         if self.platform is None:
-            around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt)
+            around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
-            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt)
+            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks)
         what, arguments = (
             render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
             for tree in (call.what, call.arguments)

@@ -11,6 +11,7 @@ from ..core.vocabulary import Verb
 from . import (
     celery,
     command,
+    converge,
     dns,
     grpc,
     http,
@@ -46,6 +47,7 @@ VERBS: Mapping[str, Verb] = {
         services,
         link,
         tries,
+        converge,
         log,
         command,
     )

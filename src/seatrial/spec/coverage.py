@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..core.load_plans import abort_finding
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, calls_in
 from ..core.templates import secret_names
 from .reading import Reader
 
@@ -81,6 +81,6 @@ def secrets_used(plan: Plan) -> tuple[str, ...]:
     checks += [h.check for s in plan.scenarios for h in s.holds]
     steps = [*plan.setup, *(x for s in plan.scenarios for x in (*s.steps, *s.finally_))]
     checks += [s.check for s in steps if isinstance(s, ProbeStep)]
-    trees += [(c.call.what, c.call.arguments) for c in checks]
+    trees += [(call.what, call.arguments) for c in checks for call in calls_in(c.call)]
     trees += [s.arguments for s in steps if isinstance(s, FaultStep)]
     return secret_names(trees)

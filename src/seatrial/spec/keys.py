@@ -55,6 +55,9 @@ EXPECT: Mapping[str, Field] = {
     "expect": Field(shape=CONDITION, doc="What must be true of what was seen.", example="status == 200"),
     **TIMES,
 }
+NESTED: Mapping[str, Field] = {
+    n: EXPECT[n] for n in ("expect", "every", "timeout")
+}  # of a check that a step tries itself
 SAVE: Mapping[str, Field] = {
     "save": Field(shape=mapping_of(PATH), default={}, doc="Values to keep, by path.", example="{tenant: json.id}")
 }

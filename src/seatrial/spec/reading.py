@@ -78,6 +78,7 @@ class Place:
     values: Scope = _NOTHING
     later: Mapping[str, str] = field(default_factory=dict)  # name to a sentence that says where it is saved
     request: Callable[[MappingNode], object] | None = None
+    check: Callable[[MappingNode], object] | None = None
     literal: bool = False  # what is here is needed before there are secrets
 
     def with_scope(self, scope: Scope) -> Place:
@@ -435,6 +436,13 @@ def _request(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     return place.request(node)
 
 
+def _check(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
+    if not isinstance(node, MappingNode) or place.check is None:
+        hint = "for example {http: GET /x, at: web, expect: status == 200}"
+        return reader.wrong(node, f"a check is wanted here, not {describe(node)}", hint)
+    return place.check(node)
+
+
 def _any(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     if isinstance(node, MappingNode):
         pairs = ((reader.template(key, place), _any(reader, child, shape, place)) for key, child in node)
@@ -467,5 +475,6 @@ _READERS: Final[Mapping[ShapeKind, Callable[[Reader, Node, Shape, Place], object
     ShapeKind.RECORD: _record,
     ShapeKind.UNION: _union,
     ShapeKind.REQUEST: _request,
+    ShapeKind.CHECK: _check,
     ShapeKind.ANY: _any,
 }

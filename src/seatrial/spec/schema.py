@@ -12,7 +12,7 @@ from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
-from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
+from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, NESTED, REASON, SOME_TIME, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
@@ -38,6 +38,7 @@ _SIMPLE: Mapping[ShapeKind, dict[str, Any]] = {
     ShapeKind.TARGET: {"type": "string", "examples": ["web", "postgres/primary", "web#2", "web *", "web 50%"]},
     ShapeKind.REFERENCE: {"type": "string"},
     ShapeKind.REQUEST: {"$ref": "#/$defs/probe"},
+    ShapeKind.CHECK: {"$ref": "#/$defs/nested"},
     ShapeKind.ANY: {},
 }
 
@@ -130,6 +131,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
         "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED}) for v in verbs]},
         "probe": {"anyOf": [_of_verb(v, CALL) for v in verbs]},
+        "nested": {"anyOf": [_of_verb(v, {**CALL, **NESTED}) for v in verbs]},
         "login": {"anyOf": [_of_verb(v, {"at": AT}) for v in verbs]},
         "read": {"anyOf": read},
         "instance-check": {"anyOf": [_of_verb(v, EXPECT) for v in verbs]},

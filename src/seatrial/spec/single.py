@@ -72,7 +72,11 @@ def compile_check(
     if key is not None and isinstance(node, MappingNode):
         for argument, field in vocabulary.verbs[key.text].arguments.items():
             named = node.get(argument)
-            if field.shape.kind is ShapeKind.TARGET and isinstance(named, Scalar):
+            if field.shape.kind is ShapeKind.CHECK and isinstance(named, MappingNode):
+                named = named.get("at")
+            elif field.shape.kind is not ShapeKind.TARGET:
+                continue
+            if isinstance(named, Scalar):
                 _believe(reader, named.text)
         check, _ = steps.check(node, vocabulary.verbs[key.text], Scene(values={}), {**CALL, **EXPECT})
         if check is not None and not reader.problems:

@@ -25,6 +25,7 @@ from .keys import (
     EXPECT,
     FAULT_SEEN,
     NAMED,
+    NESTED,
     OWN_NAMES,
     REASON,
     SOME_TIME,
@@ -67,11 +68,20 @@ class Steps:
             values=Scope(names=values, open=unsure),
             later={**scene.later, "fault": "no fault was made before this step"},
             request=lambda node: self._nested(node, scene),
+            check=lambda node: self._nested_check(node, replace(scene, values=values)),
         )
 
     def _nested(self, node: Node, scene: Scene) -> ProbeCall | Bad:
         read = self.request(node, scene)
         return BAD if read is None else read[0]
+
+    def _nested_check(self, node: MappingNode, scene: Scene) -> CheckPlan | Bad:
+        """A check inside a step, which tries it again as it needs."""
+        key = self.verb(node, tuple(self.vocabulary.verbs), "a check")
+        if key is None:
+            return BAD
+        verb = self.vocabulary.verbs[key.text]
+        return self._judging(node, verb, self.check(node, verb, scene, {**CALL, **NESTED})[0]) or BAD
 
     def steps(self, node: Node | None, scene: Scene) -> tuple[Step, ...]:
         """A list of steps, in order."""
@@ -187,8 +197,8 @@ class Steps:
         check = CheckPlan(
             call=call,
             expect=self._expected(verb, call, found["expect"], place.scope),
-            within_ns=ns_of(found["within"], defaults.within_ns),
-            for_ns=ns_of(found["for"]),
+            within_ns=ns_of(found.get("within"), defaults.within_ns),
+            for_ns=ns_of(found.get("for")),
             every_ns=ns_of(found["every"], defaults.every_ns),
             timeout_ns=ns_of(found["timeout"], verb.timeout_ns or defaults.timeout_ns),
         )

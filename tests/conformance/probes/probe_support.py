@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.core.errors import NotExercised
-from seatrial.core.expressions import Missing, Type
+from seatrial.core.expressions import Judgement, Missing, Type
 from seatrial.core.expressions.types import Kind
 from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
+from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
 from seatrial.core.quantities import Quantity
 from seatrial.core.stack import Endpoint, Instance, Target, Usage
@@ -39,6 +40,9 @@ class Nowhere:
 
     async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
         raise NotExercised("there are no links")
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        raise NotExercised("there is no trial")
 
     def log_files(self) -> Mapping[str, Path]:
         if not self.files:

@@ -63,6 +63,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
+        + indented(parts["converge"]),
         "tries.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
         + indented(parts["tries"]),
         "splits.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['splits'])}",
@@ -99,6 +101,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "faults",
         "tries",
         "splits",
+        "converge",
         "tokens",
         "workloads",
         "loads",
