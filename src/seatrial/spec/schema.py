@@ -87,6 +87,15 @@ def of_fields(
     return {**closed, "required": needed} if needed else closed
 
 
+FOREACH: Mapping[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"type": "array", "minItems": 1},
+    "description": "Written out for each value of each list: {{ name }} in texts, names and targets.",
+    "examples": [{"victim": ["web", "worker"]}],
+}
+
+
 def of_field(f: Field) -> dict[str, Any]:
     """A key's value, with what it is for."""
     schema = of_shape(f.shape)
@@ -127,7 +136,8 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
         **steps,
-        "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in steps]},
+        "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in (*steps, "foreach")]},
+        "foreach": of_fields({}, {"foreach": FOREACH, "steps": {"$ref": "#/$defs/steps"}}, ("foreach", "steps")),
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
         "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED}) for v in verbs]},
         "probe": {"anyOf": [_of_verb(v, CALL) for v in verbs]},
@@ -157,7 +167,7 @@ def _scenario() -> dict[str, Any]:
         "holds": _named({"$ref": "#/$defs/check"}, "Checks that must hold from beginning to end."),
         "expect": _expectations("What the workloads must show, by name."),
     }
-    return of_fields(SCENARIO, {name: parts[name] for name in PARTS}, ("steps",))
+    return of_fields(SCENARIO, {"foreach": FOREACH, **{name: parts[name] for name in PARTS}}, ("steps",))
 
 
 def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -233,8 +243,11 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
         "title": "seatrial spec",
         "type": "object",
         "additionalProperties": False,
-        "required": ["seatrial", "stack"],
-        "anyOf": [{"required": ["scenarios"]}, {"required": ["python"]}],
+        "required": ["seatrial"],
+        "allOf": [
+            {"anyOf": [{"required": [part]} for part in parts]}
+            for parts in (("stack", "include"), ("scenarios", "python", "include"))
+        ],
         "properties": {
             "seatrial": {"const": 1, "description": "The version of the spec language."},
             "name": {**_TEXT, "description": "Of the trial (the directory's, where it is left out)."},
@@ -265,6 +278,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             },
             "defaults": of_fields(DEFAULTS),
             "profiles": _named(of_fields(PROFILE), "Profiles of loads: other users or lengths, or names of your own."),
+            "include": {
+                "description": "Files with other parts of the spec, as if they stood here.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
             "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
