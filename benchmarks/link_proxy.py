@@ -1,4 +1,4 @@
-"""The proxy of links against toxiproxy, in the same run: throughput per CPU-second, what it adds when idle, and a latency that is asked for.
+"""The proxy of links against toxiproxy, in the same run: throughput per CPU-second, what it adds when idle, a latency that is asked for.
 
 nginx and wrk (64 connections) share a core, the proxy that is measured has the other. toxiproxy is built from its Go module on first use,
 under the cache directory.

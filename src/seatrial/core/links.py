@@ -32,7 +32,8 @@ class LinkTraffic:
 
     `connections` were accepted, `turned_away` of them never reached the service because the link was broken, `reached` did; `open` are
     there now. `requests`: over HTTP/1.1 their heads, over gRPC (HTTP/2) their streams; None where the protocol is not known. `held` bytes
-    wait for the link to be mended, or for their time. Sizes in bytes.
+    wait for the link to be mended, or for their time. `kept`: requests that an impairment answered or cut off, and the service
+    never saw. Sizes in bytes.
     """
 
     connections: int
@@ -43,11 +44,13 @@ class LinkTraffic:
     bytes_to: int
     bytes_from: int
     held: int
+    kept: int | None
 
 
 def sum_of(parts: Sequence[LinkTraffic]) -> LinkTraffic:
     """Of several addresses or instances together; requests where the protocol of any is known."""
     known = [p.requests for p in parts if p.requests is not None]
+    kept = [p.kept for p in parts if p.kept is not None]
     return LinkTraffic(
         connections=sum(p.connections for p in parts),
         turned_away=sum(p.turned_away for p in parts),
@@ -57,6 +60,7 @@ def sum_of(parts: Sequence[LinkTraffic]) -> LinkTraffic:
         bytes_to=sum(p.bytes_to for p in parts),
         bytes_from=sum(p.bytes_from for p in parts),
         held=sum(p.held for p in parts),
+        kept=sum(kept) if kept else None,
     )
 
 
@@ -77,3 +81,9 @@ class HasLinks(Protocol):
         ...
 
     async def traffic(self, link: Instance) -> LinkTraffic: ...
+
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+        """When something was tried after a moment, in order: a request that was passed on or kept, a connection that could carry none
+        (turned away, held, or refused by the service); without a known protocol a connection. The last 100,000 of each address are known.
+        """
+        ...

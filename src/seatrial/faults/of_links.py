@@ -7,6 +7,12 @@ from collections.abc import Mapping
 from ..core.shapes import BANDWIDTH, DURATION, RATIO, SIZE, TEXT, Field, Shape, ShapeKind, choice
 from ..core.vocabulary import FaultKind
 
+# https://grpc.github.io/grpc/core/md_doc_statuscodes.html; the place of a code is its number, less one.
+CODES = (
+    "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS",
+    "UNAUTHENTICATED",
+)  # fmt: skip
 _WAY = Field(shape=choice("to", "from", "both"), default="both", doc="to: requests, from: answers (both).")
 _ONE_WAY = Field(shape=choice("to", "from"), required=True, doc="What does not arrive: to: requests, from: answers.")
 _SHARE = Field(shape=RATIO, doc="Of the requests (100%).", example="10%")
@@ -31,6 +37,12 @@ def _kind(name: str, doc: str, make: str, arguments: Mapping[str, Field], exampl
     )
 
 
+_GRPC: Mapping[str, Field] = {
+    "path": Field(
+        shape=TEXT, doc="Of the calls that are hit, with * for anything (all).", example="/shop.Listings/Get"
+    ),
+    "share": Field(shape=RATIO, doc="Of the calls (100%).", example="10%"),
+}
 LINK_FAULTS = (
     _kind(
         "cut",
@@ -125,6 +137,20 @@ LINK_FAULTS = (
         "The connection of requests over HTTP/1.1 is reset when they come.",
         "http_answers:HttpAbort",
         _HTTP,
+        ", share: 1%",
+    ),
+    _kind(
+        "grpc-status",
+        "Calls over gRPC end with this code, and never reach the service.",
+        "grpc_answers:GrpcFault",
+        {"code": Field(shape=choice(*CODES), required=True, doc="The code.", example="UNAVAILABLE"), **_GRPC},
+        ", code: UNAVAILABLE, share: 10%",
+    ),
+    _kind(
+        "grpc-abort",
+        "The streams of calls over gRPC are reset, and never reach the service.",
+        "grpc_answers:GrpcAbort",
+        _GRPC,
         ", share: 1%",
     ),
 )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import copy
 import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
+from .http2 import Http2Answers, Http2Requests
 from .impairments.base import Admission
-from .impairments.http import Http
+from .impairments.gates import Gate, Request
 from .lanes import Lane, Piece, Signal, Stage
-from .requests import Requests
+from .readers import Requests
 
 if TYPE_CHECKING:
     from .route import Route
@@ -39,13 +39,10 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Passed on at once where nothing is impaired."""
-        if self.lane is not None or self.other.transport is None:
+        if self.lane is not None or self.connection.gated or self.other.transport is None:
             self.connection.take(self, data)
-            return
-        self.passed += len(data)
-        if self.connection.requests is not None and self is self.connection.client:
-            self.connection.count(data)
-        self.other.transport.write(data)
+        else:
+            self.connection.write(self, data)
 
     def eof_received(self) -> bool:
         """The other direction goes on."""
@@ -76,8 +73,11 @@ class Connection:
         self.client, self.service = Side(self), Side(self)
         self.client.other, self.service.other = self.service, self.client
         self.requests: Requests | None = route.reader()
-        self._arriving = self.requests  # with lanes: what was read of requests that may not have been passed on
-        self._swallows = False
+        self._arriving = (
+            self.requests
+        )  # with gates: what was read of requests that were not passed on yet, or are not to be
+        self.gated = False
+        self.answers = Http2Answers() if isinstance(self.requests, Http2Requests) else None
         self.reached = self.orphaned = False
         self._early: list[Piece] = []  # what the client sent before the service was reached
         self._over: set[Side] = set()  # sides that have sent all they will
@@ -92,6 +92,8 @@ class Connection:
                 _reset(side.transport)
                 return
             self.reached = True
+            if self.requests is None:
+                self.route.note()
             early, self._early = self._early, []
             for piece in early:
                 self.take(self.client, piece)
@@ -101,6 +103,8 @@ class Connection:
         assert side.transport is not None
         side.transport.pause_reading()  # which some event loops do not do at once
         self.route.begin(self)
+        if self.route.admission is not Admission.PASS:
+            self.route.note()
         self.admit()
 
     def admit(self) -> None:
@@ -117,6 +121,7 @@ class Connection:
             await loop.create_connection(lambda: self.service, *self.route.to)
         except OSError:
             if not self.orphaned:
+                self.route.note()
                 self.reset()  # as near as one who has accepted can come to refusing
             return
         if self.client.transport is None and self.service.transport is not None:
@@ -164,59 +169,67 @@ class Connection:
 
     # -- what travels
 
-    def count(self, data: bytes) -> None:
-        """Requests that were passed on."""
-        if self.requests is not None:
-            for _ in self.requests.split(data):
-                pass
-
     def take(self, side: Side, piece: Piece) -> None:
         """What a side has received, while something lies between."""
         if self.orphaned:
             return
         if not self.reached:
             self._early.append(piece)
+        elif self.gated and side is self.client and isinstance(piece, bytes):
+            self._gate(piece)
         elif side.lane is None:
             self._deliver(side, piece)
-        elif side is self.client and self.route.gates and self._arriving is not None and isinstance(piece, bytes):
-            self._gate(side.lane, piece)
         else:
             side.lane.put(piece)
 
-    def _gate(self, lane: Lane, data: bytes) -> None:
-        """Requests one by one, each as the impairments of HTTP want it."""
-        loop = asyncio.get_running_loop()
-        not_before = 0.0
-        for part in self._arriving.split(data) if self._arriving is not None else ():
-            if part.head is not None:
-                self._swallows, not_before = False, 0.0
-                hit: Http | None = next((g for g in self.route.gates if g.hits(part.head)), None)
-                if hit is not None and hit.abort:
-                    self.route.spoiled += 1
-                    self.reset()
-                    return
-                not_before = loop.time() + hit.delay if hit is not None else 0.0
-                self.route.spoiled += hit is not None
-                if hit is not None and hit.answer:
-                    self._swallows = True
-                    loop.call_at(not_before, self._answer, hit.answer)
-            if not self._swallows:
-                lane.put(part.data, not_before)
-            if part.last:
-                self._swallows = False
+    def _gate(self, data: bytes) -> None:
+        """Requests one by one, each as the gates want it."""
+        if self._arriving is None:
+            return
+        now = asyncio.get_running_loop().time()
+        for part in self._arriving.pick(data, self._hit):
+            if part.hit is not None and (part.hit.abort or part.answer):
+                self.route.spoiled += 1
+                self.route.note()
+            if part.hit is not None and part.hit.abort and not part.answer:
+                self.reset()
+                return
+            if part.answer:
+                self._answer(part.answer)
+            if part.data:
+                self._forward(part.data, now + part.delay)
+
+    def _hit(self, request: Request) -> Gate | None:
+        return next((g for g in self.route.gates if g.hits(request)), None)
 
     def _answer(self, answer: bytes) -> None:
-        if self.client.transport is not None:
-            self.client.transport.write(answer)
+        now = self.answers.put(answer) if self.answers is not None else answer
+        if now and self.client.transport is not None:
+            self.client.transport.write(now)
+
+    def write(self, side: Side, data: bytes) -> None:
+        """To the other side, counted."""
+        transport = side.other.transport
+        if transport is None:
+            return
+        side.passed += len(data)
+        if side is self.client:
+            if self.requests is not None:
+                before = self.requests.count
+                self.requests.read(data)
+                if self.requests.count != before:
+                    self.route.note(self.requests.count - before)
+            transport.write(data)
+        elif self.answers is None:
+            transport.write(data)
+        else:
+            for piece in self.answers.pass_on(data):
+                transport.write(piece)
 
     def _deliver(self, side: Side, piece: Piece) -> None:
         """To the other side, after everything that lay between."""
         if isinstance(piece, bytes):
-            if side.other.transport is not None:
-                side.passed += len(piece)
-                if side is self.client:
-                    self.count(piece)
-                side.other.transport.write(piece)
+            self.write(side, piece)
         elif piece is Signal.RESET:
             self._end(side.other, reset=True)
             self._end(side, reset=True)
@@ -230,17 +243,18 @@ class Connection:
 
     def refit(self) -> None:
         """As the link is impaired now."""
+        gates = self.route.gates if self._arriving is not None else ()
+        late = any(gate.delay for gate in gates)
         for side, way in ((self.client, "to"), (self.service, "from")):
             stages = [s for i in self.route.impairments.values() if (s := i.stage(way)) is not None]
-            gated = side is self.client and bool(self.route.gates) and self._arriving is not None
-            if side.lane is None:
-                if stages or gated:
-                    side.lane = self._lane(side, stages)
-            else:
+            needed = bool(stages) or (late and side is self.client)
+            if side.lane is not None:
                 side.lane.change(stages)
-                if side.lane.idle and not gated:
+                if side.lane.idle and not needed:
                     side.lane = None
-        self._reread()
+            elif needed:
+                side.lane = self._lane(side, stages)
+        self._reread(bool(gates))
 
     def _lane(self, side: Side, stages: list[Stage]) -> Lane:
         def throttle(wait: bool) -> None:
@@ -252,17 +266,24 @@ class Connection:
 
         return Lane(stages, lambda piece: self._deliver(side, piece), throttle)
 
-    def _reread(self) -> None:
+    def _reread(self, gates: bool) -> None:
         """Requests are counted when they are passed on, and told apart when they arrive: two readers while the two differ."""
-        if self.client.lane is None:
-            if self._arriving is not self.requests and self._arriving is not None:
-                rest = self._arriving.unsent()
-                self._arriving = self.requests
-                if rest:
-                    self._deliver(self.client, rest)
-        elif self._arriving is self.requests and self.requests is not None:
-            self._arriving = copy.copy(self.requests)
-            self._arriving.sent()
+        if self._arriving is None or self.requests is None:
+            return
+        if gates or self._arriving.rewrites:
+            if self._arriving is self.requests and (gates or self.client.lane is not None):
+                self._arriving = self.requests.fork()
+        elif self._arriving is not self.requests:
+            rest, self._arriving = self._arriving.unsent(), self.requests
+            if rest:
+                self._forward(rest)
+        self.gated = gates or self._arriving.rewrites
+
+    def _forward(self, data: bytes, not_before: float = 0.0) -> None:
+        if self.client.lane is not None:
+            self.client.lane.put(data, not_before)
+        else:
+            self._deliver(self.client, data)
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -33,12 +33,16 @@ class Proxy:
 
     async def serve(self, control: tuple[str, int]) -> None:
         """Control listens last: whoever reaches it reaches all links. Raises OSError for an address that is taken."""
-        for routes in self._routes.values():
-            for route in routes:
+        every = [route for routes in self._routes.values() for route in routes]
+        try:
+            for route in every:
                 await route.listen()
-        server = await asyncio.start_server(self._peer, *control, limit=_LINE)
-        async with server:
-            await server.serve_forever()
+            server = await asyncio.start_server(self._peer, *control, limit=_LINE)
+            async with server:
+                await server.serve_forever()
+        finally:
+            for route in every:
+                route.close()
 
     async def _peer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         mine: dict[int, str] = {}
@@ -72,6 +76,9 @@ class Proxy:
                     raise ValueError("it had ended before: the proxy was started anew meanwhile")
                 await self._mend(order["link"], order["number"])
                 return None
+            case "tries":
+                times = [ns for route in self._routes[order["link"]] for ns in route.tried if ns > order["since"]]
+                return sorted(times)
             case "traffic":
                 return [route.traffic() for route in self._routes[order["link"]]]
         raise ValueError(f"nobody here can {order['do']}")

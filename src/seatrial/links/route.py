@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .connection import Connection
 from .impairments.base import Admission, Impairment
-from .impairments.http import Http
-from .requests import READERS, Http1Requests, Requests
+from .impairments.gates import Gate
+from .readers import READERS, Requests
 
 _BACKLOG = 4096
+_TRIES = 100_000  # whose times are kept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,9 +37,12 @@ class Route:
         self._read: type[Requests] | None = READERS.get(order.scheme)
         self._server: asyncio.Server | None = None
         self.impairments: dict[int, Impairment] = {}
-        self.gates: Sequence[Http] = ()
+        self.gates: Sequence[Gate] = ()
         self.admission = Admission.PASS
-        self.spoiled = 0  # requests that an impairment of HTTP has hit
+        self.spoiled = 0  # requests that a gate has hit, and kept from the service
+        self.tried: deque[int] = deque(
+            maxlen=_TRIES
+        )  # when: requests that were passed on or kept, connections that carried none
         self.connections: set[Connection] = set()
         self._accepted = self._reached = self._requests = self._to = self._from = 0  # of connections that are over
 
@@ -50,6 +56,18 @@ class Route:
         self._server = await loop.create_server(
             lambda: Connection(self).client, *self._listen, reuse_address=True, backlog=_BACKLOG
         )
+
+    def close(self) -> None:
+        """No longer; connections are reset."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.reset()
+
+    def note(self, count: int = 1) -> None:
+        """So much was tried, now."""
+        now = time.monotonic_ns()
+        self.tried.extend([now] * count)
 
     def begin(self, connection: Connection) -> None:
         """A client is there."""
@@ -68,10 +86,9 @@ class Route:
 
     async def impair(self, number: int, impairment: Impairment) -> None:
         """Begin one. Raises ValueError for one that cannot act on what travels here."""
-        if isinstance(impairment, Http) and self._read is not Http1Requests:
-            raise ValueError(
-                f"{impairment.NAME} needs requests in plain HTTP/1.1, and this link carries {self._scheme}"
-            )
+        if isinstance(impairment, Gate) and (self._read is None or impairment.PROTOCOL != self._read.NAME):
+            needed = f"{impairment.NAME} needs requests over {impairment.PROTOCOL} without TLS"
+            raise ValueError(f"{needed}, and this link carries {self._scheme}")
         self.impairments[number] = impairment
         await self._adjust()
         impairment.strike(self.connections)
@@ -86,7 +103,7 @@ class Route:
     async def _adjust(self) -> None:
         present = list(self.impairments.values())
         self.admission = max((i.admission for i in present), default=Admission.PASS)
-        self.gates = [i for i in present if isinstance(i, Http)]
+        self.gates = [i for i in present if isinstance(i, Gate)]
         if self.admission is Admission.REFUSE and self._server is not None:
             server, self._server = self._server, None
             server.close()
@@ -111,4 +128,5 @@ class Route:
             "bytes_to": self._to + sum(c.client.passed for c in open_),
             "bytes_from": self._from + sum(c.service.passed for c in open_),
             "held": sum(lane.held for lane in lanes),
+            "kept": None if self._read is None else self.spoiled,
         }

@@ -185,6 +185,10 @@ class LocalPlatform:
         """HasLinks: of all its addresses together."""
         return sum_of([LinkTraffic(**each) for each in await self._proxy().ask("traffic", link=link.name)])
 
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+        """HasLinks."""
+        return [int(ns) for ns in await self._proxy().ask("tries", link=link.name, since=since_ns)]
+
     def _proxy(self) -> LinkControl:
         if self._control is None:
             if HOST not in self._crews:

@@ -8,20 +8,61 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, dns, grpc, http, link, log, process, redis, services, sql, tcp, websocket
+from . import (
+    celery,
+    command,
+    converge,
+    dns,
+    grpc,
+    http,
+    link,
+    log,
+    process,
+    prometheus,
+    promql,
+    redis,
+    services,
+    split,
+    sql,
+    tcp,
+    tries,
+    websocket,
+)
 
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
-    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, link, log, command)
+    for module in (
+        http,
+        prometheus,
+        promql,
+        websocket,
+        grpc,
+        split,
+        tcp,
+        dns,
+        sql,
+        redis,
+        celery,
+        process,
+        services,
+        link,
+        tries,
+        converge,
+        log,
+        command,
+    )
 }
 
 
 _CLIENTS = {
     "http": ("seatrial.probes.requesting",),
+    "split": ("seatrial.probes.asking",),
     "sql": ("seatrial.probes.postgres",),
     "redis": ("redis.asyncio",),
     "celery": ("celery.app.control", "kombu.transport.redis"),
     "dns": ("dns.asyncresolver",),
+    "prometheus": ("seatrial.probes.requesting", "prometheus_client.parser"),
+    "promql": ("seatrial.probes.requesting",),
     "websocket": ("seatrial.clients.websocket",),
     "grpc": ("seatrial.clients.grpc",),
 }

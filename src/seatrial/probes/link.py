@@ -24,6 +24,7 @@ VERB = Verb(
         "reached": Type.NUMBER,
         "open": Type.NUMBER,
         "requests": Type.NUMBER,
+        "kept": Type.NUMBER,
         **dict.fromkeys(_SIZES, Type.SIZE),
     },
     run="seatrial.probes.link:run",

@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.plan import CheckPlan
+from ..core.shapes import ShapeKind
 from ..core.stack import StackPlan
 from ..core.targets import parse_target
 from ..core.vocabulary import Vocabulary
@@ -69,6 +70,14 @@ def compile_check(
     steps = Steps(reader, vocabulary, allow=_hosts(node))
     key = steps.verb(node, tuple(vocabulary.verbs), "a check") if node is not None else None
     if key is not None and isinstance(node, MappingNode):
+        for argument, field in vocabulary.verbs[key.text].arguments.items():
+            named = node.get(argument)
+            if field.shape.kind is ShapeKind.CHECK and isinstance(named, MappingNode):
+                named = named.get("at")
+            elif field.shape.kind is not ShapeKind.TARGET:
+                continue
+            if isinstance(named, Scalar):
+                _believe(reader, named.text)
         check, _ = steps.check(node, vocabulary.verbs[key.text], Scene(values={}), {**CALL, **EXPECT})
         if check is not None and not reader.problems:
             return check

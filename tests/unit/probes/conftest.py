@@ -13,10 +13,12 @@ import pytest
 
 from seatrial import probes
 from seatrial.core.errors import NotExercised
+from seatrial.core.expressions import Judgement
 from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
+from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
-from seatrial.core.stack import Endpoint, Instance, Usage
+from seatrial.core.stack import Endpoint, Instance, Target, Usage
 from seatrial.core.vocabulary import load
 
 
@@ -47,6 +49,12 @@ class Around:
         if self.passed is None:
             raise NotExercised("this platform has no links")
         return self.passed
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        raise NotExercised("there are no links")
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        raise NotExercised("there is no trial")
 
     def log_files(self) -> Mapping[str, Path]:
         return self.files

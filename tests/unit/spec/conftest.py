@@ -32,6 +32,8 @@ from seatrial.core.shapes import (
     union,
 )
 from seatrial.core.vocabulary import FaultKind, Model, ServiceKind, Verb, Vocabulary
+from seatrial.credentials.jwt import KIND as JWT
+from seatrial.probes.split import VERB as SPLIT
 from seatrial.spec import compile_spec
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
@@ -144,7 +146,7 @@ PROXY = ServiceKind(
 )
 _D, _N, _R = Dimension.DURATION, Dimension.NUMBER, Dimension.RATIO
 VOCABULARY = Vocabulary(
-    verbs={v.name: v for v in (HTTP, SQL, TCP, LOG, COMMAND)},
+    verbs={v.name: v for v in (HTTP, SQL, TCP, LOG, COMMAND, SPLIT)},
     faults={
         "kill": FaultKind(name="kill", doc="SIGKILL.", capability="kill", make="tests:none"),
         "pause": FaultKind(name="pause", doc="SIGSTOP.", capability="pause", make="tests:none", lasting=True),
@@ -200,6 +202,7 @@ VOCABULARY = Vocabulary(
     load_metrics=LOAD_METRICS,
     tag_metrics=TAG_METRICS,
     load_extras=LOAD_EXTRAS,
+    credentials={"jwt": JWT},
 )
 
 

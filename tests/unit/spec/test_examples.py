@@ -63,6 +63,14 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
+        "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
+        + indented(parts["converge"]),
+        "tries.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
+        + indented(parts["tries"]),
+        "splits.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['splits'])}",
+        "tokens.yaml": f"{AROUND}identities:\n{indented(parts['tokens'])}"
+        "scenarios: {up: {steps: [{http: GET /, at: web, as: expired, expect: status == 401}]}}\n",
         "workloads.yaml": f"{AROUND}workloads:\n{indented(parts['workloads'])}throughout: [visits, stock]\n"
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
@@ -92,6 +100,11 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "steps",
         "links",
         "faults",
+        "tries",
+        "splits",
+        "tokens",
+        "converge",
+        "foreach",
         "workloads",
         "loads",
         "users",
@@ -104,7 +117,21 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["spec", "steps", "faults", "workloads", "loads", "users", "tools", "judging", "requirements"]
+    "name",
+    [
+        "spec",
+        "steps",
+        "faults",
+        "tries",
+        "splits",
+        "tokens",
+        "workloads",
+        "loads",
+        "users",
+        "tools",
+        "judging",
+        "requirements",
+    ],
 )
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios

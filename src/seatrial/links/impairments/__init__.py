@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from .bandwidth import Bandwidth
 from .base import Impairment
 from .close_after import CloseAfter
+from .grpc import Grpc
 from .half_open import HalfOpen
 from .hold import Hold
 from .http import Http
@@ -18,7 +19,8 @@ from .stall import Stall
 
 Arguments = Mapping[str, object]
 KINDS: Mapping[str, Callable[[Arguments], Impairment]] = {
-    kind.NAME: kind for kind in (Bandwidth, CloseAfter, HalfOpen, Hold, Http, Latency, Refuse, Reset, SlowClose, Stall)
+    kind.NAME: kind
+    for kind in (Bandwidth, CloseAfter, Grpc, HalfOpen, Hold, Http, Latency, Refuse, Reset, SlowClose, Stall)
 }
 
 
