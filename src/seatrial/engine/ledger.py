@@ -136,11 +136,13 @@ class Ledger:
         )
 
     def verdict(self, scenario: str) -> Verdict:
-        """The worst blocking verdict of a scenario's planned findings; unjudged ones are INCONCLUSIVE."""
+        """The worst blocking verdict of a scenario's planned findings, the worst of all where none is blocking; unjudged ones are
+        INCONCLUSIVE.
+        """
+        planned = [p for p in self.planned.values() if p.scenario == scenario]
         return combine(
             self.findings[p.id].verdict if p.id in self.findings else Verdict.INCONCLUSIVE
-            for p in self.planned.values()
-            if p.scenario == scenario and p.severity is Severity.BLOCKING
+            for p in [b for b in planned if b.severity is Severity.BLOCKING] or planned
         )
 
     def close_scenario(self, scenario: str, reason: str) -> None:

@@ -108,6 +108,26 @@ def test_findings_reach_the_journal(journal: Journal, tmp_path: Path) -> None:
     assert events[0].finding == finding("s/a", Verdict.FAIL)
 
 
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_a_scenario_that_promises_nothing_blocking_has_the_verdict_of_what_it_promises(
+    journal: Journal, verdict: Verdict
+) -> None:
+    mild = Severity.WARNING
+    planned = [
+        PlannedFinding(id=f"s/{n}", scenario="s", claim=n, covers=(), severity=severity)
+        for n, severity in (("a", mild), ("b", Severity.INFORMATIONAL), ("c", Severity.BLOCKING))
+    ]
+    ledger = Ledger(planned[:2], journal)
+    ledger.judge(finding("s/a", verdict, mild))
+    assert ledger.verdict("s") is combine([verdict, Verdict.INCONCLUSIVE])
+    ledger.judge(finding("s/b", Verdict.PASS, Severity.INFORMATIONAL))
+    assert ledger.verdict("s") is verdict
+    blocking = Ledger(planned, journal)
+    blocking.judge(finding("s/a", verdict, mild))
+    blocking.judge(finding("s/c", Verdict.PASS))
+    assert blocking.verdict("s") is Verdict.PASS
+
+
 def test_the_summary_says_what_the_verdict_does_not_speak_for(journal: Journal) -> None:
     the_plan = plan()
     ledger = Ledger(planned_findings(the_plan, the_plan.scenarios), journal)
