@@ -163,7 +163,7 @@ async def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     port = parser.parse_args().port
     begin_log()
-    store = Store(os.environ["DATABASE_DSN"], size=10, wait_s=0.3)
+    store = Store(os.environ["DATABASE_DSN"], size=10, wait_s=2.0)  # the caller's deadline ends it before
     await store.open()
     server = grpc.aio.server(
         interceptors=[Guard()],
