@@ -28,5 +28,4 @@ def serve(application) -> None:
 def log() -> None:
     """One line each, to standard error."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     logging.getLogger("psycopg.pool").setLevel(logging.ERROR)  # it tells of each attempt to connect

@@ -4,11 +4,10 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-import httpx
+import aiohttp
 
 log = logging.getLogger("monolith")
-LIMITS = httpx.Limits(max_connections=200, max_keepalive_connections=64, keepalive_expiry=30)
-TIMEOUT = httpx.Timeout(3.0, connect=0.5, pool=0.5)
+TIMEOUT = aiohttp.ClientTimeout(total=3.0, connect=0.5)
 _KEPT = ("content-type", "retry-after")
 
 
@@ -17,26 +16,29 @@ class Unanswered(Exception):
 
 
 class Monolith:
-    """Over connections that are kept."""
+    """Over connections that are kept. Made in the event loop that uses it."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.AsyncClient(base_url=url, limits=LIMITS, timeout=TIMEOUT, trust_env=False)
+        connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=30)
+        self._client = aiohttp.ClientSession(url, connector=connector, timeout=TIMEOUT, auto_decompress=False)
 
     async def ask(
         self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body of its answer. Raises Unanswered."""
+        whole = f"{path}?{query}" if query else path
         try:
-            answer = await self._client.request(
-                method, f"{path}?{query}" if query else path, headers=headers, content=body
-            )
-        except httpx.HTTPError as error:
-            raise Unanswered(f"{type(error).__name__}: {error}") from error
-        return answer.status_code, {n: answer.headers[n] for n in _KEPT if n in answer.headers}, answer.content
+            async with self._client.request(
+                method, whole, headers=headers, data=body or None, allow_redirects=False
+            ) as answer:
+                content = await answer.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Unanswered(f"{type(error).__name__}: {error}".rstrip(": ")) from error
+        return answer.status, {n: answer.headers[n] for n in _KEPT if n in answer.headers}, content
 
     async def close(self) -> None:
         """Give the connections back."""
-        await self._client.aclose()
+        await self._client.close()
 
 
 class ServiceToken:
@@ -48,13 +50,14 @@ class ServiceToken:
 
     async def keep(self) -> None:
         """For ever."""
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        given = {"service": "router", "password": self._password}
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as client:
             while True:
                 try:
-                    given = {"service": "router", "password": self._password}
-                    answer = (await client.post(f"{self._url}/token", json=given)).raise_for_status().json()
+                    async with client.post(f"{self._url}/token", json=given, raise_for_status=True) as answered:
+                        answer = await answered.json()
                     self.token = answer["token"]
                     await asyncio.sleep(answer["expires_in"] / 4)
-                except (httpx.HTTPError, ValueError, KeyError) as error:
+                except (aiohttp.ClientError, TimeoutError, ValueError, KeyError) as error:
                     log.warning("no token: %s", error)
                     await asyncio.sleep(0.5)
