@@ -220,13 +220,24 @@ class Prober:
 
     def check_host(self, what: object) -> None:
         """An address that came out of a value is held to the same rule as a literal one: loopback, or allowed by name."""
-        match = _ADDRESS.match(what) if self.allow is not None and isinstance(what, str) else None
-        if match is None or self.allow is None:
+        match = _ADDRESS.match(what) if isinstance(what, str) else None
+        if match is not None:
+            self._check_name(match[1].strip("[]"))
+
+    def _check_name(self, host: str) -> None:
+        if self.allow is None:
             return
-        host = match[1].strip("[]")
         loopback = host in ("localhost", "::1") or host.startswith("127.") or host.endswith(".localhost")
         if not loopback and host not in self.allow:
-            raise NotExercised(f"{host} is not loopback, and not allowed: allow: [{host}] in the stack")
+            raise NotExercised(f"{host or 'no host'} is not loopback, and not allowed: allow: [{host}] in the stack")
+
+    async def _aimed(self, tree: object) -> object:
+        """Arguments with every target among them as what it reaches now (core.observations.Reach)."""
+        if isinstance(tree, Target):
+            return (await self._aim(tree))[0]
+        if isinstance(tree, Mapping):
+            return {k: await self._aimed(v) for k, v in tree.items()}
+        return tree
 
     async def _aim(self, target: Target | None) -> tuple[Reach, Sequence[Instance]]:
         if target is None:
@@ -258,10 +269,15 @@ class Prober:
         else:
             around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt)
         what = render(call.what, values, self.secret)
-        self.check_host(what)
+        arguments = _mapping(await self._aimed(render(call.arguments, values, self.secret)))
+        if verb.hosts is None:
+            self.check_host(what)
+        else:
+            for host in verb.hosts(what, arguments):
+                self._check_name(host)
         request = ProbeRequest(
             what=what,
-            arguments=_mapping(render(call.arguments, values, self.secret)),
+            arguments=arguments,
             reach=reach,
             headers=await self.credentials(call.identity),
             timeout_ns=timeout_ns,

@@ -8,11 +8,11 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, dns, grpc, http, log, process, redis, services, sql, tcp, websocket
+from . import celery, command, compare, dns, grpc, http, log, process, redis, services, sql, tcp, websocket
 
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
-    for module in (http, websocket, grpc, tcp, dns, sql, redis, celery, process, services, log, command)
+    for module in (http, websocket, grpc, tcp, dns, sql, redis, compare, celery, process, services, log, command)
 }
 
 
@@ -24,6 +24,7 @@ _CLIENTS = {
     "dns": ("dns.asyncresolver",),
     "websocket": ("seatrial.clients.websocket",),
     "grpc": ("seatrial.clients.grpc",),
+    "compare": ("seatrial.compare.probe", "seatrial.compare.sources.postgres"),
 }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..core.errors import UsageError
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import own_claim
@@ -240,6 +241,8 @@ class Steps:
                 message, _, hint = wrong.partition("; ")
                 self.reader.wrong(what_node, message, hint)
                 return False
+        if verb.hosts is not None and isinstance(text, str):
+            return self._hosts_allowed(node, what_node, verb, text) and at is not BAD
         address = ADDRESS.match(text) if isinstance(text, str) else None
         if address is not None:
             return self._allowed(what_node, address["authority"])
@@ -255,7 +258,30 @@ class Steps:
             hint = 'write it out, or name a service at: stack: {remote: {services: {shop: "{{ url }}"}}}'
             self.reader.wrong(node, "a host that is known only later cannot be allowed by name", hint)
             return False
-        host = host_of(authority)
+        return self._host_allowed(node, host_of(authority))
+
+    def _hosts_allowed(self, node: MappingNode, what_node: Node, verb: Verb, what: str) -> bool:
+        """The hosts that a verb names by itself, where they are written out; the others are held to the same rule when they are known."""
+        if verb.hosts is None:
+            return True
+        texts = {n: v.text if isinstance(v, Scalar) else None for n in verb.arguments if (v := node.get(n)) is not None}
+        for place, main, given in (
+            (what_node, what, {}),
+            *((node.get(n) or node, "", {n: t}) for n, t in texts.items()),
+        ):
+            written = main or next(iter(given.values()), None) or ""
+            if "{{" in written or "${" in written:
+                continue
+            try:
+                found = tuple(verb.hosts(main, given))
+            except UsageError as error:
+                self.reader.wrong(place, error.problems[0].message, error.problems[0].hint)
+                return False
+            if not all(self._host_allowed(place, host) for host in found):
+                return False
+        return True
+
+    def _host_allowed(self, node: Node, host: str) -> bool:
         if is_loopback(host) or host in self.allow or self.reader.known.open:
             return True
         hint = f"production is never touched by accident: allow it by name in the stack, allow: [{host}]"

@@ -1,0 +1,88 @@
+"""PostgreSQL's types: what kind of value they hold, and the SQL that writes it as `canonical` does."""
+
+from __future__ import annotations
+
+from ..kinds import Kind
+from ..layout import Column, Field
+
+_INTEGERS = frozenset({"int2", "int4", "int8"})
+_KINDS = {
+    **dict.fromkeys((*_INTEGERS, "numeric", "float4", "float8"), Kind.NUMBER),
+    "bool": Kind.BOOLEAN,
+    **dict.fromkeys(("timestamp", "timestamptz"), Kind.TIME),
+    "date": Kind.DATE,
+    "bytea": Kind.BYTES,
+    **dict.fromkeys(("json", "jsonb"), Kind.JSON),
+}
+# Types with a hash of their own that two servers of one version share; an enum's values have numbers that only one database knows.
+_HASHED = frozenset(
+    {
+        *_INTEGERS,
+        "numeric",
+        "float4",
+        "float8",
+        "bool",
+        "timestamp",
+        "timestamptz",
+        "date",
+        "text",
+        "varchar",
+        "uuid",
+        "bytea",
+        "jsonb",
+    }
+)
+
+
+def field_of(type_: str, category: str, version: int) -> Field:
+    """A column of a type (pg_type.typname and typcategory; domains as what they are made of)."""
+    kind = Kind.JSON if category in ("A", "C", "R") else _KINDS.get(type_, Kind.TEXT)
+    native = f"postgres {version} {type_}" if type_ in _HASHED and version >= 14 else ""
+    return Field(kind=kind, integer=type_ in _INTEGERS, native=native, type=f"{type_}[]" if category == "A" else type_)
+
+
+def canonical_sql(name: str, field: Field, kind: Kind, *, nfc: bool) -> str:
+    """The canonical text of a column (quoted already) as SQL; of another kind than its own, text to be read as that."""
+    text = _text_sql(name, field)
+    if kind is Kind.TEXT and nfc:
+        return f"normalize({text}, NFC)"
+    if kind is Kind.NUMBER and field.kind is Kind.BOOLEAN:
+        return f"{name}::int::text"
+    if kind is Kind.TIME and field.kind is Kind.DATE:
+        return f"{name}::timestamp::text"
+    return text
+
+
+def _text_sql(name: str, field: Field) -> str:
+    match field.type:
+        case "numeric":
+            return f"trim_scale({name})::text"
+        case "float4" | "float8":
+            return f"trim_scale({name}::text::numeric)::text"
+        case "timestamptz":
+            return f"({name} at time zone 'UTC')::text"
+        case "bytea":
+            return f"encode({name}, 'hex')"
+        case "json" | "jsonb":
+            return f"{name}::jsonb::text"
+    return f"to_jsonb({name})::text" if field.kind is Kind.JSON else f"{name}::text"
+
+
+def cell_sql(name: str, column: Column, field: Field) -> str | None:
+    """The cell of a column with a tolerance (`tables.cells`) as SQL; None where all of the value counts."""
+    if not column.tolerance:
+        return None
+    if column.kind is Kind.NUMBER:
+        number = (
+            f"{name}::int"
+            if field.kind is Kind.BOOLEAN
+            else f"{name}::text"
+            if field.type.startswith("float")
+            else name
+        )
+        return f"div({number}::numeric, {column.tolerance}::numeric * 0.5)::text"
+    half = int(column.tolerance) // 2
+    if not half:
+        return None
+    moment = f"{name}::timestamp" if field.type == "date" else name
+    return f"div(extract(epoch from {moment})::numeric * 1000000, {half})::text"
