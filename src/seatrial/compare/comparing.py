@@ -49,9 +49,11 @@ class Both:
     @property
     def how(self) -> str:
         """Who hashed what."""
-        hashed = [s.label for s, t in zip(self.sources, self.tables, strict=True) if not isinstance(t, StreamTable)]
-        by = "their own types" if self.layout.native else "canonical texts"
-        return f"hashed by {' and '.join(dict.fromkeys(hashed)) or 'us'} ({by})"
+        there = [name for name, t in zip("AB", self.tables, strict=True) if not isinstance(t, StreamTable)]
+        if not there:
+            return "hashed here, by canonical texts"
+        where = "by both servers" if len(there) == 2 else f"by the server of {there[0]} and here"
+        return f"hashed {where}, by {'their own types' if self.layout.native else 'canonical texts'}"
 
 
 def at_once(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
@@ -67,7 +69,7 @@ def prepare(a: Source, b: Source, options: Options, stop: Stop, progress: Progre
     layout = layout_of(*described, options)
     found: list[Table] = []
     for side, source in enumerate((a, b)):
-        table = source.table(layout, side) if isinstance(source, CanHash) else None
+        table = source.hashed(layout, side) if isinstance(source, CanHash) else None
         found.append(table or StreamTable(source, layout, side, stop, progress))
     return Both(sources=(a, b), tables=(found[0], found[1]), layout=layout)
 

@@ -13,7 +13,7 @@ from ..core.quantities import NS_PER_S
 from ..core.stores import Store
 from .comparing import Both, at_once, compare, prepare
 from .kinds import Kind
-from .layout import Options
+from .layout import Layout, Options
 from .opening import open_source
 from .references import check_references
 from .results import Comparison, SourceError
@@ -39,7 +39,9 @@ def nobody(_side: int, _rows: int) -> None:
     """Nobody watches."""
 
 
-def run(task: Task, stop: Stop, progress: Progress = nobody, sinks: Callable[[], Sink] | None = None) -> Comparison:
+def run(
+    task: Task, stop: Stop, progress: Progress = nobody, sinks: Callable[[Layout], Sink] | None = None
+) -> Comparison:
     """The comparison, each attempt of snapshots of its own. `sinks` makes one for each attempt that looks into differences.
 
     While there is time and sums tell, the sums of all rows alone are looked at; the last attempt looks into them. A store that is down
@@ -64,15 +66,17 @@ def run(task: Task, stop: Stop, progress: Progress = nobody, sinks: Callable[[],
             stop.check()
 
 
-def _attempt(task: Task, both: Both, stop: Stop, sinks: Callable[[], Sink] | None, *, last: bool) -> Comparison | None:
+def _attempt(
+    task: Task, both: Both, stop: Stop, sinks: Callable[[Layout], Sink] | None, *, last: bool
+) -> Comparison | None:
     """None: not equal yet, and there is time to wait for it."""
     options = task.options
     if options.references:
-        return check_references(both, options, stop, sinks() if sinks else None)
+        return check_references(both, options, stop, sinks(both.layout) if sinks else None)
     roots = both.roots()
     if roots[0].sums != roots[1].sums and not last and _telling(both, options):
         return None
-    return compare(both, options, stop, sinks() if sinks else None, roots)
+    return compare(both, options, stop, sinks(both.layout) if sinks else None, roots)
 
 
 def _telling(both: Both, options: Options) -> bool:

@@ -106,7 +106,7 @@ class Source(Protocol):
 class CanHash(Protocol):
     """A source whose server hashes rows as `hashing` does, or with its own types."""
 
-    def table(self, layout: Layout, side: int) -> Table | None:
+    def hashed(self, layout: Layout, side: int) -> Table | None:
         """The table with its rows hashed there; None where this layout asks for what only we can do."""
         ...
 

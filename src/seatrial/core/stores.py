@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from .errors import UsageError
 from .redaction import Redactor
@@ -81,8 +81,10 @@ def read_store(text: str, where: str = "") -> Store:
         )
     if kind != "sql" and not any(hosts):
         raise UsageError.simple(f"{_shown(address)} names no host", _FORMS)
-    label = _label(parts, options)
-    return Store(kind=kind, url=_rebuilt(parts, kind), label=label, hosts=hosts, options=options, where=where)
+    spoken = ("https" if scheme.endswith("+https") else "http") if kind == "search" else ""
+    return Store(
+        kind=kind, url=_rebuilt(parts, spoken), label=_label(parts, options), hosts=hosts, options=options, where=where
+    )
 
 
 def kind_of(scheme: str) -> str:
@@ -131,22 +133,16 @@ def _hosts(netloc: str) -> tuple[str, ...]:
     return tuple(p[1:].partition("]")[0] if p.startswith("[") else p.partition(":")[0].lower() for p in places)
 
 
-def _rebuilt(parts: object, kind: str) -> str:
-    url = urlunsplit(parts)  # type: ignore[call-overload]
-    if kind == "sql" and url.startswith("sqlite:/") and not url.startswith("sqlite://"):
-        url = url.replace("sqlite:", "sqlite://", 1)  # an empty authority is part of it
-    if kind == "search":
-        _, _, rest = url.partition("://")
-        scheme = "https" if "+https" in url.partition("://")[0] else "http"
-        return f"{scheme}://{rest}"
-    return str(url)
+def _rebuilt(parts: SplitResult, scheme: str = "") -> str:
+    """An address from its parts; sqlite:////file keeps its empty authority, which urlunsplit would drop."""
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{scheme or parts.scheme}://{parts.netloc}{parts.path}{query}"
 
 
-def _label(parts: object, options: Mapping[str, str]) -> str:
+def _label(parts: SplitResult, options: Mapping[str, str]) -> str:
     """Without user, password, and secrets among its parameters."""
-    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="")  # type: ignore[attr-defined]
+    url = _rebuilt(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
     what = options.get("table") or ("(query)" if "query" in options else "")
-    url = _rebuilt(bare, "sql" if bare.scheme.startswith("sqlite") else "")
     return f"{url}#{what}" if what else url
 
 

@@ -105,7 +105,7 @@ class PostgresSource:
         with self._opened(f"select {chosen} from {self._from}{_clause(self._where)}") as reader:
             yield from self._each(reader)
 
-    def table(self, layout: Layout, side: int) -> PostgresTable | None:
+    def hashed(self, layout: Layout, side: int) -> PostgresTable | None:
         """tables.CanHash: None where a text is to be read as something else, which only we can do."""
         read = any(c.fields[side].kind is Kind.TEXT and c.kind is not Kind.TEXT for c in layout.all)
         return None if read else PostgresTable(self, layout, side, self._from, self._where)
@@ -323,15 +323,17 @@ def _with_time_out(url: str) -> str:
     return urlunsplit(parts._replace(query=urlencode(settings)))
 
 
-_SQLSTATE = re.compile(r"\.? SQLSTATE: [0-9A-Z]{5}$")
+_SAID = re.compile(r"(?:ERROR|FATAL|PANIC):\s+(.*?)(?=\s+LINE \d+:|\s+(?:DETAIL|HINT|CONTEXT|QUERY):|$)", re.DOTALL)
+_DRIVER = re.compile(
+    r"^[A-Z_]+: \[libpq\] (?:Failed to connect: )?|\.? SQLSTATE: [0-9A-Z]{5}$|\s+Is the server running.*$", re.DOTALL
+)
 
 
 def _told(message: str) -> str:
-    """What the server said: without the driver's words, and without our query, which can be long."""
-    said = message.partition("Query was:")[0]
-    said = re.sub(r"^[A-Z_]+: \[libpq\] ", "", said)
-    said = re.sub(r"^Failed to [a-z ]+?(?:'.*?')?: (?=could|ERROR|FATAL|PANIC|[a-z])", "", said, flags=re.DOTALL)
-    return " ".join(_SQLSTATE.sub("", said).split())[:300]
+    """What the server said, or libpq: without the driver's words, and without our query, which can be long."""
+    said = message.partition("Query was:")[0].strip()
+    server = _SAID.search(said)
+    return " ".join((server[1] if server else _DRIVER.sub("", said)).split())[:300]
 
 
 def _failed(label: str, error: adbc_driver_manager.Error) -> SourceError:

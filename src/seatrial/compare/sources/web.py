@@ -74,7 +74,9 @@ class WebSource(Spooled):
             return first if more else None
         link = at_path(answer, self._next) if self._next else None
         if not self._next and isinstance(answer, dict) and answer.get("next"):
-            raise SourceError("partial", f"{self.label}: there is a next page; end the address with #next=next to follow it")
+            raise SourceError(
+                "partial", f"{self.label}: there is a next page; end the address with #next=next to follow it"
+            )
         if not link:
             return None
         url = here.join(str(link))
