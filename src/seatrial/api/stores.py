@@ -76,9 +76,7 @@ def _compare(given: DataComparison, console: Console, redactor: Redactor, *, as_
             console.print_json(json.dumps({"holds": None, "error": error.word, "reason": message}))
         else:
             word = Verdict.INCONCLUSIVE.value
-            console.print(
-                f"{mark(word)} it cannot be told: {message}", style=style(word), highlight=False, markup=False
-            )
+            console.print(f"{mark(word)} it cannot be told: {message}", style=style(word), **_PLAIN)
         return outcome(Verdict.INCONCLUSIVE).exit_status
     finally:
         if output is not None:
@@ -195,9 +193,7 @@ def _show(found: Comparison, console: Console, output: Path | None) -> None:
     if found.first:
         _rows(found, console)
     again = f", attempt {found.attempts}" if found.attempts > 1 else ""
-    console.print(
-        f"in {format_duration(found.took_ns, 2)}{again}; {found.how}", style="dim", highlight=False, markup=False
-    )
+    console.print(f"in {format_duration(found.took_ns, 2)}{again}; {found.how}", style="dim", **_PLAIN)
     if output is not None and found.differing:
         console.print(f"all {found.differing:,} differing rows: {output}", style="dim", **_PLAIN)
 

@@ -262,18 +262,13 @@ class Steps:
 
     def _hosts_allowed(self, node: MappingNode, what_node: Node, verb: Verb, what: str) -> bool:
         """The hosts that a verb names by itself, where they are written out; the others are held to the same rule when they are known."""
-        if verb.hosts is None:
-            return True
-        texts = {n: v.text if isinstance(v, Scalar) else None for n in verb.arguments if (v := node.get(n)) is not None}
-        for place, main, given in (
-            (what_node, what, {}),
-            *((node.get(n) or node, "", {n: t}) for n, t in texts.items()),
-        ):
-            written = main or next(iter(given.values()), None) or ""
-            if "{{" in written or "${" in written:
-                continue
+        places: list[tuple[Node, object, dict[str, object]]] = [(what_node, what, {})]
+        places += [
+            (e.value, "", {n: _written(e.value)}) for n in verb.arguments if (e := node.entries.get(n)) is not None
+        ]
+        for place, main, given in places:
             try:
-                found = tuple(verb.hosts(main, given))
+                found = tuple(verb.hosts(main, given)) if verb.hosts is not None and not _later(main) else ()
             except UsageError as error:
                 self.reader.wrong(place, error.problems[0].message, error.problems[0].hint)
                 return False
@@ -443,6 +438,17 @@ class Steps:
             name, number = f"{base}-{number}", number + 1
         scene.ids[name] = node
         return name
+
+
+def _written(node: Node) -> object:
+    """What is written out at a node, as mappings of texts; None for what is known only later."""
+    if isinstance(node, MappingNode):
+        return {key.text: _written(value) for key, value in node}
+    return node.text if isinstance(node, Scalar) and not _later(node.text) else None
+
+
+def _later(text: object) -> bool:
+    return isinstance(text, str) and ("{{" in text or "${" in text)
 
 
 def is_loopback(host: str) -> bool:
