@@ -137,15 +137,13 @@ def _doubtful_chunks(both: Both, root_a: Root, root_b: Root) -> Iterator[tuple[P
 def doubtful(a: Blocks, b: Blocks) -> tuple[Ids, npt.NDArray[np.int64]]:
     """Blocks whose sums differ, and how many rows both have in each."""
     ids = np.union1d(a.ids, b.ids)
-    numbers = []
-    for blocks in (a, b):
+    whole = np.zeros((2, 2, len(ids)), np.uint64)  # side, rows or total, block
+    for side, blocks in enumerate((a, b)):
         at = np.searchsorted(ids, blocks.ids)
-        whole = np.zeros((3, len(ids)), np.uint64)
-        for row, values in enumerate((blocks.rows, blocks.xor, blocks.total)):
-            whole[row, at] = np.asarray(values).astype(np.int64, copy=False).view(np.uint64) if row < 2 else values
-        numbers.append(whole)
-    bad = (numbers[0] != numbers[1]).any(axis=0)
-    return ids[bad], (numbers[0][0] + numbers[1][0])[bad].astype(np.int64)
+        whole[side, 0, at] = blocks.rows.astype(np.uint64)
+        whole[side, 1, at] = blocks.total
+    bad = (whole[0] != whole[1]).any(axis=0)
+    return ids[bad], whole[:, 0].sum(axis=0)[bad].astype(np.int64)
 
 
 def chunks(ids: Ids, rows: npt.NDArray[np.int64], most: int) -> Iterator[Ids]:
@@ -162,11 +160,11 @@ def chunks(ids: Ids, rows: npt.NDArray[np.int64], most: int) -> Iterator[Ids]:
 
 @dataclass(frozen=True, slots=True)
 class _Alone:
-    """Rows of a key that one side has and the other has not; `all` that it has there, and few enough to be fetched."""
+    """Rows of a key that one side has and the other has not; `fetched`: by the key, which has no others."""
 
     key: Key
     copies: int
-    all: bool
+    fetched: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,34 +181,36 @@ def _matched(a: Pairs, b: Pairs) -> _Matched:
     """Rows with the same key and hash cancel one by one; of what is left, keys that both have need a look at their values."""
     count_a = len(a.hashes)
     encoded = pa.concat_arrays([a.keys, b.keys]).dictionary_encode(null_encoding="encode")
-    codes = encoded.indices.to_numpy().astype(np.int64)
-    names: list[Key] = encoded.dictionary.to_pylist()
-    copies = [np.bincount(c, minlength=len(names)) for c in (codes[:count_a], codes[count_a:])]
+    codes, number = encoded.indices.to_numpy().astype(np.int64), len(encoded.dictionary)
+    copies = [np.bincount(c, minlength=number) for c in (codes[:count_a], codes[count_a:])]
     hashes = np.concatenate([a.hashes, b.hashes])
     order = np.lexsort((hashes, codes))
-    sorted_codes, sorted_hashes = codes[order], hashes[order]
-    starts = np.flatnonzero(
-        np.r_[True, (sorted_codes[1:] != sorted_codes[:-1]) | (sorted_hashes[1:] != sorted_hashes[:-1])]
-    )
-    balance = (
-        np.add.reduceat(np.where(order < count_a, 1, -1), starts)
-        if len(starts) and len(order)
-        else np.empty(0, np.int64)
-    )
-    group = sorted_codes[starts] if len(order) else np.empty(0, np.int64)
-    left_a = np.bincount(group, weights=np.maximum(balance, 0), minlength=len(names)).astype(np.int64)
-    left_b = np.bincount(group, weights=np.maximum(-balance, 0), minlength=len(names)).astype(np.int64)
-    whole = np.array([n is not None for n in names], bool)  # rows without a key have no partner, only equals
-    several = (copies[0] > _COPIES) | (copies[1] > _COPIES)
-    both = (copies[0] > 0) & (copies[1] > 0) & whole & ~several
-    alone = whole & ~several & ((copies[0] == 0) | (copies[1] == 0))
-    look = np.flatnonzero(both & ((left_a > 0) | (left_b > 0)))
+    codes, hashes = codes[order], hashes[order]
+    starts = np.flatnonzero(np.r_[True, (codes[1:] != codes[:-1]) | (hashes[1:] != hashes[:-1])])
+    balance, group = np.add.reduceat(np.where(order < count_a, 1, -1), starts), codes[starts]
+    left = [np.bincount(group, np.maximum(sign * balance, 0), number).astype(np.int64) for sign in (1, -1)]
+    whole = ~encoded.dictionary.is_null().to_numpy(
+        zero_copy_only=False
+    )  # rows without a key have no partner, only equals
+    few = (copies[0] <= _COPIES) & (copies[1] <= _COPIES)
+    both = (copies[0] > 0) & (copies[1] > 0) & whole & few
+
+    def alone(side: int) -> list[_Alone]:
+        at = np.flatnonzero(~both & (left[side] > 0))
+        fetched = (whole & few & (copies[1 - side] == 0))[at].tolist()
+        return [_Alone(*found) for found in zip(_keys(encoded, at), left[side][at].tolist(), fetched, strict=True)]
+
     return _Matched(
-        values=[names[i] for i in look],
-        missing=[_Alone(names[i], int(left_a[i]), bool(alone[i])) for i in np.flatnonzero(~both & (left_a > 0))],
-        extra=[_Alone(names[i], int(left_b[i]), bool(alone[i])) for i in np.flatnonzero(~both & (left_b > 0))],
+        values=_keys(encoded, np.flatnonzero(both & ((left[0] > 0) | (left[1] > 0)))),
+        missing=alone(0),
+        extra=alone(1),
         duplicates=(int(((copies[0] > 1) & whole).sum()), int(((copies[1] > 1) & whole).sum())),
     )
+
+
+def _keys(encoded: Any, at: Ids) -> list[Key]:
+    keys: list[Key] = encoded.dictionary.take(pa.array(at)).to_pylist()
+    return keys
 
 
 def _look_into(both: Both, a: Pairs, b: Pairs, tally: Tally, duplicates: list[int]) -> None:
@@ -252,13 +252,13 @@ def _alone(both: Both, side: int, kind: str, found: Sequence[_Alone], tally: Tal
         if not tally.wants_keys:
             tally.count(kind, sum(f.copies for f in group))
             continue
-        fetched = [f.key for f in group if f.all]
+        fetched = [f.key for f in group if f.fetched]
         rows = both.tables[side].rows(fetched) if fetched else []
         for row in sorted(rows, key=lambda r: tuple(v or "" for v in r)):
             whole = tally.named(row)
             difference = RowDifference(kind=kind, key=tally.key(row))
             tally.add(replace(difference, a=whole) if side == 0 else replace(difference, b=whole))
-        for one in (f for f in group if not f.all):
+        for one in (f for f in group if not f.fetched):
             tally.add(
                 RowDifference(kind=kind, key=tally.key([None if one.key is None else str(one.key)]), copies=one.copies)
             )

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 from .hashing import hash_texts
 
 FOLDS = 1 << 14  # of 610 rows at 10^7
-_WIDTH = 1024
-_MOST = 1 << 16  # blocks: what is kept of each is 32 bytes a side
+_WIDTH = 256
+_MOST = 1 << 16  # blocks: what is kept of each is 24 bytes a side
 _SPARSE = 8  # numbers for each row, up to which ranges are not too empty
 _FAR = 1 << 62  # beyond it a server's sums may overflow
 NOWHERE = -1  # the block of rows whose key is NULL

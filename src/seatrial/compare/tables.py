@@ -26,18 +26,17 @@ _MASK = (1 << 64) - 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Root:
-    """All rows of a table in a few numbers: `xor` and `total` (mod 2**64) of their hashes. xor alone would let doubled rows cancel."""
+    """All rows of a table in two numbers: how many, and the sum of their hashes mod 2**64, in which doubled rows do not cancel."""
 
     rows: int
-    xor: int
     total: int
     null_keys: int = 0
     bounds: tuple[int, int] | None = None  # least and greatest key, of whole numbers where a server tells
 
     @property
-    def sums(self) -> tuple[int, int, int]:
+    def sums(self) -> tuple[int, int]:
         """What is equal when the rows are."""
-        return self.rows, self.xor & _MASK, self.total & _MASK
+        return self.rows, self.total & _MASK
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,7 +45,6 @@ class Blocks:
 
     ids: Ids
     rows: npt.NDArray[np.int64]
-    xor: npt.NDArray[np.int64]
     total: npt.NDArray[np.uint64]
 
 
@@ -170,8 +168,7 @@ class StreamTable:
         """One pass."""
         blocks = self.blocks(Folds(self._layout.integer_key))
         total = int(blocks.total.sum(dtype=np.uint64)) & _MASK
-        xor = int(np.bitwise_xor.reduce(blocks.xor)) if len(blocks.xor) else 0
-        return Root(rows=int(blocks.rows.sum()), xor=xor, total=total, null_keys=self._nulls)
+        return Root(rows=int(blocks.rows.sum()), total=total, null_keys=self._nulls)
 
     def blocks(self, partition: Partition) -> Blocks:
         """One pass; those of folds are known from the root's."""
@@ -187,8 +184,7 @@ class StreamTable:
         blocks = Blocks(
             ids=ids,
             rows=np.array([s[0] for s in ordered], np.int64),
-            xor=np.array([s[1] for s in ordered], np.int64),
-            total=np.array([s[2] for s in ordered], np.uint64),
+            total=np.array([s[1] for s in ordered], np.uint64),
         )
         if isinstance(partition, Folds):
             self._sums = partition, blocks
@@ -251,15 +247,11 @@ def _add(sums: dict[int, list[int]], ids: Ids, hashes: Hashes) -> None:
     sorted_ids, sorted_hashes = ids[order], hashes[order]
     starts = np.flatnonzero(np.r_[True, sorted_ids[1:] != sorted_ids[:-1]])
     rows = np.diff(np.r_[starts, len(ids)])
-    xor = np.bitwise_xor.reduceat(sorted_hashes, starts)
     total = np.add.reduceat(sorted_hashes.view(np.uint64), starts)
-    for block, count, x, t in zip(
-        sorted_ids[starts].tolist(), rows.tolist(), xor.tolist(), total.tolist(), strict=True
-    ):
-        known = sums.setdefault(block, [0, 0, 0])
+    for block, count, more in zip(sorted_ids[starts].tolist(), rows.tolist(), total.tolist(), strict=True):
+        known = sums.setdefault(block, [0, 0])
         known[0] += count
-        known[1] ^= x
-        known[2] = (known[2] + t) & _MASK
+        known[1] = (known[1] + more) & _MASK
 
 
 def cells(column: Column, texts: Any) -> Any:

@@ -21,13 +21,14 @@ from ..layout import Column, Description, Field, Layout
 from ..partitions import FOLDS, NOWHERE, Ids, Partition, Ranges
 from ..results import SourceError
 from ..tables import Blocks, Key, Pairs, Root, Row, Stop
-from .postgres_types import canonical_sql, cell_sql, field_of
+from .postgres_types import canonical_sql, cell_sql, field_of, hash_sql
 
 _BATCH_BYTES = 4 << 20
 _CONNECT_S = 10
 _SESSION = (
     "set timezone = 'UTC'", "set datestyle = 'ISO, YMD'", "set intervalstyle = 'postgres'", "set bytea_output = 'hex'",
     "set extra_float_digits = 1", "set standard_conforming_strings = on",
+    "set work_mem = '64MB'",  # for the sums of blocks
     "set jit = off",  # compiling takes longer than what it speeds up
     "set session characteristics as transaction isolation level repeatable read, read only",
 )  # fmt: skip
@@ -166,7 +167,7 @@ class PostgresSource:
 
 
 class PostgresTable:
-    """tables.Table: each row is hashed once (`offset 0` keeps the planner from hashing it anew for every sum)."""
+    """tables.Table. Each hash is used by one aggregate alone: the planner would have every row hashed anew for another."""
 
     def __init__(self, source: PostgresSource, layout: Layout, side: int, from_: str, where: str) -> None:
         self._source, self._layout, self._side = source, layout, side
@@ -182,14 +183,15 @@ class PostgresTable:
     def root(self) -> Root:
         """tables.Table."""
         bounds = ", min(k) as low, max(k) as high" if self._layout.integer_key else ""
-        inner = f"select {self._key} as k, {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)} offset 0"
+        inner = (
+            f"select {self._key} as k, {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)}"
+        )
         found = self._source.ask(
-            "select count(*) as rows, coalesce(bit_xor(h), 0) as xor, coalesce(sum(h), 0)::text as total, "
+            "select count(*) as rows, coalesce(sum(h), 0)::text as total, "
             f"count(*) filter (where n) as nulls{bounds} from ({inner}) s"
         )
         return Root(
             rows=found["rows"],
-            xor=found["xor"],
             total=int(found["total"]),
             null_keys=found["nulls"],
             bounds=(found["low"], found["high"]) if found.get("low") is not None else None,
@@ -197,14 +199,12 @@ class PostgresTable:
 
     def blocks(self, partition: Partition) -> Blocks:
         """tables.Table."""
-        inner = f"select {self._key} as k, {self._hash} as h from {self._from}{_clause(self._where)} offset 0"
+        inner = f"select {self._key} as k, {self._hash} as h from {self._from}{_clause(self._where)}"
         found = self._source.read(
-            f"select {self._block(partition, 'k')} as b, count(*) as rows, bit_xor(h) as xor, sum(h)::text as total "
-            f"from ({inner}) s group by 1 order by 1"
-        )
+            f"select {self._block(partition, 'k')} as b, count(*) as rows, sum(h)::text as total from ({inner}) s group by 1"
+        ).sort_by("b")
         total = [int(t) & ((1 << 64) - 1) for t in found["total"].to_pylist()]
-        numbers = {n: found[n].to_numpy() for n in ("b", "rows", "xor")}
-        return Blocks(ids=numbers["b"], rows=numbers["rows"], xor=numbers["xor"], total=np.array(total, np.uint64))
+        return Blocks(ids=found["b"].to_numpy(), rows=found["rows"].to_numpy(), total=np.array(total, np.uint64))
 
     def pairs(self, partition: Partition, ids: Ids) -> Pairs:
         """tables.Table: ranges by the key's index, anything else in one pass."""
@@ -258,16 +258,18 @@ class PostgresTable:
         return f"coalesce({folded} & {FOLDS - 1}, {NOWHERE})"
 
     def _native_hash(self) -> str:
-        values = ", ".join(self._cell(c) or self._plain(c) for c in self._layout.all)
-        return f"hash_record_extended(row({values}), 0)"
+        """Of values hashed as their types are, laid over each other and mixed once more."""
+        parts = (
+            hash_sql(texts, "text", seed)
+            if (texts := self._cell(c) or (self._canonical(c) if self._layout.nfc and c.kind is Kind.TEXT else None))
+            else hash_sql(self._name(c), c.fields[self._side].type, seed)
+            for seed, c in enumerate(self._layout.all, 1)
+        )
+        return f"hashint8extended({' # '.join(parts)}, 0)"
 
     def _text_hash(self) -> str:
         texts = [self._cell(c) or self._canonical(c) for c in self._layout.all]
         return f"hashtextextended({_joined(texts, [c.free for c in self._layout.all])}, 0)"
-
-    def _plain(self, column: Column) -> str:
-        """A value to be hashed as its type is."""
-        return self._canonical(column) if self._layout.nfc and column.kind is Kind.TEXT else self._name(column)
 
     def _cell(self, column: Column) -> str | None:
         return cell_sql(self._name(column), column, column.fields[self._side])

@@ -14,30 +14,31 @@ _KINDS = {
     "bytea": Kind.BYTES,
     **dict.fromkeys(("json", "jsonb"), Kind.JSON),
 }
-# Types with a hash of their own that two servers of one version share; an enum's values have numbers that only one database knows.
-_HASHED = frozenset(
-    {
-        *_INTEGERS,
-        "numeric",
-        "float4",
-        "float8",
-        "bool",
-        "timestamp",
-        "timestamptz",
-        "date",
-        "text",
-        "varchar",
-        "uuid",
-        "bytea",
-        "jsonb",
-    }
-)
+# Hash functions of types that two servers of one version share; {} is the value. An enum's values have numbers that only one database
+# knows, and a char(n)'s trailing blanks mean nothing.
+_HASHES = {
+    "int2": "hashint2extended({}, ",
+    "int4": "hashint4extended({}, ",
+    "int8": "hashint8extended({}, ",
+    "numeric": "hash_numeric_extended({}, ",
+    "float4": "hashfloat4extended({}, ",
+    "float8": "hashfloat8extended({}, ",
+    "bool": "hashint4extended({}::int, ",
+    "text": "hashtextextended({}, ",
+    "varchar": "hashtextextended({}::text, ",
+    "uuid": "uuid_hash_extended({}, ",
+    "bytea": "hashtextextended(encode({}, 'hex'), ",
+    "jsonb": "jsonb_hash_extended({}, ",
+    "timestamp": "timestamp_hash_extended({}, ",
+    "timestamptz": "timestamp_hash_extended({} at time zone 'UTC', ",
+    "date": "timestamp_hash_extended({}::timestamp, ",
+}
 
 
 def field_of(type_: str, category: str, version: int) -> Field:
     """A column of a type (pg_type.typname and typcategory; domains as what they are made of)."""
     kind = Kind.JSON if category in ("A", "C", "R") else _KINDS.get(type_, Kind.TEXT)
-    native = f"postgres {version} {type_}" if type_ in _HASHED and version >= 14 else ""
+    native = f"postgres {version} {type_}" if type_ in _HASHES and version >= 12 else ""
     return Field(kind=kind, integer=type_ in _INTEGERS, native=native, type=f"{type_}[]" if category == "A" else type_)
 
 
@@ -86,3 +87,8 @@ def cell_sql(name: str, column: Column, field: Field) -> str | None:
         return None
     moment = f"{name}::timestamp" if field.type == "date" else name
     return f"div(extract(epoch from {moment})::numeric * 1000000, {half})::text"
+
+
+def hash_sql(name: str, type_: str, seed: int) -> str:
+    """The hash of a column by its type's own function (`text` for what is one); a NULL has the seed itself."""
+    return f"coalesce({_HASHES[type_].format(name)}{seed}), {seed})"
