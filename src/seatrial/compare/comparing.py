@@ -1,4 +1,4 @@
-"""The comparison: sums of all rows first, then of blocks, then the rows of blocks that do not agree, then the values of those.
+"""The comparison: sums of all rows first (or at once of blocks), then the rows of blocks that do not agree, then the values of those.
 
 Each stage asks only for what the one before could not settle, and none goes over what a client can hold: blocks are at most 2**16,
 rows are looked into so many at a time. A hash that differs makes a row doubtful, and no more: its values decide.
@@ -19,12 +19,13 @@ import pyarrow as pa
 
 from .layout import Layout, Options, layout_of
 from .pairing import pair
-from .partitions import Ids, partition_of
+from .partitions import Ids, Partition, partition_of
 from .results import Comparison, RowDifference, Side, SourceError
-from .tables import Blocks, CanHash, Key, Pairs, Progress, Root, Row, Source, Stop, StreamTable, Table
+from .tables import Blocks, CanHash, Extent, Key, Pairs, Progress, Root, Row, Source, Stop, StreamTable, Table
 from .tally import Sink, Tally
 
 CHUNK = 400_000  # rows of both sides that are looked into at a time
+_MANY = 3_000_000  # rows, from which on their sums are asked for before those of blocks
 _FETCH = 20_000  # whole rows that are fetched at a time
 _COPIES = 1_000  # rows of one key, beyond which they are compared by their hashes alone
 
@@ -39,12 +40,12 @@ class Both:
 
     def roots(self) -> tuple[Root, Root]:
         """Of both, at the same time."""
-        return at_once(lambda: self.tables[0].root(), lambda: self.tables[1].root())
+        return at_once(self.tables[0].root, self.tables[1].root)
 
-    @property
-    def ranged(self) -> bool:
-        """Whether both sides find ranges of keys by themselves."""
-        return not any(isinstance(t, StreamTable) for t in self.tables)
+    def extents(self) -> tuple[Extent, Extent] | None:
+        """Of both; None where one has none."""
+        first, second = (t.extent() for t in self.tables)
+        return None if first is None or second is None else (first, second)
 
     @property
     def how(self) -> str:
@@ -77,15 +78,27 @@ def prepare(a: Source, b: Source, options: Options, stop: Stop, progress: Progre
 def compare(
     both: Both, options: Options, stop: Stop, sink: Sink | None = None, roots: tuple[Root, Root] | None = None
 ) -> Comparison:
-    """Row by row. Raises SourceError when a store cannot be read to the end."""
+    """Row by row. Raises SourceError when a store cannot be read to the end.
+
+    Sums of all rows first only where they are many: a server can go through those in parallel, and of few the sums of blocks cost
+    hardly more.
+    """
     began = time.monotonic_ns()
-    root_a, root_b = roots or both.roots()
     tally = Tally(both.layout, options.expected, options.limit, sink)
     duplicates = [0, 0]
-    if root_a.sums != root_b.sums:
-        for a, b in _doubtful_chunks(both, root_a, root_b):
+    extents = both.extents()
+    if roots is None and extents is not None and min(e.rows for e in extents) >= _MANY:
+        roots = both.roots()
+    if roots is None or roots[0].sums != roots[1].sums:
+        partition = _partition(both, extents)
+        first, second = both.tables
+        blocks = at_once(lambda: first.blocks(partition), lambda: second.blocks(partition))
+        roots = blocks[0].root, blocks[1].root
+        for ids in chunks(*doubtful(*blocks), CHUNK):
             stop.check()
-            _look_into(both, a, b, tally, duplicates)
+            pairs = at_once(partial(first.pairs, partition, ids), partial(second.pairs, partition, ids))
+            _look_into(both, *pairs, tally, duplicates)
+    root_a, root_b = roots
     as_expected, unexpected = tally.judged(root_a.rows, root_b.rows)
     counts = tally.counts
     equal = root_a.rows - counts["missing"] - counts["different"]
@@ -123,15 +136,10 @@ def side_of(both: Both, side: int, root: Root, duplicates: int = 0) -> Side:
     )
 
 
-def _doubtful_chunks(both: Both, root_a: Root, root_b: Root) -> Iterator[tuple[Pairs, Pairs]]:
-    """Rows of the blocks that do not agree, so many at a time."""
-    bounds = [r.bounds for r in (root_a, root_b) if r.bounds is not None]
-    around = (min(b[0] for b in bounds), max(b[1] for b in bounds)) if bounds else None
-    partition = partition_of(around, max(root_a.rows, root_b.rows), integer=both.layout.integer_key, ranged=both.ranged)
-    first, second = both.tables
-    a, b = at_once(lambda: first.blocks(partition), lambda: second.blocks(partition))
-    for ids in chunks(*doubtful(a, b), CHUNK):
-        yield at_once(partial(first.pairs, partition, ids), partial(second.pairs, partition, ids))
+def _partition(both: Both, extents: tuple[Extent, Extent] | None) -> Partition:
+    bounds = None if extents is None else (min(e.low for e in extents), max(e.high for e in extents))
+    rows = 0 if extents is None else max(e.rows for e in extents)
+    return partition_of(bounds, rows, integer=both.layout.integer_key)
 
 
 def doubtful(a: Blocks, b: Blocks) -> tuple[Ids, npt.NDArray[np.int64]]:

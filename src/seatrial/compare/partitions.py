@@ -55,9 +55,9 @@ class Folds:
 Partition = Ranges | Folds
 
 
-def partition_of(bounds: tuple[int, int] | None, rows: int, *, integer: bool, ranged: bool) -> Partition:
-    """Ranges where the key is one whole number, both sides can find ranges, and they are not mostly empty."""
-    if not (integer and ranged) or bounds is None:
+def partition_of(bounds: tuple[int, int] | None, rows: int, *, integer: bool) -> Partition:
+    """Ranges of keys from the least to the greatest, where they are known and not mostly empty."""
+    if bounds is None:
         return Folds(integer)
     low, high = bounds
     count = high - low + 1

@@ -31,12 +31,20 @@ class Root:
     rows: int
     total: int
     null_keys: int = 0
-    bounds: tuple[int, int] | None = None  # least and greatest key, of whole numbers where a server tells
 
     @property
     def sums(self) -> tuple[int, int]:
         """What is equal when the rows are."""
         return self.rows, self.total & _MASK
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Extent:
+    """What a server knows of a table without reading it: about how many rows, and the least and the greatest of its keys."""
+
+    rows: int
+    low: int
+    high: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +54,12 @@ class Blocks:
     ids: Ids
     rows: npt.NDArray[np.int64]
     total: npt.NDArray[np.uint64]
+    null_keys: int = 0
+
+    @property
+    def root(self) -> Root:
+        """Of all of them."""
+        return Root(rows=int(self.rows.sum()), total=int(self.total.sum(dtype=np.uint64)), null_keys=self.null_keys)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -59,6 +73,10 @@ class Pairs:
 @runtime_checkable
 class Table(Protocol):
     """What the comparison asks of a side. All of it is of one state of the store, where its source can hold it still."""
+
+    def extent(self) -> Extent | None:
+        """Of a table whose rows an index finds by ranges of its one key, a whole number; None of any other."""
+        ...
 
     def root(self) -> Root: ...
 
@@ -162,22 +180,23 @@ class StreamTable:
         self._progress = progress
         self._names = [c.names[side] for c in layout.all]
         self._sums: tuple[Folds, Blocks] | None = None
-        self._nulls = 0
+
+    def extent(self) -> Extent | None:
+        """None: nothing finds ranges here."""
+        return None
 
     def root(self) -> Root:
         """One pass."""
-        blocks = self.blocks(Folds(self._layout.integer_key))
-        total = int(blocks.total.sum(dtype=np.uint64)) & _MASK
-        return Root(rows=int(blocks.rows.sum()), total=total, null_keys=self._nulls)
+        return self.blocks(Folds(self._layout.integer_key)).root
 
     def blocks(self, partition: Partition) -> Blocks:
         """One pass; those of folds are known from the root's."""
         if self._sums is not None and self._sums[0] == partition:
             return self._sums[1]
         sums: dict[int, list[int]] = {}
-        self._nulls = 0
+        nulls = 0
         for columns, keys in self._scan():
-            self._nulls += _without(columns[: len(self._layout.keys)])
+            nulls += _without(columns[: len(self._layout.keys)])
             _add(sums, partition.of(keys), self._hashes(columns))
         ids = np.array(sorted(sums), np.int64)
         ordered = [sums[i] for i in ids.tolist()]
@@ -185,6 +204,7 @@ class StreamTable:
             ids=ids,
             rows=np.array([s[0] for s in ordered], np.int64),
             total=np.array([s[1] for s in ordered], np.uint64),
+            null_keys=nulls,
         )
         if isinstance(partition, Folds):
             self._sums = partition, blocks

@@ -20,7 +20,7 @@ from ..kinds import Kind
 from ..layout import Column, Description, Field, Layout
 from ..partitions import FOLDS, NOWHERE, Ids, Partition, Ranges
 from ..results import SourceError
-from ..tables import Blocks, Key, Pairs, Root, Row, Stop
+from ..tables import Blocks, Extent, Key, Pairs, Root, Row, Stop
 from .postgres_types import canonical_sql, cell_sql, field_of, hash_sql
 
 _BATCH_BYTES = 4 << 20
@@ -42,7 +42,8 @@ class PostgresSource:
         self.snapshot = "repeatable read"
         self.taken = ""
         inner = f"({query.strip().rstrip(';')})" if query else _quoted_path(table)
-        self._table = "" if query else inner
+        self.table = "" if query else inner
+        self.primary_key: tuple[str, ...] = ()
         self._from = f"{inner} q"
         self._where = f"({where})" if where else ""
         self._stop = stop
@@ -85,14 +86,15 @@ class PostgresSource:
         ).to_pylist()
         by_oid = {row["oid"]: field_of(row["name"], row["category"], self._version) for row in known}
         self._fields = {n: by_oid[oids[n]] for n in names}
-        return Description(fields=self._fields, primary_key=self._primary_key())
+        self.primary_key = self._primary_key()
+        return Description(fields=self._fields, primary_key=self.primary_key)
 
     def _primary_key(self) -> tuple[str, ...]:
-        if not self._table:
+        if not self.table:
             return ()
         rows = self.read(
             "select a.attname::text as name from pg_index i, unnest(i.indkey) with ordinality k(number, place), pg_attribute a "
-            f"where i.indrelid = {_literal(self._table)}::regclass and i.indisprimary and a.attrelid = i.indrelid "
+            f"where i.indrelid = {_literal(self.table)}::regclass and i.indisprimary and a.attrelid = i.indrelid "
             "and a.attnum = k.number order by k.place"
         ).to_pylist()
         return tuple(row["name"] for row in rows)
@@ -180,31 +182,48 @@ class PostgresTable:
         self._hash = self._native_hash() if layout.native else self._text_hash()
         self._no_key = " or ".join(f"{self._name(c)} is null" for c in layout.keys)
 
+    def extent(self) -> Extent | None:
+        """tables.Table: of a whole table with its primary key, as it was last analyzed."""
+        if (
+            not self._layout.integer_key
+            or (self._layout.keys[0].names[self._side],) != self._source.primary_key
+            or self._where
+        ):
+            return None
+        key = self._name(self._layout.keys[0])
+        found = self._source.ask(
+            f"select min({key})::int8 as low, max({key})::int8 as high, (select reltuples::int8 from pg_class where oid = "
+            f"{_literal(self._source.table)}::regclass) as rows from {self._from}"
+        )
+        return None if found["low"] is None or found["rows"] < 1 else Extent(**found)
+
     def root(self) -> Root:
         """tables.Table."""
-        bounds = ", min(k) as low, max(k) as high" if self._layout.integer_key else ""
-        inner = (
-            f"select {self._key} as k, {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)}"
-        )
+        inner = f"select {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)}"
         found = self._source.ask(
-            "select count(*) as rows, coalesce(sum(h), 0)::text as total, "
-            f"count(*) filter (where n) as nulls{bounds} from ({inner}) s"
+            "select count(*) as rows, coalesce(sum(h), 0)::text as total, count(*) filter (where n) as nulls "
+            f"from ({inner}) s"
         )
-        return Root(
-            rows=found["rows"],
-            total=int(found["total"]),
-            null_keys=found["nulls"],
-            bounds=(found["low"], found["high"]) if found.get("low") is not None else None,
-        )
+        return Root(rows=found["rows"], total=int(found["total"]), null_keys=found["nulls"])
 
     def blocks(self, partition: Partition) -> Blocks:
         """tables.Table."""
-        inner = f"select {self._key} as k, {self._hash} as h from {self._from}{_clause(self._where)}"
+        inner = (
+            f"select {self._key} as k, {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)}"
+        )
+        several = len(self._layout.keys) > 1  # else those without a key have a block of their own
+        nulls = ", count(*) filter (where n) as nulls" if several else ""
         found = self._source.read(
-            f"select {self._block(partition, 'k')} as b, count(*) as rows, sum(h)::text as total from ({inner}) s group by 1"
+            f"select {self._block(partition, 'k')} as b, count(*) as rows, sum(h)::text as total{nulls} from ({inner}) s group by 1"
         ).sort_by("b")
         total = [int(t) & ((1 << 64) - 1) for t in found["total"].to_pylist()]
-        return Blocks(ids=found["b"].to_numpy(), rows=found["rows"].to_numpy(), total=np.array(total, np.uint64))
+        ids, rows = found["b"].to_numpy(), found["rows"].to_numpy()
+        return Blocks(
+            ids=ids,
+            rows=rows,
+            total=np.array(total, np.uint64),
+            null_keys=int(found["nulls"].to_numpy().sum() if several else rows[ids == NOWHERE].sum()),
+        )
 
     def pairs(self, partition: Partition, ids: Ids) -> Pairs:
         """tables.Table: ranges by the key's index, anything else in one pass."""
@@ -258,14 +277,20 @@ class PostgresTable:
         return f"coalesce({folded} & {FOLDS - 1}, {NOWHERE})"
 
     def _native_hash(self) -> str:
-        """Of values hashed as their types are, laid over each other and mixed once more."""
-        parts = (
-            hash_sql(texts, "text", seed)
-            if (texts := self._cell(c) or (self._canonical(c) if self._layout.nfc and c.kind is Kind.TEXT else None))
-            else hash_sql(self._name(c), c.fields[self._side].type, seed)
-            for seed, c in enumerate(self._layout.all, 1)
-        )
-        return f"hashint8extended({' # '.join(parts)}, 0)"
+        """Of values hashed as their types are: each with the one before it as its seed. A NULL ends that with NULL (all these functions are
+        strict); then each is hashed by itself, laid over the others and mixed once more.
+        """
+        chain, apart = "0", []
+        for seed, column in enumerate(self._layout.all, 1):
+            name, type_ = self._name(column), column.fields[self._side].type
+            as_text = self._cell(column) or (
+                self._canonical(column) if self._layout.nfc and column.kind is Kind.TEXT else None
+            )
+            if as_text is not None:
+                name, type_ = as_text, "text"
+            chain = hash_sql(name, type_, chain)
+            apart.append(f"coalesce({hash_sql(name, type_, str(seed))}, {seed})")
+        return f"coalesce({chain}, hashint8extended({' # '.join(apart)}, 0))"
 
     def _text_hash(self) -> str:
         texts = [self._cell(c) or self._canonical(c) for c in self._layout.all]

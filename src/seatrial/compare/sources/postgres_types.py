@@ -89,6 +89,6 @@ def cell_sql(name: str, column: Column, field: Field) -> str | None:
     return f"div(extract(epoch from {moment})::numeric * 1000000, {half})::text"
 
 
-def hash_sql(name: str, type_: str, seed: int) -> str:
-    """The hash of a column by its type's own function (`text` for what is one); a NULL has the seed itself."""
-    return f"coalesce({_HASHES[type_].format(name)}{seed}), {seed})"
+def hash_sql(name: str, type_: str, seed: str) -> str:
+    """The hash of a column by its type's own function (`text` for what is one), from a seed; NULL where either is."""
+    return f"{_HASHES[type_].format(name)}{seed})"
