@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from .hashing import hash_texts
 
 FOLDS = 1 << 14  # of 610 rows at 10^7
-_WIDTH = 256
+_BITS = 7  # rows of a block are at least 2**7
 _MOST = 1 << 16  # blocks: what is kept of each is 24 bytes a side
 _SPARSE = 8  # numbers for each row, up to which ranges are not too empty
 _FAR = 1 << 62  # beyond it a server's sums may overflow
@@ -26,14 +26,14 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Block (key - base) // width."""
+    """Block (key - base) >> bits."""
 
     base: int
-    width: int
+    bits: int
 
     def of(self, keys: Any) -> Ids:
         """The block of each key (an Arrow array of int64)."""
-        return np.where(_null(keys), NOWHERE, (_integers(keys) - self.base) // self.width)
+        return np.where(_null(keys), NOWHERE, (_integers(keys) - self.base) >> self.bits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +61,9 @@ def partition_of(bounds: tuple[int, int] | None, rows: int, *, integer: bool) ->
         return Folds(integer)
     low, high = bounds
     count = high - low + 1
-    if count > max(_WIDTH, _SPARSE * rows) or max(-low, high) >= _FAR:
+    if count > max(1 << _BITS, _SPARSE * rows) or max(-low, high) >= _FAR:
         return Folds(integer)
-    return Ranges(low, max(_WIDTH, -(-count // _MOST)))
+    return Ranges(low, max(_BITS, (-(-count // _MOST) - 1).bit_length()))
 
 
 def _integers(keys: Any) -> Ids:

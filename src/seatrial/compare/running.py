@@ -73,8 +73,8 @@ def _attempt(
     options = task.options
     if options.references:
         return check_references(both, options, stop, sinks(both.layout) if sinks else None)
-    roots = both.roots()
-    if roots[0].sums != roots[1].sums and not last and _telling(both, options):
+    roots = None if last or not _telling(both, options) else both.roots()
+    if roots is not None and roots[0].sums != roots[1].sums:
         return None
     return compare(both, options, stop, sinks(both.layout) if sinks else None, roots)
 

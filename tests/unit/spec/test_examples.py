@@ -28,6 +28,9 @@ seatrial: 1
 stack: stack.yaml
 values: {item: ring}
 """
+STORES = (
+    "stack: {services: {monolith: {kind: postgres}, listings-db: {kind: postgres}, web: {command: x, ports: auto}}}"
+)
 
 
 class Yaml12(yaml.SafeLoader):
@@ -61,6 +64,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "variant.yaml": parts["variant"],
         "spec.yaml": parts["spec"],
         "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
+        "compare.yaml": f"{AROUND.replace('stack: stack.yaml', STORES)}identities: {{owner: {{bearer: none}}}}\n"
+        f"scenarios:\n  up:\n    steps:\n{indented(parts['compare'])}",
         "workloads.yaml": f"{AROUND}workloads:\n{indented(parts['workloads'])}throughout: [visits, stock]\n"
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
@@ -88,6 +93,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
     assert [kind for kind, _ in fences()] == [
         "spec",
         "steps",
+        "compare",
         "workloads",
         "loads",
         "users",
@@ -99,7 +105,9 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["spec", "steps", "workloads", "loads", "users", "tools", "judging", "requirements"])
+@pytest.mark.parametrize(
+    "name", ["spec", "steps", "compare", "workloads", "loads", "users", "tools", "judging", "requirements"]
+)
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios
     text = (written / f"{name}.yaml").read_text(encoding="utf-8")

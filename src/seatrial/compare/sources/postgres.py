@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -25,13 +24,18 @@ from .postgres_types import canonical_sql, cell_sql, field_of, hash_sql
 
 _BATCH_BYTES = 4 << 20
 _CONNECT_S = 10
-_SESSION = (
-    "set timezone = 'UTC'", "set datestyle = 'ISO, YMD'", "set intervalstyle = 'postgres'", "set bytea_output = 'hex'",
-    "set extra_float_digits = 1", "set standard_conforming_strings = on",
-    "set work_mem = '64MB'",  # for the sums of blocks
-    "set jit = off",  # compiling takes longer than what it speeds up
-    "set session characteristics as transaction isolation level repeatable read, read only",
-)  # fmt: skip
+_SESSION = {
+    "timezone": "UTC",
+    "datestyle": "ISO, YMD",
+    "intervalstyle": "postgres",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "standard_conforming_strings": "on",
+    "jit": "off",  # compiling takes longer than what it speeds up
+    "work_mem": "16MB",
+    "default_transaction_isolation": "repeatable read",
+    "default_transaction_read_only": "on",
+}
 
 
 class PostgresSource:
@@ -56,18 +60,19 @@ class PostgresSource:
             raise _failed(self.label, error) from None
         stop.on_set(self._cancel)
         try:
-            for setting in _SESSION:
-                self._run(setting)
+            settings = (
+                _SESSION if query else {**_SESSION, "enable_sort": "off"}
+            )  # blocks are few, which the planner cannot know
+            self.ask(
+                f"select {', '.join(f'set_config({_literal(n)}, {_literal(v)}, false) as {n}' for n, v in settings.items())}"
+            )
             self._connection.adbc_connection.set_autocommit(False)
-            taken, version = self.ask(
-                "select now()::timestamptz(3)::text, current_setting('server_version_num')::int8"
+            self.taken, version = self.ask(
+                """select to_char(now(), 'YYYY-MM-DD"T"HH24:MI:SS.MS"+00:00"'), current_setting('server_version_num')::int8"""
             ).values()
         except BaseException:
             self.close()
             raise
-        self.taken = (
-            datetime.datetime.fromisoformat(f"{taken}:00").astimezone(datetime.UTC).isoformat(timespec="milliseconds")
-        )
         self._version = int(version) // 10000
 
     def describe(self) -> Description:
@@ -128,10 +133,6 @@ class PostgresSource:
         """All of a small result, as an Arrow table."""
         with self._opened(sql) as reader:
             return pa.Table.from_batches(list(self._each(reader)), reader.schema)
-
-    def _run(self, sql: str) -> None:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql)
 
     @contextlib.contextmanager
     def _opened(self, sql: str) -> Iterator[Any]:
@@ -208,13 +209,13 @@ class PostgresTable:
 
     def blocks(self, partition: Partition) -> Blocks:
         """tables.Table."""
-        inner = (
-            f"select {self._key} as k, {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)}"
-        )
         several = len(self._layout.keys) > 1  # else those without a key have a block of their own
         nulls = ", count(*) filter (where n) as nulls" if several else ""
+        # `offset 0`: planned by itself, a block is a value like another, of which there are few.
+        block = self._block(partition, self._key)
+        inner = f"select {block} as b, {self._hash} as h, ({self._no_key}) as n from {self._from}{_clause(self._where)} offset 0"
         found = self._source.read(
-            f"select {self._block(partition, 'k')} as b, count(*) as rows, sum(h)::text as total{nulls} from ({inner}) s group by 1"
+            f"select b, count(*) as rows, sum(h)::text as total{nulls} from ({inner}) s group by 1"
         ).sort_by("b")
         total = [int(t) & ((1 << 64) - 1) for t in found["total"].to_pylist()]
         ids, rows = found["b"].to_numpy(), found["rows"].to_numpy()
@@ -258,18 +259,18 @@ class PostgresTable:
     def _within(self, partition: Partition, ids: Ids) -> str:
         """Rows of blocks, as what to read from."""
         array = f"'{{{','.join(map(str, ids.tolist()))}}}'::int8[]"
-        if not isinstance(partition, Ranges) or NOWHERE in ids:
+        if not isinstance(partition, Ranges):
             return f"(select * from {self._from} where {self._block(partition, self._key)} = any({array}) offset 0) q"
         name = self._name(self._layout.keys[0])
-        low = f"{partition.base} + seatrial_block * {partition.width}"
+        low = f"{partition.base} + (seatrial_block << {partition.bits})"
         lateral = (
-            f"(select * from {self._from} where {name} >= {low} and {name} < {low} + {partition.width} offset 0) q"
+            f"(select * from {self._from} where {name} >= {low} and {name} < {low} + {1 << partition.bits} offset 0) q"
         )
         return f"unnest({array}) seatrial_blocks(seatrial_block) cross join lateral {lateral}"
 
     def _block(self, partition: Partition, key: str) -> str:
         if isinstance(partition, Ranges):
-            return f"coalesce(({key} - {partition.base}) / {partition.width}, {NOWHERE})"
+            return f"(({key} - {partition.base}) >> {partition.bits})"  # of a primary key, which is never null
         k = f"({key})"
         folded = (
             f"({k} # ({k} >> 14) # ({k} >> 28) # ({k} >> 42))" if partition.integer else f"hashtextextended({k}, 0)"
