@@ -79,7 +79,9 @@ def read_store(text: str, where: str = "") -> Store:
         raise UsageError.simple(
             f"{_shown(address)}: an API has no `where`", "put the filter into its address: ?status=active"
         )
-    if kind != "sql" and not any(hosts):
+    if kind == "sql":
+        hosts = tuple(filter(None, hosts))  # SQLite has none
+    elif not all(hosts):
         raise UsageError.simple(f"{_shown(address)} names no host", _FORMS)
     spoken = ("https" if scheme.endswith("+https") else "http") if kind == "search" else ""
     return Store(

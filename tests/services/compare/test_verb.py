@@ -209,6 +209,7 @@ def test_addresses_that_are_no_stores_are_refused_when_they_are_written(tmp_path
         with pytest.raises(UsageError, match=said):
             compiled(tmp_path, step)
     compiled(tmp_path, '{compare: one, at: db, with: "postgres://127.0.0.1/{{ place }}#table=one"}')
+    compiled(tmp_path, '{compare: one, at: db, with: "sqlite:///shop.db#table=one", key: id}')
 
 
 async def test_a_host_that_is_not_allowed_is_not_asked_when_it_comes_out_of_a_value() -> None:

@@ -62,6 +62,7 @@ def test_every_host_that_it_may_lead_to_is_known(text: str, hosts: tuple[str, ..
         ("postgres://db/shop#table=a&query=select 1", "which table"),
         ("postgres://u:secretpw@db/shop#tabel=a", "tabel after # means nothing"),
         ("postgres:///shop#table=a", "names no host"),
+        ("postgres://,db/shop#table=a", "names no host"),
         ("opensearch://h:9200/", "which index"),
         ("listings", "neither an address nor a file"),
         ("http://[::1/x", "no address"),
