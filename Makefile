@@ -30,6 +30,7 @@ check: $(STAMP)  ## lint, types, layers
 	@$(BIN)/python scripts/module_sizes.py
 
 test: demo check  ## the demo, then all checks and tests, six kills, and three variants
+	@scripts/install-servers
 	@$(BIN)/python -m pytest -q -n 2
 	@$(BIN)/python benchmarks/kills.py --times 3
 	@$(BIN)/python benchmarks/kills.py --times 3 --keeper

@@ -81,6 +81,16 @@ def main() -> int:
             [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "1"] if quick else [])],
             shown=6,
         ),
+        bar(
+            "links against toxiproxy",
+            [sys.executable, str(benchmarks / "link_proxy.py"), *(["--pairs", "3"] if quick else [])],
+            shown=5,
+        ),
+        bar(
+            "shares of traffic",
+            [sys.executable, str(benchmarks / "split_power.py"), "--times", "1000" if quick else "10000"],
+            shown=3,
+        ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]
     print(f"{sum(results)} of {len(results)} bars hold")

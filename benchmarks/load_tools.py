@@ -203,8 +203,10 @@ def per_cpu_second(result: Mapping[str, Any]) -> float:
     return float(result["ok"] / result["cpu_s"])
 
 
-def wrk(url: str, seconds: float, *, connections: int = 64, core: int = CLIENT_CORE, threads: int = 1) -> float:
-    """Requests per CPU-second of wrk, whole process."""
+def wrk(
+    url: str, seconds: float, *, connections: int = 64, core: int = CLIENT_CORE, threads: int = 1, count: bool = False
+) -> float:
+    """Requests per CPU-second of wrk, whole process; with `count`, requests."""
     argv = ["taskset", "-c", str(core), "wrk", f"-t{threads}", f"-c{connections}", f"-d{round(seconds)}s", url]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -215,7 +217,7 @@ def wrk(url: str, seconds: float, *, connections: int = 64, core: int = CLIENT_C
     if process.returncode or "Socket errors" in said or "Non-2xx" in said:
         raise RuntimeError(f"wrk: {said}")
     requests = next(int(line.split()[0]) for line in said.splitlines() if "requests in" in line)
-    return requests / (use.ru_utime + use.ru_stime)
+    return requests if count else requests / (use.ru_utime + use.ru_stime)
 
 
 def locust_python() -> Path:

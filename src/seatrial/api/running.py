@@ -16,7 +16,7 @@ from .. import __version__
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
-from ..core.plan import Plan, ProbeStep, WorkloadPlan
+from ..core.plan import Plan, ProbeStep, WorkloadPlan, calls_in
 from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
@@ -193,7 +193,7 @@ def verbs_of(plan: Plan) -> set[str]:
     checks += [n.check for n in (*plan.steady, *(h for x in plan.scenarios for h in x.holds))]
     kinds = {s.kind for s in plan.stack.services.values()}
     return (
-        {c.call.verb for c in checks}
+        {call.verb for c in checks for call in calls_in(c.call)}
         | {"http"}
         | {v for k, v in (("postgres", "sql"), ("redis", "redis")) if k in kinds}
     )

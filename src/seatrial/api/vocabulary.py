@@ -13,6 +13,7 @@ from ..core.vocabulary import Vocabulary, from_entry_points
 def vocabulary() -> Vocabulary:
     """The registry; importing it imports descriptors only, no client library."""
     from ..checkers.metrics import LOAD_EXTRAS, LOAD_METRICS, METRICS, TAG_METRICS
+    from ..credentials import KINDS as CREDENTIALS
     from ..embedded import KINDS as EMBEDDED
     from ..faults import FAULTS
     from ..platforms import KINDS as PROCESSES
@@ -28,6 +29,7 @@ def vocabulary() -> Vocabulary:
         load_metrics=LOAD_METRICS,
         tag_metrics=TAG_METRICS,
         load_extras=LOAD_EXTRAS,
+        credentials=_named(_values(CREDENTIALS), "seatrial.credentials"),
     )
 
 

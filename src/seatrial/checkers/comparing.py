@@ -18,9 +18,9 @@ from ..arrivals.histogram import middle
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension
+from ..core.shares import bounds
 from ..core.workloads import Window
 from .loads import LoadSamples, invalid
-from .shares import bounds
 
 DRAWS = 2000
 BLOCK_SLOTS = 10  # a second

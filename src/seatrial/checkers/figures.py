@@ -12,10 +12,10 @@ from ..arrivals.records import FAIL, NOT_SENT, OK, UNKNOWN, Records
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, Quantity
+from ..core.shares import bounds
 from ..core.workloads import FaultSpan
 from .history import History
 from .outages import Recovery, after_fault, outages, totals
-from .shares import bounds
 
 _PERCENTILES = {"p50": 50.0, "p95": 95.0, "p99": 99.0, "max": 100.0}
 

@@ -21,9 +21,9 @@ from ..arrivals.samples import SLOT_NS, Rows
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, Quantity, format_duration
+from ..core.shares import bounds
 from ..core.workloads import FaultSpan, Window
 from .metrics import TAG_METRICS
-from .shares import bounds
 
 PERCENTS: Mapping[str, float] = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p999": 99.9}
 LATE_SHARE = 0.01

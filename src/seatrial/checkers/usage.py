@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from ..core.expressions import Missing
 from ..core.intervals import Interval
 from ..core.quantities import Dimension, Quantity
+from ..core.shares import regularized_beta
 from ..core.usage import Looks, PoolSample, SocketSample, UsageSample
 from ..core.workloads import Window
-from .shares import regularized_beta
 
 LEAST = 15  # looks
 BLOCKS = 15

@@ -1,7 +1,8 @@
 """gRPC with grpcio: any method, by the server's reflection, by a descriptor set, or one that everybody has (health).
 
 Operation: "package.Service/Method", with `message` (JSON; a list of them for a method that takes a stream), `metadata`, `descriptors`
-(a file that `protoc --descriptor_set_out --include_imports` made). Reply.value: the answer as JSON, a list of them for a stream.
+(a file that `protoc --descriptor_set_out --include_imports` made). Reply.value: the answer as JSON, a list of them for
+a stream; Reply.headers: the server's metadata.
 """
 
 from __future__ import annotations
@@ -113,12 +114,12 @@ class GrpcClient:
             sent = method.written(operation.arguments.get("message"))
             given = operation.arguments.get("metadata")
             metadata = {**self._access.headers, **(given if isinstance(given, Mapping) else {})}
-            answers = await _exchange(channel, method, sent, [(n.lower(), str(v)) for n, v in metadata.items()])
+            answers, said = await _exchange(channel, method, sent, [(n.lower(), str(v)) for n, v in metadata.items()])
         except grpc.aio.AioRpcError as error:
             raise _failure(error) from error
         values = [json_format.MessageToDict(a, preserving_proto_field_name=True) for a in answers]
         size = sum(a.ByteSize() for a in answers)
-        return Reply(values if method.streams_out else values[0], size=size)
+        return Reply(values if method.streams_out else values[0], headers=said, size=size)
 
     async def close(self) -> None:
         """At once."""
@@ -140,7 +141,8 @@ def connector(access: Access) -> Connect:
 
 async def _exchange(
     channel: grpc.aio.Channel, method: Method, sent: Sequence[bytes], metadata: Sequence[tuple[str, str]]
-) -> list[Any]:
+) -> tuple[list[Any], Mapping[str, str]]:
+    """The answers, and the metadata before and after them (of several the last one counts; binary ones are left out)."""
     kinds: Mapping[tuple[bool, bool], Callable[..., Any]] = {
         (False, False): channel.unary_unary, (False, True): channel.unary_stream,
         (True, False): channel.stream_unary, (True, True): channel.stream_stream,
@@ -149,9 +151,9 @@ async def _exchange(
         method.path, request_serializer=bytes, response_deserializer=method.answers.FromString
     )
     call = ask(_each(sent) if method.streams_in else sent[0], metadata=metadata)
-    if method.streams_out:
-        return [answer async for answer in call]
-    return [await call]
+    answers = [answer async for answer in call] if method.streams_out else [await call]
+    said = (*(await call.initial_metadata() or ()), *(await call.trailing_metadata() or ()))
+    return answers, {str(n): v for n, v in said if isinstance(v, str)}
 
 
 async def _each(messages: Sequence[bytes]) -> AsyncIterator[bytes]:

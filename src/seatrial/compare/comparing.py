@@ -25,7 +25,7 @@ from .tables import Blocks, CanHash, Extent, Key, Pairs, Progress, Root, Row, So
 from .tally import Sink, Tally
 
 CHUNK = 400_000  # rows of both sides that are looked into at a time
-_MANY = 3_000_000  # rows, from which on their sums are asked for before those of blocks
+_MANY = 20_000_000  # rows, from which on their sums are asked for before those of blocks
 _FETCH = 20_000  # whole rows that are fetched at a time
 _COPIES = 1_000  # rows of one key, beyond which they are compared by their hashes alone
 

@@ -2,7 +2,8 @@
 
 A recovery time is known to within the pace of the clients, an availability to within its confidence bound. Comparing
 an interval with a bound is three-valued: true where the whole interval satisfies it, false where none of it does,
-unknown (None) between.
+unknown (None) between. That a measured value equals another is true of an interval only where it was said beforehand which
+difference matters (`apart`).
 """
 
 from __future__ import annotations
@@ -17,13 +18,17 @@ from .quantities import Dimension, Quantity, format_quantity
 class Interval:
     """Closed interval [low, high] in the dimension's base unit; low == high is an exact value.
 
-    `point` is the best single figure to show (for example the share itself beside its confidence bounds).
+    `point` is the best single figure to show (for example the share itself beside its confidence bounds). `apart`: the difference
+    that the measurement had to be able to find, for ``==``: a value inside an interval that rules out all that is so far off is equal.
+    `doubt`: why it is as wide as it is, where more than chance makes it so.
     """
 
     low: float
     high: float
     dimension: Dimension
     point: float | None = None
+    apart: float | None = None
+    doubt: str = ""
 
     def __post_init__(self) -> None:
         if not self.low <= self.high:
@@ -68,11 +73,19 @@ class Interval:
             case "==":
                 if a.is_exact and b.is_exact:
                     return a.low == b.low
-                return False if a.high < b.low or b.high < a.low else None
+                if a.high < b.low or b.high < a.low:
+                    return False
+                return True if a.tells(b) or b.tells(a) else None
             case "!=":
                 same = self.compare("==", other)
                 return None if same is None else not same
         raise ValueError(f"unknown comparison {operator!r}")
+
+    def tells(self, other: Interval) -> bool:
+        """Whether an exact value inside this interval is told from all that are `apart` from it."""
+        if self.apart is None or not other.is_exact:
+            return False
+        return other.low - self.apart < self.low <= other.low <= self.high < other.low + self.apart
 
     def __str__(self) -> str:
         if self.is_exact:

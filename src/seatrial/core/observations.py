@@ -10,10 +10,15 @@ import enum
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from .links import LinkTraffic
 from .processes import CommandResult
-from .stack import Endpoint, Instance, Usage
+from .stack import Endpoint, Instance, Target, Usage
+
+if TYPE_CHECKING:
+    from .expressions import Judgement
+    from .plan import CheckPlan
 
 
 class Seen(enum.StrEnum):
@@ -85,6 +90,18 @@ class Surroundings(Protocol):
         ...
 
     async def usage(self) -> Usage: ...
+
+    async def traffic(self) -> LinkTraffic:
+        """What has passed through the target, a link: all its instances together."""
+        ...
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        """When something was tried at a link, after a moment; see core.links.HasLinks."""
+        ...
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        """A check of the spec once, now, at its own target; `values` beside those of the scenario."""
+        ...
 
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name, of the target."""

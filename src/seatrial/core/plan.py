@@ -5,7 +5,7 @@ The spec compiler makes it, the engine runs it, `seatrial plan` shows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -37,6 +37,14 @@ class Expectation:
     covers: tuple[str, ...] = ()
     severity: Severity = Severity.BLOCKING
     position: Position | None = None
+
+
+def calls_in(call: ProbeCall) -> Iterator[ProbeCall]:
+    """A call, and those of checks inside its arguments."""
+    yield call
+    for argument in call.arguments.values():
+        if isinstance(argument, CheckPlan):
+            yield from calls_in(argument.call)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,12 +169,16 @@ class NamedCheck:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class IdentityPlan:
-    """What `as:` names: headers (Templates allowed), and a login whose answer yields a bearer token."""
+    """What `as:` names: headers (Templates allowed), and a login whose answer yields a bearer token, or credentials of a `kind`, made of
+    its arguments.
+    """
 
     name: str
     headers: Mapping[str, object] = field(default_factory=dict)
     login: ProbeCall | None = None
     bearer: Expression | None = None  # over the login's observation
+    kind: str = ""
+    arguments: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

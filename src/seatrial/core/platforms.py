@@ -56,7 +56,7 @@ class Platform(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Of: start, kill, stop, pause, restart, execute, usage, logs."""
+        """Of: start, kill, stop, pause, restart, execute, usage, logs, link."""
         ...
 
     async def up(self, progress: Callable[[Progress], None]) -> None:

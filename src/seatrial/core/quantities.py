@@ -1,6 +1,6 @@
-"""Quantities with units: durations, rates, ratios, sizes and counts.
+"""Quantities with units: durations, rates, ratios, sizes, bandwidths and counts.
 
-A quantity is a number in the base unit of its dimension (nanoseconds, per second, fraction, bytes, count), and is
+A quantity is a number in the base unit of its dimension (nanoseconds, per second, fraction, bytes, bytes a second, count), and is
 written with a unit everywhere a person reads or writes it: ``30s``, ``100/s``, ``99.9%``, ``64 MiB``.
 """
 
@@ -22,6 +22,7 @@ class Dimension(enum.Enum):
     RATE = "rate"
     RATIO = "ratio"
     SIZE = "size"
+    BANDWIDTH = "bandwidth"
     NUMBER = "number"
 
 
@@ -47,6 +48,18 @@ _FACTORS: dict[Dimension, dict[str, Fraction]] = {
         "MiB": Fraction(1024**2),
         "GiB": Fraction(1024**3),
     },
+    Dimension.BANDWIDTH: {
+        "B/s": Fraction(1),
+        "kB/s": Fraction(1000),
+        "MB/s": Fraction(1000**2),
+        "GB/s": Fraction(1000**3),
+        "KiB/s": Fraction(1024),
+        "MiB/s": Fraction(1024**2),
+        "GiB/s": Fraction(1024**3),
+        "kbit/s": Fraction(1000, 8),
+        "Mbit/s": Fraction(1000**2, 8),
+        "Gbit/s": Fraction(1000**3, 8),
+    },
 }
 UNITS: dict[Dimension, dict[str, float]] = {
     dimension: {unit: float(factor) for unit, factor in units.items()} for dimension, units in _FACTORS.items()
@@ -71,6 +84,9 @@ _LOOKALIKES = {
     "KiB": ("ki", "kib"),
     "MiB": ("mi", "mib"),
     "GiB": ("gi", "gib"),
+    "kbit/s": ("kbps", "kbit"),
+    "Mbit/s": ("mbps", "mbit"),
+    "Gbit/s": ("gbps", "gbit"),
 }
 _MEANT = {written: unit for unit, all_ in _LOOKALIKES.items() for written in all_}
 _EXAMPLE = {
@@ -78,11 +94,12 @@ _EXAMPLE = {
     Dimension.RATE: "100/s",
     Dimension.RATIO: "99.9%",
     Dimension.SIZE: "64 MiB",
+    Dimension.BANDWIDTH: "1 MiB/s",
     Dimension.NUMBER: "3",
 }
 NUMBER_PATTERN = r"\d+(?:_\d+)*(?:\.\d+)?(?:[eE][+-]?\d+)?"
-UNIT_PATTERN = r"ns|us|ms|s|min|m|h|d|/s|/min|/h|%|KiB|MiB|GiB|kB|MB|GB|B"
-_QUANTITY = re.compile(rf"\s*([+-]?{NUMBER_PATTERN})\s*(/?[^\W\d_]+|%)?\s*")
+UNIT_PATTERN = r"ns|us|ms|s|min|m|h|d|/s|/min|/h|%|(?:KiB|MiB|GiB|kB|MB|GB|B|[kMG]bit)/s|KiB|MiB|GiB|kB|MB|GB|B"
+_QUANTITY = re.compile(rf"\s*([+-]?{NUMBER_PATTERN})\s*(/?[^\W\d_]+(?:/s)?|%)?\s*")
 _COMPOUND = re.compile(r"\s*([+-]?)((?:\d+\s*[dhm]\s*)+\d+(?:\.\d+)?\s*(?:ms|h|m|s))\s*")
 _COMPOUND_PART = re.compile(r"([\d.]+)\s*([a-z]+)")
 
@@ -162,7 +179,9 @@ def _compound(text: str, parts: str, sign: int) -> Quantity:
 def _exactly(text: str, value: Fraction, kind: Dimension) -> Quantity:
     try:
         rough = float(value)
-        return Quantity(round(value) if kind in (Dimension.DURATION, Dimension.SIZE) else rough, kind)
+        return Quantity(
+            round(value) if kind in (Dimension.DURATION, Dimension.SIZE, Dimension.BANDWIDTH) else rough, kind
+        )
     except OverflowError:
         raise QuantityError(f"{text} is too large") from None
 
@@ -185,6 +204,8 @@ def format_quantity(value: float, dimension: Dimension, digits: int = 3) -> str:
             return _percent(value, digits)
         case Dimension.SIZE:
             return _scaled(value, UNITS[Dimension.SIZE], ("GiB", "MiB", "KiB", "B"), digits)
+        case Dimension.BANDWIDTH:
+            return _scaled(value, UNITS[Dimension.BANDWIDTH], ("GiB/s", "MiB/s", "KiB/s", "B/s"), digits)
         case Dimension.NUMBER:
             return f"{int(value):,}" if float(value).is_integer() and abs(value) < 1e15 else _number(value, digits)
 
@@ -210,7 +231,7 @@ def _scaled(value: float, units: dict[str, float], order: tuple[str, ...], digit
     larger = order[max(0, order.index(unit) - 1)]
     if larger != unit and abs(_rounded(value / units[unit], digits)) >= units[larger] / units[unit]:
         unit = larger  # 999.9996 ms are 1s, not 1,000ms
-    space = " " if unit.endswith("B") else ""
+    space = " " if unit.endswith(("B", "B/s")) else ""
     return f"{_number(value / units[unit], digits)}{space}{unit}"
 
 

@@ -11,6 +11,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from .expressions import Type
 from .quantities import Dimension
 
 
@@ -33,6 +34,7 @@ class ShapeKind(enum.Enum):
     RECORD = "record"  # dict with known keys
     UNION = "any of"  # whatever the first matching option makes
     REQUEST = "request"  # a nested probe: {http: GET /x, at: web, ...} -> ProbeCall
+    CHECK = "check"  # a nested probe with an expectation: {http: GET /x, at: web, expect: ...} -> CheckPlan
     ANY = "anything"  # JSON-like, strings as Templates
 
 
@@ -44,12 +46,14 @@ class Shape:
     doc: str = ""
     dimension: Dimension | None = None
     choices: tuple[str, ...] = ()
-    refers: str = ""  # REFERENCE: service, workload, identity, scenario, requirement; TEXT: a service, or service#1
+    # REFERENCE: service, workload, identity, scenario, requirement; TEXT: a service, or service#1; TARGET: link, where it has to be one
+    refers: str = ""
     of: Shape | None = None
     lenient: bool = False
     fields: Mapping[str, Field] = field(default_factory=dict)
     options: tuple[Shape, ...] = ()
     least: float | None = None  # INTEGER, NUMBER, QUANTITY (base units)
+    over: Mapping[str, Type] = field(default_factory=dict)  # PATH: names in place of those of where it stands
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,17 +76,25 @@ IDENTIFIER = Shape(kind=ShapeKind.IDENTIFIER)
 CONDITION = Shape(kind=ShapeKind.CONDITION)
 PATH = Shape(kind=ShapeKind.PATH)
 TARGET = Shape(kind=ShapeKind.TARGET)
+LINK_TARGET = Shape(kind=ShapeKind.TARGET, refers="link")
 REQUEST = Shape(kind=ShapeKind.REQUEST)
+CHECK = Shape(kind=ShapeKind.CHECK)
 ANY = Shape(kind=ShapeKind.ANY)
 DURATION = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.DURATION, least=0)
 RATE = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.RATE, least=0)
 RATIO = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.RATIO, least=0)
 SIZE = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.SIZE, least=0)
+BANDWIDTH = Shape(kind=ShapeKind.QUANTITY, dimension=Dimension.BANDWIDTH, least=0)
 
 
 def choice(*choices: str) -> Shape:
     """One of these words."""
     return Shape(kind=ShapeKind.CHOICE, choices=choices)
+
+
+def path_over(names: Mapping[str, Type]) -> Shape:
+    """A path into something else than what the verb observes: into one of many answers."""
+    return Shape(kind=ShapeKind.PATH, over=names)
 
 
 def list_of(shape: Shape, *, lenient: bool = True) -> Shape:

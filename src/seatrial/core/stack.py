@@ -15,11 +15,15 @@ if TYPE_CHECKING:
     from .plan import CheckPlan
 
 
+LINK = " -> "  # in the name of a link: ``web -> postgres``
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Target:
     """What `at:` names. Exactly one of role, ordinal, everywhere, share refines the service; none means any one instance.
 
-    ``web`` (any one), ``postgres/primary`` (a role), ``web#2`` (an instance), ``web *`` (all), ``web 50%`` (a share).
+    ``web`` (any one), ``postgres/primary`` (a role), ``web#2`` (an instance), ``web *`` (all), ``web 50%`` (a share). A link,
+    ``web -> postgres``, is a service of that name with an instance for each that it leads to.
     """
 
     service: str
@@ -36,7 +40,7 @@ class Target:
             return f"{self.service}#{self.ordinal}"
         if self.share is not None:
             return f"{self.service} {self.share:.0%}"
-        return f"{self.service} *" if self.everywhere else self.service
+        return f"{self.service} *" if self.everywhere and LINK not in self.service else self.service
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,7 +106,7 @@ class InstanceBlueprint:
     """How one instance is started. Commands of `prepare` run before its first start, in order, in its surroundings."""
 
     name: str  # service#1
-    argv: Sequence[str]
+    argv: Sequence[str]  # empty where it lives in the process of another, `within`
     directory: Path
     environment: Mapping[str, str]
     endpoints: Mapping[str, Endpoint]
@@ -116,6 +120,7 @@ class InstanceBlueprint:
     backoff_ns: int = 200_000_000  # before the first restart in a row; doubled with each
     backoff_max_ns: int = 5_000_000_000
     log: Path | None = None  # a log that it writes itself, where that tells more than its output
+    within: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,4 +1,4 @@
-"""What variants say of themselves: the registry of verbs, faults, kinds and models.
+"""What variants say of themselves: the registry of verbs, faults, kinds, models and credentials.
 
 A variant is one file that offers a descriptor; the descriptor names the function by "module:attribute", imported when it
 is used. Third parties add theirs by entry points in the groups named here.
@@ -10,11 +10,19 @@ import importlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, NamedTuple
 
 from .expressions import Type
 from .quantities import Dimension
 from .shapes import Field, Shape
+
+
+class Wrong(NamedTuple):
+    """What is wrong with arguments that are right one by one: the key to show, "" for the verb's own."""
+
+    key: str
+    message: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,7 +31,10 @@ class Verb:
 
     `observes` types the names that `expect` and `save` may use (`error`, `instance`, `attempts`, `took` are always there).
     `needs_target`: whether `at:` must be given. `client`: the protocol of clients that send it over and over (empty: it cannot be a
-    load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it.
+    load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it. `makes`: names that its templates may use
+    and that only it knows, when it runs: it is given such templates with all the rest filled in. `check`: what is wrong with the main
+    argument and all others together; `expects`: the condition that they set beside `expect`, or nothing; `timeout_ns`: of an attempt,
+    where it takes longer than most.
     """
 
     name: str
@@ -42,6 +53,10 @@ class Verb:
     check_what: Callable[[str], str | None] | None = None  # says what is wrong with a literal main argument
     # Hosts that its arguments name beside the target: each must be loopback, or allowed by name. None: its main argument's alone.
     hosts: Callable[[object, Mapping[str, object]], Iterable[str]] | None = None
+    makes: Mapping[str, Type] = field(default_factory=dict)
+    check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
+    expects: Callable[[Mapping[str, object]], str] | None = None
+    timeout_ns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,6 +69,7 @@ class FaultKind:
     make: str  # "module:Class", a core.faults.Fault
     arguments: Mapping[str, Field] = field(default_factory=dict)
     lasting: bool = False  # goes on until healed (pause), as against an event (kill)
+    on_links: bool = False  # hits links, as against instances
     example: str = ""
 
 
@@ -69,6 +85,23 @@ class ServiceKind:
     exports: tuple[str, ...] = ()
     companions: tuple[str, ...] = ()  # suffixes of services that it brings along ("-sentinel")
     extra: str = ""
+    example: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CredentialKind:
+    """A kind of credentials that an identity can be made of; `check` sees all arguments, those taken from another identity, too.
+
+    `lives`: ns from when they are made, by their arguments (None: for ever).
+    """
+
+    name: str
+    doc: str
+    arguments: Mapping[str, Field]
+    make: str  # "module:function", a core.credentials.Maker
+    lives: Callable[[Mapping[str, object]], int | None] = lambda arguments: None
+    check: Callable[[Mapping[str, object]], Wrong | None] | None = None
+    extra: str = ""  # the extra that brings its library
     example: str = ""
 
 
@@ -97,6 +130,7 @@ class Vocabulary:
     load_extras: Mapping[str, Mapping[str, tuple[Dimension, str]]] = field(
         default_factory=dict
     )  # of loads with such a key
+    credentials: Mapping[str, CredentialKind] = field(default_factory=dict)
 
 
 def load(reference: str) -> Any:
@@ -106,6 +140,6 @@ def load(reference: str) -> Any:
 
 
 def from_entry_points(group: str) -> Iterable[Any]:
-    """Descriptors that installed packages offer (groups seatrial.verbs, .faults, .kinds, .models)."""
+    """Descriptors that installed packages offer (groups seatrial.verbs, .faults, .kinds, .models, .credentials)."""
     for point in entry_points(group=group):
         yield point.load()

@@ -102,6 +102,17 @@ class Checks:
             ended_ns=max(r.ended_ns for r in results),
         )
 
+    def timeout_ns(self, check: CheckPlan) -> int:
+        """Of an attempt: its own, the verb's, or what is usual."""
+        verb = self._prober.verb(check.call.verb)
+        return check.timeout_ns or (verb.timeout_ns if verb is not None else None) or DEFAULT_TIMEOUT_NS
+
+    def condition(self, call: ProbeCall, expect: str) -> str:
+        """What is expected, and what the arguments say that must be true."""
+        verb = self._prober.verb(call.verb)
+        said = verb.expects(call.arguments) if verb is not None and verb.expects is not None else ""
+        return f"{said} and ({expect})" if said else expect
+
     async def attempt(self, run: _Run, timeout_ns: int) -> tuple[Observation, Judgement]:
         """One attempt of a run."""
         observation = await self._prober.call(run.check.call, run.values, timeout_ns, run.marks)
@@ -173,7 +184,7 @@ class _Run:
 
     async def _once(self, deadline: int | None) -> tuple[Observation, Judgement]:
         self.attempts += 1
-        timeout = self.check.timeout_ns or DEFAULT_TIMEOUT_NS
+        timeout = self.checks.timeout_ns(self.check)
         if deadline is not None:
             timeout = max(POLL_NS, min(timeout, deadline - time.monotonic_ns()))
         observation, judgement = await self.checks.attempt(self, timeout)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
+from ..core.credentials import Maker
 from ..core.errors import NotExercised, SeatrialError
 from ..core.expressions import Judgement, Missing
+from ..core.links import KIND, HasLinks, LinkTraffic, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
 from ..core.plan import CheckPlan, IdentityPlan, ProbeCall
 from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
 from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
-from ..core.stack import Endpoint, Instance, InstanceState, Target, Usage
-from ..core.templates import TemplateError, render
-from ..core.vocabulary import Vocabulary, load
+from ..core.stack import LINK, Endpoint, Instance, InstanceState, Target, Usage
+from ..core.templates import Template, TemplateError, render, render_partly
+from ..core.vocabulary import Verb, Vocabulary, load
 from .values import missing
 
 DEFAULT_TIMEOUT_NS = 5 * NS_PER_S
@@ -36,6 +39,13 @@ class Around:
     instances: Sequence[Instance]
     marks: Mapping[str, int]
     adopt: Callable[[int, str], Awaitable[None]] | None = None
+    asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        """A check inside a step."""
+        if self.asks is None:
+            raise NotExercised("there is nothing to ask outside a trial")
+        return await self.asks(check, values)
 
     async def own(self, pid: int, purpose: str) -> None:
         """Have the keeper own a process of ours; a single look outside a trial has none."""
@@ -62,6 +72,26 @@ class Around:
             processes=sum(u.processes for u in each),
         )
 
+    async def traffic(self) -> LinkTraffic:
+        """Of all instances together."""
+        links = self.platform
+        if not isinstance(links, HasLinks):
+            raise NotExercised(f"platform {self.platform.name} has no links")
+        if not self.instances or any(LINK not in i.service for i in self.instances):
+            raise NotExercised("what has passed is counted at links: at: web -> postgres")
+        return sum_of([await links.traffic(i) for i in self.instances])
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        """At all instances of a link, or at one."""
+        links = self.platform
+        if not isinstance(links, HasLinks):
+            raise NotExercised(f"platform {self.platform.name} has no links")
+        view = (await self.platform.survey()).get(link.service)
+        if view is None or view.kind != KIND:
+            raise NotExercised(f"{link} is no link of this stack")
+        chosen = [i for i in view.instances if link.ordinal in (None, i.ordinal)]
+        return sorted([ns for i in chosen for ns in await links.tries(i, since_ns)])
+
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name."""
         if not isinstance(self.platform, CanReadLogs):
@@ -81,15 +111,17 @@ class Prober:
         self._secrets = secrets
         self._redactor = redactor
         self._identities: Mapping[str, IdentityPlan] = {}
-        self._tokens: dict[str, Mapping[str, str]] = {}
+        self._values: Callable[[], Mapping[str, object]] = dict
+        # Headers, and when they are too old: ns of CLOCK_MONOTONIC.
+        self._tokens: dict[str, tuple[Mapping[str, str], float]] = {}
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
-    def know(self, identities: Mapping[str, IdentityPlan]) -> None:
-        """The identities that calls may name."""
-        self._identities = identities
+    def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:
+        """The identities that calls may name, and the values of the trial that these may use."""
+        self._identities, self._values = identities, values
 
     def secret(self, name: str) -> str:
         """A secret's value, known to the redactor from now on."""
@@ -127,6 +159,14 @@ class Prober:
             started_ns=observation.started_ns or began,
             ended_ns=observation.ended_ns or time.monotonic_ns(),
         )
+
+    async def _ask(
+        self, known: Mapping[str, object], check: CheckPlan, values: Mapping[str, object]
+    ) -> tuple[Observation, Judgement]:
+        """A check inside a step."""
+        everything = {**known, **values}
+        observation = await self.call(check.call, everything, check.timeout_ns)
+        return observation, judge(check, observation, everything)
 
     async def at_instance(self, call: ProbeCall, reach: Reach, timeout_ns: int) -> Observation:
         """One attempt at a given reach; its own target is disregarded."""
@@ -188,25 +228,43 @@ class Prober:
         fitting = {n: e for n, e in reach.endpoints.items() if e.scheme in schemes}
         return replace(reach, endpoints=fitting or reach.endpoints)
 
+    def verb(self, name: str) -> Verb | None:
+        """What a verb says of itself; None for one that is none."""
+        return self._vocabulary.verbs.get(name)
+
     def verb_of(self, protocol: str) -> str:
         """The verb whose clients speak a protocol."""
         return next((n for n, v in self._vocabulary.verbs.items() if v.client == protocol), "http")
 
-    async def credentials(self, identity: str | None) -> Mapping[str, str]:
-        """Headers for an identity; logs in once and remembers."""
+    async def credentials(self, identity: str | None, *, fresh: bool = False) -> Mapping[str, str]:
+        """Headers for an identity; logs in once and remembers. What is made with a lifetime is used for half of it; `fresh`: it has all
+        of it left, for who sends it for a long time.
+        """
         if identity is None:
             return {}
         plan = self._identities[identity]
-        if identity not in self._tokens:
+        fresh = fresh and bool(plan.kind)
+        if fresh or self._aged(identity):
             async with self._login_locks.setdefault(identity, asyncio.Lock()):
-                if identity not in self._tokens:
+                if fresh or self._aged(identity):
                     self._tokens[identity] = await self._log_in(plan)
-        return self._tokens[identity]
+        return self._tokens[identity][0]
 
-    async def _log_in(self, plan: IdentityPlan) -> Mapping[str, str]:
-        headers = {k: str(v) for k, v in _mapping(render(plan.headers, {}, self.secret)).items()}
+    def _aged(self, identity: str) -> bool:
+        return identity not in self._tokens or self._tokens[identity][1] <= time.monotonic_ns()
+
+    async def _log_in(self, plan: IdentityPlan) -> tuple[Mapping[str, str], float]:
+        values, until = self._values(), math.inf
+        headers = {k: str(v) for k, v in _mapping(render(plan.headers, values, self.secret)).items()}
+        if plan.kind:
+            make: Maker = load(self._vocabulary.credentials[plan.kind].make)
+            made = await make(_mapping(render(plan.arguments, values, self.secret)))
+            for each in made.secrets:
+                self._redactor.add(each)
+            headers |= made.headers
+            until = time.monotonic_ns() + made.lives_ns / 2 if made.lives_ns is not None else math.inf
         if plan.login is not None and plan.bearer is not None:
-            answer = await self.call(plan.login, {})
+            answer = await self.call(plan.login, values)
             if answer.seen is not Seen.VALUE:
                 raise SeatrialError(f"identity {plan.name} could not log in: {answer.message}")
             token = plan.bearer.value(answer.values)
@@ -216,7 +274,7 @@ class Prober:
                 )
             self._redactor.add(token)
             headers["Authorization"] = f"Bearer {token}"
-        return headers
+        return headers, until
 
     def check_host(self, what: object) -> None:
         """An address that came out of a value is held to the same rule as a literal one: loopback, or allowed by name."""
@@ -264,14 +322,18 @@ class Prober:
     ) -> Observation:
         verb = self._vocabulary.verbs[call.verb]
         probe = _probe_function(verb.run)
+        asks = partial(self._ask, values)
         if self.platform is None:
-            around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt)
+            around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
-            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt)
-        what = render(call.what, values, self.secret)
-        arguments = _mapping(await self._aimed(render(call.arguments, values, self.secret)))
+            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks)
+        what, arguments = (
+            render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
+            for tree in (call.what, call.arguments)
+        )
+        arguments = _mapping(await self._aimed(arguments))
         if verb.hosts is None:
-            self.check_host(what)
+            self.check_host(what.pieces[0] if isinstance(what, Template) else what)
         else:
             for host in verb.hosts(what, arguments):
                 self._check_name(host)

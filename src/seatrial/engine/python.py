@@ -75,10 +75,10 @@ class Trial:
         """Look until the expectation holds, at most `within`. Raises CheckFailed, which ends the scenario."""
         call = self._call(verb, what, at, as_, arguments)
         self._count += 1
-        plan = CheckPlan(call=call, expect=compile_expression(expect, None), within_ns=duration(within))
-        result = await self._run.crew.checks.run(
-            plan, self.values, Place(scenario=self._run.plan.id, step=f"{verb}-{self._count}")
-        )
+        checks = self._run.crew.checks
+        condition = compile_expression(checks.condition(call, expect), None)
+        plan = CheckPlan(call=call, expect=condition, within_ns=duration(within))
+        result = await checks.run(plan, self.values, Place(scenario=self._run.plan.id, step=f"{verb}-{self._count}"))
         if result.verdict is not Verdict.PASS:
             raise CheckFailed(result.verdict, f"{verb} {what}: {result.judgement.reason or result.observation.message}")
         return result.observation

@@ -29,7 +29,7 @@ async def rendered(prober: Prober, name: str, call: ProbeCall, values: Mapping[s
         return await _spoken(prober, name, call, what, arguments)
     method, _, path = what.partition(" ") if what[:1] != "/" and " " in what else ("GET", "", what)
     headers = {str(k): str(v) for k, v in (arguments.get("headers") or {}).items()}
-    headers |= await prober.credentials(call.identity)
+    headers |= await prober.credentials(call.identity, fresh=True)
     urls: tuple[str, ...] = ()
     parameters: Mapping[str, str] = {}
     if "://" in path:
@@ -62,7 +62,7 @@ async def _spoken(
     reach = await prober.reach(call)
     return RenderedRequest(
         urls=tuple(e.url for e in reach.endpoints.values()),
-        headers=await prober.credentials(call.identity),
+        headers=await prober.credentials(call.identity, fresh=True),
         verb=call.verb,
         what=what,
         arguments=arguments,

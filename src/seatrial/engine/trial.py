@@ -101,7 +101,6 @@ class Trial:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
         prober.platform = platform
-        prober.know(plan.identities)
         prober.allow = plan.stack.allow
         self.ledger = Ledger(planned_findings(plan, selected), journal)
         self.values = Values(
@@ -111,6 +110,7 @@ class Trial:
                 "spec": {"directory": str(plan.file.resolve().parent)},
             }
         )
+        prober.know(plan.identities, self.values.all)
         checks = Checks(prober, journal)
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]

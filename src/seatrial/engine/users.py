@@ -33,7 +33,7 @@ async def _request(call: ProbeCall, values: Mapping[str, object], later: frozens
     arguments = {n: render_partly(v, values, prober.secret, later) for n, v in call.arguments.items()}
     method, path = _split(render_partly(call.what, values, prober.secret, later))
     given = arguments.pop("headers", None)
-    headers = {**(given if isinstance(given, Mapping) else {}), **await prober.credentials(call.identity)}
+    headers = {**(given if isinstance(given, Mapping) else {}), **await prober.credentials(call.identity, fresh=True)}
     return UserRequest(method=method, path=path, headers={str(n): v for n, v in headers.items()}, arguments=arguments)
 
 

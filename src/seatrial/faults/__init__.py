@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.vocabulary import FaultKind
+from .of_links import LINK_FAULTS
 
 FAULTS: Mapping[str, FaultKind] = {
     kind.name: kind
@@ -39,5 +40,6 @@ FAULTS: Mapping[str, FaultKind] = {
             make="seatrial.faults.restart:Restart",
             example="{fault: restart, at: web#1}",
         ),
+        *LINK_FAULTS,
     )
 }

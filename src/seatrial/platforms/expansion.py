@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import NotExercised, Problem, UsageError
+from ..core.links import KIND
 from ..core.plan import CheckPlan, NamedCheck
 from ..core.quantities import NS_PER_S, Quantity
 from ..core.stack import Blueprint, ServicePlan, StackPlan
 from ..core.templates import TemplateError
 from ..core.vocabulary import ServiceKind, load
 from .ground import LocalGround, Site
+from .links import HOST, LinkGround, host_blueprint, lead
 from .rendering import settle
 
 START_WITHIN_NS = 60 * NS_PER_S
@@ -41,13 +43,16 @@ def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Ma
     """
     made: dict[str, Sequence[Blueprint]] = {}
     for service in in_order(stack):
-        blueprints = _expand_service(stack.services[service], kinds, site)
+        plan = stack.services[service]
+        blueprints = _lead(plan, stack, kinds, site) or _expand_service(plan, kinds, LocalGround(site, service))
         made[service] = blueprints
         for blueprint in blueprints:
             site.exports[blueprint.service] = blueprint.exports
             for secret in blueprint.secrets:
                 site.on_secret(secret)
     parts: dict[str, Part] = {}
+    if any(plan.kind == KIND for plan in stack.services.values()):
+        parts[HOST] = _host(stack, made, site)
     for service, blueprints in made.items():
         for blueprint in blueprints:
             if blueprint.service in parts:
@@ -60,6 +65,24 @@ def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Ma
             if other not in parts:
                 raise _no_service(stack.services[service], other, parts)
     return parts
+
+
+def _lead(plan: ServicePlan, stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Sequence[Blueprint]:
+    """A link: what it leads to, once more, with ports of its own. Nothing for what is none."""
+    if plan.kind != KIND:
+        return []
+    to = stack.services[str(plan.arguments["to"])]
+    seen = _expand_service(to, kinds, LinkGround(site, to.name, plan.name))
+    blueprint = lead(plan.name, next(b for b in seen if b.service == to.name))
+    site.led.setdefault(str(plan.arguments["from"]), {})[to.name] = blueprint.exports
+    return [blueprint]
+
+
+def _host(stack: StackPlan, made: Mapping[str, Sequence[Blueprint]], site: Site) -> Part:
+    """The process that all links live in."""
+    pairs = [(made[p.name][0], made[str(p.arguments["to"])][0]) for p in stack.services.values() if p.kind == KIND]
+    blueprint = host_blueprint(pairs, site)
+    return Part(blueprint=blueprint, after=(), ready=None, roles={}, steady=(), start_within_ns=START_WITHIN_NS)
 
 
 def in_order(stack: StackPlan) -> Sequence[str]:
@@ -107,7 +130,7 @@ def _planned(name: str, stack: StackPlan) -> str | None:
     return max(owners, key=len, default=None)
 
 
-def _expand_service(plan: ServicePlan, kinds: Mapping[str, ServiceKind], site: Site) -> Sequence[Blueprint]:
+def _expand_service(plan: ServicePlan, kinds: Mapping[str, ServiceKind], ground: LocalGround) -> Sequence[Blueprint]:
     kind = kinds.get(plan.kind)
     if kind is None:
         raise UsageError(
@@ -117,7 +140,6 @@ def _expand_service(plan: ServicePlan, kinds: Mapping[str, ServiceKind], site: S
                 hint=f"kinds: {', '.join(sorted(kinds))}",
             )
         )
-    ground = LocalGround(site, plan.name)
     try:
         expand_kind = load(kind.expand)
         blueprints: Sequence[Blueprint] = expand_kind(plan, settle(plan.arguments, ground), ground)

@@ -37,10 +37,17 @@ class Site:
     given_ports: dict[str, int] = field(default_factory=dict)
     given_secrets: dict[str, str] = field(default_factory=dict)
     exports: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    led: dict[str, dict[str, Mapping[str, str]]] = field(
+        default_factory=dict
+    )  # client to service to what its link exports
 
-    def values(self) -> dict[str, object]:
-        """The values of templates: exports by service, and the stack's own."""
-        return {**self.exports, "stack": {"directory": str(self.stack_directory), "name": self.stack_name}}
+    def known_to(self, client: str) -> dict[str, Mapping[str, str]]:
+        """Exports by service, as one of them is to know them: by its links where it has some."""
+        return {**self.exports, **self.led.get(client, {})}
+
+    def values(self, client: str) -> dict[str, object]:
+        """The values of a service's templates: exports by service, and the stack's own."""
+        return {**self.known_to(client), "stack": {"directory": str(self.stack_directory), "name": self.stack_name}}
 
     def save(self) -> None:
         """Keep what `restore` needs; the file holds passwords, and goes with the stack's directory."""
@@ -105,21 +112,25 @@ class LocalGround:
 
     def exports(self, service: str) -> Mapping[str, str]:
         """What an earlier service exports. Raises PlatformError for one that is not earlier."""
-        if service not in self._site.exports:
+        known = self._site.known_to(self._service)
+        if service not in known:
             raise PlatformError(f"{self._service} needs to know {service}: add it to `after` of {self._service}")
-        return self._site.exports[service]
+        return known[service]
 
     def render(self, tree: object, values: Mapping[str, object]) -> object:
         """Fill in templates, with these values beside the exports of earlier services."""
-        return render(tree, {**self._site.values(), **values}, self._secret_of_spec)
+        return render(tree, {**self._site.values(self._service), **values}, self._secret_of_spec)
 
     def _secret_of_spec(self, name: str) -> str:
         value = self._site.secret(name)
         self._site.on_secret(value)
         return value
 
+    def _key(self, label: str) -> str:
+        return f"{self._service} {label}"
+
     def _port(self, label: str, obtain: Callable[[], int]) -> int:
-        key = f"{self._service} {label}"
+        key = self._key(label)
         if key not in self._site.given_ports:
             self._site.given_ports[key] = obtain()
         return self._site.given_ports[key]

@@ -7,22 +7,25 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import PlatformError, SupervisorError
+from ..core.links import LinkEnd, LinkTraffic, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
 from ..core.processes import CommandResult, ProcessId, Residue, Supervisor, Surroundings, UnitStatus
 from ..core.quantities import NS_PER_S
 from ..core.stack import Instance, StackPlan, Usage
 from ..core.vocabulary import ServiceKind
+from ..links.control import LinkControl
 from . import inspection
 from .expansion import Part, expand
 from .feeds import Feeds
-from .ground import Site
+from .ground import LocalGround, Site
 from .instances import Copy, make_copies, search_path
+from .links import HOST, ends
 from .ports import LOOPBACK, Ports
 from .readiness import watch
 from .starting import Crew, Starter
 
 _PROBE_NAME = "seatrial-probe"
-_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"})
+_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link"})
 
 
 class LocalPlatform:
@@ -62,6 +65,8 @@ class LocalPlatform:
         )
         self._crews: dict[str, Crew] = {}
         self._copies: dict[str, Copy] = {}
+        self._lodgers: dict[str, list[Copy]] = {}  # by the instance in whose process they live
+        self._control: LinkControl | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._feeds = Feeds()
         self._residue: Residue | None = None
@@ -130,6 +135,8 @@ class LocalPlatform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._control is not None:
+            await self._control.close()
         try:
             self._residue = await self._supervisor.end()
         finally:
@@ -159,11 +166,46 @@ class LocalPlatform:
         """CanExecute."""
         return await self._supervisor.run(argv, self._copy(instance).surroundings, timeout_ns, stdin)
 
+    # -- acts on links
+
+    def ends(self, link: Instance) -> Sequence[LinkEnd]:
+        """HasLinks."""
+        to = self._stack.services[link.service].arguments["to"]
+        return ends(self._copy(link).blueprint, self._copies[f"{to}#{link.ordinal}"].blueprint)
+
+    async def impair(self, link: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """HasLinks; see seatrial.links.impairments. Raises PlatformError when the proxy cannot be reached, or does not want to."""
+        return await self._proxy().impair(link.name, kind, arguments)
+
+    async def mend(self, link: Instance, number: int) -> None:
+        """HasLinks."""
+        await self._proxy().ask("mend", link=link.name, number=number)
+
+    async def traffic(self, link: Instance) -> LinkTraffic:
+        """HasLinks: of all its addresses together."""
+        return sum_of([LinkTraffic(**each) for each in await self._proxy().ask("traffic", link=link.name)])
+
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+        """HasLinks."""
+        return [int(ns) for ns in await self._proxy().ask("tries", link=link.name, since=since_ns)]
+
+    def _proxy(self) -> LinkControl:
+        if self._control is None:
+            if HOST not in self._crews:
+                raise PlatformError("this stack has no links: links: in the stack file says between which services")
+            host = self._crews[HOST].copies[0]
+            control = host.blueprint.endpoints["control"]
+            secret = LocalGround(self._site, HOST).secret("control")
+            self._control = LinkControl((control.host, control.port), secret)
+        return self._control
+
     # -- looking at instances
 
     async def usage(self, instance: Instance) -> Usage:
         """CanMeasure; see inspection.usage_of. Raises PlatformError for an instance that is down."""
         copy = self._copy(instance)
+        if copy.blueprint.within:
+            raise PlatformError(f"{instance.name} lives in the process of {copy.blueprint.within}")
         process = copy.status.process if copy.status else None
         usage = inspection.usage_of(process) if process else None
         if usage is None:
@@ -200,6 +242,9 @@ class LocalPlatform:
             copies = make_copies(part, homes=self._data / ".home", logs=self._logs, hosts=hosts)
             self._crews[name] = Crew(part=part, copies=copies)
             self._copies.update({copy.name: copy for copy in copies})
+            for copy in copies:
+                if copy.blueprint.within:
+                    self._lodgers.setdefault(copy.blueprint.within, []).append(copy)
 
     def _starter(self, progress: Callable[[Progress], None]) -> Starter:
         return Starter(
@@ -212,6 +257,8 @@ class LocalPlatform:
         )
 
     async def _begin(self, copy: Copy) -> None:
+        if copy.blueprint.within:
+            return  # it began with its process
         self._learn(await self._supervisor.start(copy.order()))
 
     async def _names_resolve(self) -> bool:
@@ -243,10 +290,11 @@ class LocalPlatform:
             self._learn(status)
 
     def _learn(self, status: UnitStatus) -> None:
-        copy = self._copies.get(status.name)
-        if copy is not None:
-            copy.learn(status)
-            self._show(copy)
+        for name in (status.name, *(c.name for c in self._lodgers.get(status.name, ()))):
+            copy = self._copies.get(name)
+            if copy is not None:
+                copy.learn(status)
+                self._show(copy)
 
     def _show(self, copy: Copy) -> None:
         """Tell everybody whom it concerns, if something has changed."""

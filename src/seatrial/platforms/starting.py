@@ -102,13 +102,16 @@ class Starter:
         await self._begin(copy, begin)
 
     async def _begin(self, copy: Copy, begin: Callable[[Copy], Awaitable[None]]) -> None:
-        self._progress(Progress(subject=copy.name, state="starting", detail=waited_for(copy)))
+        if not copy.blueprint.within:
+            self._progress(Progress(subject=copy.name, state="starting", detail=waited_for(copy)))
         try:
             await begin(copy)
         except SupervisorError as error:
             raise PlatformError(f"{copy.name} could not be started: {error}") from error
 
     async def _prepare(self, copy: Copy, began_ns: int) -> None:
+        if copy.blueprint.within:
+            return
         make_places(copy, self._directory)
         deadline_ns = began_ns + copy.part.start_within_ns
         for argv in copy.blueprint.prepare:

@@ -8,20 +8,63 @@ import importlib
 from collections.abc import Iterable, Mapping
 
 from ..core.vocabulary import Verb
-from . import celery, command, compare, dns, grpc, http, log, process, redis, services, sql, tcp, websocket
+from . import (
+    celery,
+    command,
+    compare,
+    converge,
+    dns,
+    grpc,
+    http,
+    link,
+    log,
+    process,
+    prometheus,
+    promql,
+    redis,
+    services,
+    split,
+    sql,
+    tcp,
+    tries,
+    websocket,
+)
 
 VERBS: Mapping[str, Verb] = {
     module.VERB.name: module.VERB
-    for module in (http, websocket, grpc, tcp, dns, sql, redis, compare, celery, process, services, log, command)
+    for module in (
+        http,
+        prometheus,
+        promql,
+        websocket,
+        grpc,
+        split,
+        tcp,
+        dns,
+        sql,
+        redis,
+        compare,
+        celery,
+        process,
+        services,
+        link,
+        tries,
+        converge,
+        log,
+        command,
+    )
 }
 
 
 _CLIENTS = {
     "http": ("seatrial.probes.requesting",),
+    "split": ("seatrial.probes.asking",),
     "sql": ("seatrial.probes.postgres",),
     "redis": ("redis.asyncio",),
     "celery": ("celery.app.control", "kombu.transport.redis"),
     "dns": ("dns.asyncresolver",),
+    "prometheus": ("seatrial.probes.requesting", "prometheus_client.parser"),
+    "promql": ("seatrial.probes.requesting",),
     "websocket": ("seatrial.clients.websocket",),
     "grpc": ("seatrial.clients.grpc",),
     "compare": ("seatrial.compare.probe", "seatrial.compare.sources.postgres"),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ..core.errors import UsageError
 from ..core.expressions import Type
+from ..core.quantities import NS_PER_S
 from ..core.shapes import ANY, BOOLEAN, COUNT, TARGET, TEXT, Field, choice, list_of, mapping_of, record, union
 from ..core.stores import is_file_name, read_store
 from ..core.vocabulary import Verb
@@ -80,6 +81,7 @@ VERB = Verb(
     },
     default_expect='difference in ["none", "as expected"]',
     needs_target=False,
+    timeout_ns=60 * NS_PER_S,
     extra="compare",
     example="{compare: listings.csv, with: listings.parquet, key: id}",
     check_what=check_what,

@@ -92,6 +92,12 @@ VERB = Verb(
 )
 
 
+def base(endpoint: Endpoint) -> str:
+    """Its address as one of HTTP: scheme://host:port."""
+    scheme = endpoint.scheme if endpoint.scheme in ("http", "https") else "http"
+    return f"{scheme}://{endpoint.url.partition('://')[2]}"
+
+
 async def run(request: ProbeRequest) -> Observation:
     """One attempt."""
     from .requesting import outgoing
@@ -103,8 +109,7 @@ async def run(request: ProbeRequest) -> Observation:
         if isinstance(found, Observation):
             return found
         endpoint = found[0]
-        scheme = endpoint.scheme if endpoint.scheme in ("http", "https") else "http"
-        path = f"{scheme}://{endpoint.url.partition('://')[2]}{path}"
+        path = f"{base(endpoint)}{path}"
     method = method or "GET"
     try:
         out = outgoing(request, method, path)
@@ -164,11 +169,12 @@ def _values(answer: Answer, took_ns: int) -> dict[str, object]:
         "headers": headers,
         "latency": Quantity(took_ns, Dimension.DURATION),
         "size": Quantity(len(answer.content), Dimension.SIZE),
-        "json": _json(answer.text),
+        "json": json_of(answer.text),
     }
 
 
-def _json(text: str) -> object:
+def json_of(text: str) -> object:
+    """A body read as JSON; Missing where it is none."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

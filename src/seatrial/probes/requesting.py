@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, urlencode, urljoin, urlsplit
 from ..core.observations import ProbeRequest
 from .httpclient import Answer, Client, Origin
 
-_REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})  # a second DELETE finds nothing any more
+REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})  # a second DELETE finds nothing any more
 _CREDENTIALS = ("authorization", "cookie", "proxy-authorization")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_MOST = 10
@@ -69,7 +69,7 @@ async def exchange(client: Client, out: Outgoing, *, redirects: bool) -> tuple[A
     """
     for _ in range(_REDIRECTS_MOST):
         answer = await client.send(
-            out.origin, out.data, bodiless=out.method == "HEAD", repeatable=out.method in _REPEATABLE
+            out.origin, out.data, bodiless=out.method == "HEAD", repeatable=out.method in REPEATABLE
         )
         further = _redirected(out, answer) if redirects and answer.status in _REDIRECTS else None
         if further is None:

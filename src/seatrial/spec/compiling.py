@@ -20,7 +20,8 @@ from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
-from .identities import read_identities, read_secrets
+from .identities import outlived, read_identities, read_secrets
+from .including import Includes
 from .judging import is_search_throughout, named_by, no_search_in_setup
 from .keys import OWN_NAMES, SEVERITY, SOME_TIME, Defaults, Scene
 from .linting import lint
@@ -32,6 +33,7 @@ from .nodes import Sequence as SequenceNode
 from .profiles import Choice, Profiles, with_time_for_loads
 from .python import PythonScenarios
 from .reading import BAD, Bad, Place, Reader
+from .repeating import Repeats
 from .requirements import read_requirements
 from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
@@ -43,7 +45,7 @@ from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -133,8 +135,10 @@ class _Compiler:
 
     def plan(self, overlays: Sequence[Path]) -> Plan | None:
         root = read_file(self.path, str(self.path), self.reader.problems)
+        includes = Includes(self.reader, self.path)
+        root = includes.resolve(root, self.path) if root is not None else None
         over = [overlay_of(p, self.reader) for p in overlays]
-        self.files += overlays
+        self.files += [*includes.files, *overlays]
         for overlay in over:
             root = merge(root, overlay.spec) if root is not None and overlay.spec is not None else root
         if root is None:
@@ -142,6 +146,7 @@ class _Compiler:
         if not isinstance(root, MappingNode):
             self.reader.wrong(root, f"a spec is a mapping, not {describe(root)}", "begin with seatrial: 1")
             return None
+        root = Repeats(self.reader).spec(root)
         self._top(root)
         name = self._name(root)
         values = self._values(root)
@@ -184,6 +189,7 @@ class _Compiler:
         reads = Loads(steps, self.vocabulary, self.directory, profiles, metrics)
         loads = self._loads(root, reads, known, saves.for_standing())
         profiles.end()
+        outlived(reader, root.get("loads"), loads, identities, steps)
         throughout = self._throughout(root)
         scenarios = Scenarios(steps, self.metrics, throughout, deadline, usage_type(self.reader.known.services))
         plans = (*self._scenarios(root, scenarios, known, saves, defaults), *python.plans(throughout))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..core.load_plans import abort_finding
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, calls_in
 from ..core.templates import secret_names
 from .reading import Reader
 
@@ -70,7 +70,8 @@ def with_needs(scenarios: Mapping[str, ScenarioPlan], names: tuple[str, ...]) ->
 def secrets_used(plan: Plan) -> tuple[str, ...]:
     """Names of all secrets that the plan's templates use."""
     trees: list[object] = [s.arguments for s in plan.stack.services.values()]
-    trees += [(i.headers, i.login.what, i.login.arguments) if i.login else i.headers for i in plan.identities.values()]
+    identities = plan.identities.values()
+    trees += [(i.headers, i.arguments, *((i.login.what, i.login.arguments) if i.login else ())) for i in identities]
     for workload in plan.workloads.values():
         reads = [r.call for r in (workload.initial, workload.read_back) if r is not None]
         trees += [(c.what, c.arguments) for c in (workload.call, *reads)]
@@ -80,6 +81,6 @@ def secrets_used(plan: Plan) -> tuple[str, ...]:
     checks += [h.check for s in plan.scenarios for h in s.holds]
     steps = [*plan.setup, *(x for s in plan.scenarios for x in (*s.steps, *s.finally_))]
     checks += [s.check for s in steps if isinstance(s, ProbeStep)]
-    trees += [(c.call.what, c.call.arguments) for c in checks]
+    trees += [(call.what, call.arguments) for c in checks for call in calls_in(c.call)]
     trees += [s.arguments for s in steps if isinstance(s, FaultStep)]
     return secret_names(trees)

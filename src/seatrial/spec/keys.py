@@ -55,6 +55,9 @@ EXPECT: Mapping[str, Field] = {
     "expect": Field(shape=CONDITION, doc="What must be true of what was seen.", example="status == 200"),
     **TIMES,
 }
+NESTED: Mapping[str, Field] = {
+    n: EXPECT[n] for n in ("expect", "every", "timeout")
+}  # of a check that a step tries itself
 SAVE: Mapping[str, Field] = {
     "save": Field(shape=mapping_of(PATH), default={}, doc="Values to keep, by path.", example="{tenant: json.id}")
 }
@@ -67,6 +70,7 @@ FAULT: Mapping[str, Field] = {
     "within": Field(shape=DURATION, doc="For the witness to see it act (5s)."),
     "for": Field(shape=DURATION, doc="Heal after this time."),
 }
+LINK_FAULT: Mapping[str, Field] = {n: f for n, f in FAULT.items() if n != "hold"}  # it has no process to keep down
 ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
 FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
 OWN_NAMES = dict.fromkeys(
@@ -107,3 +111,9 @@ class Scene:
     ids: dict[str, Node] = field(default_factory=dict)
     defaults: Defaults = NO_DEFAULTS
     open: bool = False  # there may be values that nobody declared
+
+
+def severity_of(found: Mapping[str, object], scene: Scene) -> Severity:
+    """What a step's finding counts."""
+    value = found.get("severity")
+    return Severity(value) if isinstance(value, str) else scene.defaults.severity

@@ -12,9 +12,10 @@ from ..core.errors import Problem, UsageError
 from ..core.expressions import Expression, ExpressionError, Scope, compile_expression, compile_path, did_you_mean
 from ..core.expressions.problems import ExpressionProblem, listing
 from ..core.expressions.syntax import KEYWORDS, NAME
+from ..core.links import KIND
 from ..core.quantities import QuantityError, example, parse_quantity
 from ..core.shapes import Field, Shape, ShapeKind
-from ..core.stack import Target
+from ..core.stack import LINK, Target
 from ..core.targets import parse_target
 from ..core.templates import Template, TemplateError, substitute_environment
 from .nodes import Mapping as MappingNode
@@ -77,6 +78,7 @@ class Place:
     values: Scope = _NOTHING
     later: Mapping[str, str] = field(default_factory=dict)  # name to a sentence that says where it is saved
     request: Callable[[MappingNode], object] | None = None
+    check: Callable[[MappingNode], object] | None = None
     literal: bool = False  # what is here is needed before there are secrets
 
     def with_scope(self, scope: Scope) -> Place:
@@ -230,8 +232,6 @@ class Reader:
         text = self.text(node)
         if isinstance(text, Bad):
             return BAD
-        if "->" in text:
-            return self.wrong(node, "a link (a -> b) cannot be a target on this platform", "name a service")
         try:
             found = parse_target(text)
         except UsageError as error:
@@ -243,10 +243,14 @@ class Reader:
         info = services.get(target.service)
         if info is None and self.known.open:
             return target
+        if info is None and LINK in target.service:
+            links = [n for n in services if LINK in n]
+            hint = f"links: {listing(links, 30) or 'none'}. In the stack file, links: [{target.service}] makes it one"
+            return self.wrong(node, f"there is no link {target.service}", hint)
         if info is None:
             hint = f"services: {listing(services, 30) or 'none'}. {did_you_mean(target.service, services)}".rstrip()
             return self.wrong(node, f"unknown service {shorten(target.service)}", hint, 0, len(target.service))
-        after = len(target.service) + 1
+        after = node.text.find(target.service.rpartition(LINK)[2]) + len(target.service.rpartition(LINK)[2]) + 1
         if target.role is not None and target.role not in info.roles:
             roles = (
                 f"roles here: {listing(info.roles)}. {did_you_mean(target.role, info.roles)}"
@@ -351,11 +355,14 @@ def _condition(reader: Reader, node: Node, shape: Shape, place: Place) -> object
 def _path(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     if not isinstance(node, Scalar):
         return reader.wrong(node, f"a path is wanted here, not {describe(node)}", "for example json.id")
-    return reader.expression(node, place, condition=False)
+    return reader.expression(node, place.with_scope(Scope(names=shape.over)) if shape.over else place, condition=False)
 
 
 def _target(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
-    return reader.target(node)
+    found = reader.target(node)
+    if shape.refers == KIND and isinstance(found, Target) and LINK not in found.service:
+        return reader.wrong(node, f"{found} is no link", "for example web -> postgres")
+    return found
 
 
 def _reference(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
@@ -429,6 +436,13 @@ def _request(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     return place.request(node)
 
 
+def _check(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
+    if not isinstance(node, MappingNode) or place.check is None:
+        hint = "for example {http: GET /x, at: web, expect: status == 200}"
+        return reader.wrong(node, f"a check is wanted here, not {describe(node)}", hint)
+    return place.check(node)
+
+
 def _any(reader: Reader, node: Node, shape: Shape, place: Place) -> object:
     if isinstance(node, MappingNode):
         pairs = ((reader.template(key, place), _any(reader, child, shape, place)) for key, child in node)
@@ -461,5 +475,6 @@ _READERS: Final[Mapping[ShapeKind, Callable[[Reader, Node, Shape, Place], object
     ShapeKind.RECORD: _record,
     ShapeKind.UNION: _union,
     ShapeKind.REQUEST: _request,
+    ShapeKind.CHECK: _check,
     ShapeKind.ANY: _any,
 }

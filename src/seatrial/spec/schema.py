@@ -10,14 +10,14 @@ from ..core.quantities import UNITS, example
 from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
-from .identities import IDENTITY, SECRET
+from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
-from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, REASON, SOME_TIME, UNJUDGED
+from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, NESTED, REASON, SOME_TIME, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
-from .stacks import ALLOW, REMOTE, SERVICE
+from .stacks import ALLOW, LINKS_FIELD, REMOTE, SERVICE
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
@@ -38,6 +38,7 @@ _SIMPLE: Mapping[ShapeKind, dict[str, Any]] = {
     ShapeKind.TARGET: {"type": "string", "examples": ["web", "postgres/primary", "web#2", "web *", "web 50%"]},
     ShapeKind.REFERENCE: {"type": "string"},
     ShapeKind.REQUEST: {"$ref": "#/$defs/probe"},
+    ShapeKind.CHECK: {"$ref": "#/$defs/nested"},
     ShapeKind.ANY: {},
 }
 
@@ -86,6 +87,15 @@ def of_fields(
     return {**closed, "required": needed} if needed else closed
 
 
+FOREACH: Mapping[str, Any] = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {"type": "array", "minItems": 1},
+    "description": "Written out for each value of each list: {{ name }} in texts, names and targets.",
+    "examples": [{"victim": ["web", "worker"]}],
+}
+
+
 def of_field(f: Field) -> dict[str, Any]:
     """A key's value, with what it is for."""
     schema = of_shape(f.shape)
@@ -112,7 +122,9 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON}) for v in verbs}
     for kind in vocabulary.faults.values():
         what = {"const": kind.name, "description": kind.doc}
-        fault = of_fields({**kind.arguments, **FAULT, **COMMON}, {"fault": what}, ("fault",))
+        fault = of_fields(
+            {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON}, {"fault": what}, ("fault",)
+        )
         steps[f"fault-{kind.name}"] = {"title": f"fault: {kind.name}", **fault}
     heal = {"type": "string", "description": "The id of a fault step, or all.", "examples": ["all"]}
     steps["heal"] = {"title": "heal", **of_fields(UNJUDGED, {"heal": heal}, ("heal",))}
@@ -124,10 +136,12 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     read = [_of_verb(v, {**CALL, name: path}, needed=(name,)) for v in verbs for name in ("keys", "value")]
     return {
         **steps,
-        "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in steps]},
+        "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in (*steps, "foreach")]},
+        "foreach": of_fields({}, {"foreach": FOREACH, "steps": {"$ref": "#/$defs/steps"}}, ("foreach", "steps")),
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
         "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED}) for v in verbs]},
         "probe": {"anyOf": [_of_verb(v, CALL) for v in verbs]},
+        "nested": {"anyOf": [_of_verb(v, {**CALL, **NESTED}) for v in verbs]},
         "login": {"anyOf": [_of_verb(v, {"at": AT}) for v in verbs]},
         "read": {"anyOf": read},
         "instance-check": {"anyOf": [_of_verb(v, EXPECT) for v in verbs]},
@@ -153,7 +167,7 @@ def _scenario() -> dict[str, Any]:
         "holds": _named({"$ref": "#/$defs/check"}, "Checks that must hold from beginning to end."),
         "expect": _expectations("What the workloads must show, by name."),
     }
-    return of_fields(SCENARIO, {name: parts[name] for name in PARTS}, ("steps",))
+    return of_fields(SCENARIO, {"foreach": FOREACH, **{name: parts[name] for name in PARTS}}, ("steps",))
 
 
 def _workload(vocabulary: Vocabulary) -> dict[str, Any]:
@@ -221,14 +235,19 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     requirement = {"anyOf": [_TEXT, of_fields(ENTRY)]}
     named = {"type": "object", "not": {"required": ["file"]}, "additionalProperties": requirement}
     identity = of_fields(IDENTITY)
+    for kind in vocabulary.credentials.values():
+        identity["properties"][kind.name] = {"description": kind.doc, **of_fields(with_like(kind))}
     identity["properties"]["login"] = {**identity["properties"]["login"], "$ref": "#/$defs/login"}
     return {
         "$schema": _DRAFT,
         "title": "seatrial spec",
         "type": "object",
         "additionalProperties": False,
-        "required": ["seatrial", "stack"],
-        "anyOf": [{"required": ["scenarios"]}, {"required": ["python"]}],
+        "required": ["seatrial"],
+        "allOf": [
+            {"anyOf": [{"required": [part]} for part in parts]}
+            for parts in (("stack", "include"), ("scenarios", "python", "include"))
+        ],
         "properties": {
             "seatrial": {"const": 1, "description": "The version of the spec language."},
             "name": {**_TEXT, "description": "Of the trial (the directory's, where it is left out)."},
@@ -259,6 +278,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             },
             "defaults": of_fields(DEFAULTS),
             "profiles": _named(of_fields(PROFILE), "Profiles of loads: other users or lengths, or names of your own."),
+            "include": {
+                "description": "Files with other parts of the spec, as if they stood here.",
+                "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
             "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
@@ -274,7 +297,7 @@ def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
         own = {**kind.arguments, "after": SERVICE["after"]}
         kinds.append({"title": kind.name, **of_fields(own, named, needed)})
     services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
-    return of_fields({"name": Field(shape=TEXT), **ALLOW}, {"services": services}, ("services",))
+    return of_fields({"name": Field(shape=TEXT), "links": LINKS_FIELD, **ALLOW}, {"services": services}, ("services",))
 
 
 def stack_schema(vocabulary: Vocabulary) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from typing import Any
 
 from ..core.errors import UsageError
 from ..core.plan import CheckPlan
+from ..core.shapes import ShapeKind
 from ..core.stack import StackPlan
+from ..core.targets import parse_target
 from ..core.vocabulary import Vocabulary
 from .compiling import ordered
 from .keys import CALL, EXPECT, Scene
@@ -67,6 +69,14 @@ def compile_check(
     steps = Steps(reader, vocabulary, allow=_hosts(node))
     key = steps.verb(node, tuple(vocabulary.verbs), "a check") if node is not None else None
     if key is not None and isinstance(node, MappingNode):
+        for argument, field in vocabulary.verbs[key.text].arguments.items():
+            named = node.get(argument)
+            if field.shape.kind is ShapeKind.CHECK and isinstance(named, MappingNode):
+                named = named.get("at")
+            elif field.shape.kind is not ShapeKind.TARGET:
+                continue
+            if isinstance(named, Scalar):
+                _believe(reader, named.text)
         check, _ = steps.check(node, vocabulary.verbs[key.text], Scene(values={}), {**CALL, **EXPECT})
         if check is not None and not reader.problems:
             return check
@@ -104,9 +114,12 @@ def _targets(node: MappingNode) -> Iterator[Scalar]:
 
 def _believe(reader: Reader, target: str) -> None:
     """The stack is not read here: whatever the target names is taken to exist; the prober says so if it does not."""
-    service, _, role = target.partition("/")
-    service = service.split("#")[0].split()[0] if service.split() else target
-    reader.known.services[service] = ServiceInfo(name=service, kind="", roles=(role,) if role else ())
+    try:
+        found = parse_target(target)
+    except UsageError:
+        return  # whoever reads it says what is wrong with it
+    roles = (found.role,) if found.role else ()
+    reader.known.services[found.service] = ServiceInfo(name=found.service, kind="", roles=roles)
 
 
 def _hosts(node: Node | None) -> tuple[str, ...]:

@@ -11,22 +11,22 @@ from ..core.errors import UsageError
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import own_claim
-from ..core.plan import CheckPlan, FaultStep, HealStep, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
+from ..core.plan import CheckPlan, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
 from ..core.quantities import Quantity
 from ..core.shapes import Field, reference
 from ..core.stack import Target
 from ..core.templates import Template
-from ..core.verdicts import Severity
-from ..core.vocabulary import FaultKind, Verb, Vocabulary
+from ..core.vocabulary import Verb, Vocabulary
+from .faulting import read_fault, read_heal
 from .keys import (
     ALWAYS,
     CALL,
     CHECK,
     COMMON,
     EXPECT,
-    FAULT,
     FAULT_SEEN,
     NAMED,
+    NESTED,
     OWN_NAMES,
     REASON,
     SOME_TIME,
@@ -34,6 +34,7 @@ from .keys import (
     Defaults,
     Scene,
     ns_of,
+    severity_of,
 )
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
@@ -53,10 +54,12 @@ class Steps:
         self.vocabulary = vocabulary
         self.allow = allow
 
-    def place(self, scene: Scene, observes: Mapping[str, Type] | None = None) -> Place:
-        """The place of a step's arguments and expectations."""
+    def place(
+        self, scene: Scene, observes: Mapping[str, Type] | None = None, makes: Mapping[str, Type] | None = None
+    ) -> Place:
+        """The place of a step's arguments and expectations; what a verb makes is known to its templates alone."""
         names = {**scene.values, **(observes or {})}
-        values = scene.values
+        values = {**scene.values, **(makes or {})}
         if scene.faults:
             names["fault"] = FAULT_SEEN
             values = {**values, "fault": FAULT_SEEN}
@@ -66,11 +69,20 @@ class Steps:
             values=Scope(names=values, open=unsure),
             later={**scene.later, "fault": "no fault was made before this step"},
             request=lambda node: self._nested(node, scene),
+            check=lambda node: self._nested_check(node, replace(scene, values=values)),
         )
 
     def _nested(self, node: Node, scene: Scene) -> ProbeCall | Bad:
         read = self.request(node, scene)
         return BAD if read is None else read[0]
+
+    def _nested_check(self, node: MappingNode, scene: Scene) -> CheckPlan | Bad:
+        """A check inside a step, which tries it again as it needs."""
+        key = self.verb(node, tuple(self.vocabulary.verbs), "a check")
+        if key is None:
+            return BAD
+        verb = self.vocabulary.verbs[key.text]
+        return self._judging(node, verb, self.check(node, verb, scene, {**CALL, **NESTED})[0]) or BAD
 
     def steps(self, node: Node | None, scene: Scene) -> tuple[Step, ...]:
         """A list of steps, in order."""
@@ -100,9 +112,9 @@ class Steps:
             return None
         match key.text:
             case "fault":
-                return self._fault(node, scene)
+                return read_fault(self, node, scene)
             case "heal":
-                return self._heal(node, scene)
+                return read_heal(self, node, scene)
             case "pause":
                 return self._pause(node, scene)
             case "load":
@@ -132,7 +144,7 @@ class Steps:
 
     def _probe(self, node: MappingNode, verb: Verb, scene: Scene) -> ProbeStep | None:
         check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON})
-        id_ = self._id(node, found, scene, verb.name)
+        id_ = self.id_of(node, found, scene, verb.name)
         save = {} if isinstance(found["save"], Bad) else dict(found["save"])
         self._saved(node, save, scene, verb)
         if check is None:
@@ -152,7 +164,7 @@ class Steps:
             id=id_,
             title=title,
             covers=tuple(found["covers"] or ()),
-            severity=_severity(found, scene),
+            severity=severity_of(found, scene),
             position=node.position(),
             check=check,
             save=save,
@@ -174,7 +186,7 @@ class Steps:
         self, node: MappingNode, verb: Verb, scene: Scene, common: Mapping[str, Field]
     ) -> tuple[CheckPlan | None, dict[str, Any]]:
         """A probe with its expectation and times; beside it what was read of the other keys."""
-        place = self.place(scene, {**verb.observes, **ALWAYS})
+        place = self.place(scene, {**verb.observes, **ALWAYS}, verb.makes)
         fields = {**verb.arguments, **common}
         found = self.reader.fields(node, fields, place, what=f"a step with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
@@ -185,13 +197,20 @@ class Steps:
         defaults = scene.defaults
         check = CheckPlan(
             call=call,
-            expect=found["expect"],
-            within_ns=ns_of(found["within"], defaults.within_ns),
-            for_ns=ns_of(found["for"]),
+            expect=self._expected(verb, call, found["expect"], place.scope),
+            within_ns=ns_of(found.get("within"), defaults.within_ns),
+            for_ns=ns_of(found.get("for")),
             every_ns=ns_of(found["every"], defaults.every_ns),
-            timeout_ns=ns_of(found["timeout"], defaults.timeout_ns),
+            timeout_ns=ns_of(found["timeout"], verb.timeout_ns or defaults.timeout_ns),
         )
         return check, found
+
+    def _expected(self, verb: Verb, call: ProbeCall, expect: Expression | None, scope: Scope) -> Expression | None:
+        """What is expected, and what the arguments say that must be true."""
+        said = verb.expects(call.arguments) if verb.expects is not None else ""
+        if not said:
+            return expect
+        return compile_expression(said if expect is None else f"{said} and ({expect.source})", scope)
 
     def named(self, node: Node, scene: Scene, what: str) -> tuple[CheckPlan, dict[str, Any]] | None:
         """A check that has its name from its key (steady state, holds)."""
@@ -223,6 +242,12 @@ class Steps:
         if not self._what_is_right(node, what_node, verb, what, at):
             return None
         arguments = {n: found[n] for n in verb.arguments if found[n] is not None}
+        if verb.check is not None and BAD not in arguments.values():
+            wrong = verb.check(what, arguments)
+            if wrong is not None:
+                place_of = node.entries[wrong.key or verb.name]
+                self.reader.wrong(place_of.value if wrong.key else place_of.key, wrong.message, wrong.hint)
+                return None
         identity = found.get("as") if found.get("as") is not BAD else None
         return ProbeCall(
             verb=verb.name,
@@ -300,7 +325,7 @@ class Steps:
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen)
+        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen, verb.makes)
         fields = {**verb.arguments, **call, **(extra or {})}
         found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
@@ -317,63 +342,7 @@ class Steps:
         check, _ = self.check(node, verb, scene, EXPECT)
         return self._judging(node, verb, check)
 
-    # -- faults
-
-    def _fault(self, node: MappingNode, scene: Scene) -> FaultStep | None:
-        what = node.get("fault")
-        kinds = self.vocabulary.faults
-        name = self.reader.text(what) if isinstance(what, Scalar) else None
-        if what is None or not isinstance(name, str) or name not in kinds:
-            shown = shorten(name) if isinstance(name, str) else describe(what or node)
-            hint = f"faults: {listing(kinds, 30)}. {did_you_mean(str(name), kinds)}".rstrip()
-            self.reader.wrong(what or node, f"unknown fault {shown}", hint)
-            return None
-        kind: FaultKind = kinds[name]
-        found = self.reader.fields(
-            node,
-            {**kind.arguments, **FAULT, **COMMON},
-            self.place(scene),
-            what=f"a fault step with {name}",
-            also=("fault",),
-        )
-        if isinstance(found, Bad) or BAD in found.values():
-            return None
-        id_ = self._id(node, found, scene, name)
-        scene.faults.append(id_)
-        target: Target = found["at"]
-        arguments = {n: found[n] for n in kind.arguments if found[n] not in (None, BAD)}
-        return FaultStep(
-            id=id_,
-            title=str(found["title"] or f"{name} {target}"),
-            covers=tuple(found["covers"] or ()),
-            severity=_severity(found, scene),
-            position=node.position(),
-            fault=name,
-            at=target,
-            arguments=arguments,
-            hold_ns=ns_of(found["hold"]),
-            within_ns=ns_of(found["within"]),
-            for_ns=ns_of(found["for"]),
-        )
-
-    def _heal(self, node: MappingNode, scene: Scene) -> HealStep | None:
-        found = self.reader.fields(node, UNJUDGED, self.place(scene), what="a heal step", also=("heal",))
-        what = node.get("heal")
-        name = self.reader.text(what) if isinstance(what, Scalar) else None
-        if isinstance(found, Bad) or what is None or not isinstance(name, str):
-            self.reader.wrong(
-                what or node, "heal names the id of a fault step, or all", "for example heal: kill-primary"
-            )
-            return None
-        if name != "all" and name not in scene.faults:
-            known = ["all", *scene.faults]
-            hint = f"faults before it: {listing(scene.faults) or 'none'}. {did_you_mean(name, known)}".rstrip()
-            self.reader.wrong(what, f"no fault {shorten(name)} before this step: it can never be reached", hint)
-            return None
-        id_ = self._id(node, found, scene, f"heal-{name}")
-        title = str(found["title"] or f"heal {name}")
-        fault = None if name == "all" else name
-        return HealStep(id=id_, title=title, severity=_severity(found, scene), position=node.position(), fault=fault)
+    # -- what is no probe
 
     def _pause(self, node: MappingNode, scene: Scene) -> PauseStep | None:
         fields = {**UNJUDGED, "reason": REASON}
@@ -384,11 +353,11 @@ class Steps:
         duration = self.reader.read(what, SOME_TIME, self.place(scene))
         if not isinstance(duration, Quantity):
             return None
-        id_ = self._id(node, found, scene, "pause")
+        id_ = self.id_of(node, found, scene, "pause")
         return PauseStep(
             id=id_,
             title=str(found["title"] or f"pause {duration}"),
-            severity=_severity(found, scene),
+            severity=severity_of(found, scene),
             position=node.position(),
             duration_ns=ns_of(duration, 0),
             reason=str(found["reason"]),
@@ -402,7 +371,7 @@ class Steps:
         name = self.reader.read(what, reference("load"), self.place(scene))
         if not isinstance(name, str):
             return None
-        id_ = self._id(node, found, scene, f"load-{name}")
+        id_ = self.id_of(node, found, scene, f"load-{name}")
         words = own_claim(name) if name in self.reader.known.tools else f"load {name} is not aborted"
         judged = name in self.reader.known.tools or name in self.reader.known.abortable
         if found["covers"] and not judged:
@@ -412,13 +381,13 @@ class Steps:
             id=id_,
             title=str(found["title"] or (words if judged else f"load {name}")),
             covers=tuple(found["covers"] or ()),
-            severity=_severity(found, scene),
+            severity=severity_of(found, scene),
             position=node.position(),
             load=name,
             judged=judged,
         )
 
-    def _id(self, node: MappingNode, found: Mapping[str, Any], scene: Scene, verb: str) -> str:
+    def id_of(self, node: MappingNode, found: Mapping[str, Any], scene: Scene, verb: str) -> str:
         given = found.get("id")
         if isinstance(given, str):
             if given in scene.ids:
@@ -470,11 +439,6 @@ def hosts_in(text: str) -> tuple[str, ...]:
     """The host of an address at the beginning of a main argument."""
     address = ADDRESS.match(text)
     return (host_of(address["authority"]),) if address else ()
-
-
-def _severity(found: Mapping[str, Any], scene: Scene) -> Severity:
-    value = found.get("severity")
-    return Severity(value) if isinstance(value, str) else scene.defaults.severity
 
 
 def _title(verb: str, call: ProbeCall) -> str:

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from seatrial.core.errors import PlatformError
+from seatrial.core.links import HasLinks
 from seatrial.core.platforms import (
     CanExecute,
     CanKill,
@@ -31,6 +32,7 @@ PROTOCOLS = {
     "execute": (CanExecute,),
     "usage": (CanMeasure,),
     "logs": (CanReadLogs,),
+    "link": (HasLinks,),
 }
 
 

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from seatrial.core.errors import NotExercised
-from seatrial.core.expressions import Missing, Type
+from seatrial.core.expressions import Judgement, Missing, Type
 from seatrial.core.expressions.types import Kind
+from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
+from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
 from seatrial.core.quantities import Quantity
-from seatrial.core.stack import Endpoint, Instance, Usage
+from seatrial.core.stack import Endpoint, Instance, Target, Usage
+from seatrial.core.templates import Template
 from seatrial.core.vocabulary import load
 from seatrial.probes import VERBS
 
@@ -31,6 +34,15 @@ class Nowhere:
 
     async def usage(self) -> Usage:
         raise NotExercised("nothing can be measured there")
+
+    async def traffic(self) -> LinkTraffic:
+        raise NotExercised("there are no links")
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        raise NotExercised("there are no links")
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        raise NotExercised("there is no trial")
 
     def log_files(self) -> Mapping[str, Path]:
         if not self.files:
@@ -90,6 +102,9 @@ def aimed(verb: str, port: int, timeout_s: float) -> ProbeRequest:
             return request("ping", timeout_s=timeout_s, broker=f"redis://127.0.0.1:{port}/0")
         case "dns":
             return request("name.test", timeout_s=timeout_s, server=f"127.0.0.1:{port}")
+        case "split":
+            asked = Template.parse("GET /{{ user }}")
+            return request(asked, endpoint("http", port), timeout_s=timeout_s, backend="text", users=3)
         case "tcp":
             return request("", endpoint("tcp", port), timeout_s=timeout_s, answer=True)
         case _:

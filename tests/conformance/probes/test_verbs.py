@@ -23,7 +23,7 @@ from seatrial.core.vocabulary import Verb
 from seatrial.probes import VERBS, prepare
 from seatrial.spec.single import compile_check
 
-TALKING = ("http", "tcp", "sql", "redis", "celery", "dns")
+TALKING = ("http", "split", "tcp", "sql", "redis", "celery", "dns")
 LIBRARIES = {"sql": "psycopg", "redis": "redis", "celery": "celery", "dns": "dns"}
 SLACK_S = 1.0
 
@@ -175,7 +175,8 @@ async def test_what_is_observed_is_what_the_descriptor_says(server, tmp_path) ->
 
 
 def test_what_a_verb_takes_is_one_of_the_known_shapes() -> None:
-    assert {verb.what.kind for verb in VERBS.values()} <= {ShapeKind.TEXT, ShapeKind.CHOICE, ShapeKind.UNION}
+    known = {ShapeKind.TEXT, ShapeKind.CHOICE, ShapeKind.UNION, ShapeKind.INTEGER}
+    assert {verb.what.kind for verb in VERBS.values()} <= known
 
 
 def running(name: str) -> Instance:

@@ -13,7 +13,8 @@ from seatrial.api.python import Stack, stack
 from seatrial.core.stack import Endpoint
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "conformance/probes"))  # probe_support: requests, and what fits a descriptor
+# probe_support: requests, and what fits a descriptor; split_grpc: a service that is split
+sys.path[:0] = [str(HERE.parents[1] / "conformance/probes"), str(HERE)]
 
 SERVICES = {
     "postgres": {"kind": "postgres", "database": "shop"},

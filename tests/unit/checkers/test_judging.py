@@ -17,8 +17,8 @@ from seatrial.checkers.history import History
 from seatrial.checkers.models import judge_counter, judge_set, keys_of, number_of
 from seatrial.checkers.outages import after_fault, outages, totals
 from seatrial.checkers.series import series
-from seatrial.checkers.shares import bounds
 from seatrial.core.expressions import Missing
+from seatrial.core.shares import bounds
 from seatrial.core.workloads import FaultSpan, Window
 
 MS = 1_000_000

@@ -25,6 +25,7 @@ from seatrial.platforms import KINDS
 from seatrial.platforms.local import LocalPlatform
 
 HERE = Path(__file__).parent
+INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if not kind.on_links]
 
 
 def fault(name: str, hold_ns: int | None = None) -> Fault:
@@ -120,7 +121,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 async def test_the_witness_sees_no_fault_that_was_not_injected(bench):
     victim = await bench.now("web#1")
-    for name in FAULTS:
+    for name in INSTANCE_FAULTS:
         testimony = await fault(name).witness(bench.platform, victim)
         assert not testimony.acted, name
         assert "is there" in testimony.detail
@@ -203,7 +204,7 @@ async def test_a_platform_without_the_capability_is_not_exercised(bench):
         capabilities: frozenset[str] = frozenset()
 
     victim = await bench.now("web#1")
-    for name in FAULTS:
+    for name in INSTANCE_FAULTS:
         with pytest.raises(NotExercised, match="bare"):
             await fault(name).inject(Bare(), [victim])
         with pytest.raises(NotExercised, match="no witness"):

@@ -13,9 +13,12 @@ import pytest
 
 from seatrial import probes
 from seatrial.core.errors import NotExercised
+from seatrial.core.expressions import Judgement
+from seatrial.core.links import LinkTraffic
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
+from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
-from seatrial.core.stack import Endpoint, Instance, Usage
+from seatrial.core.stack import Endpoint, Instance, Target, Usage
 from seatrial.core.vocabulary import load
 
 
@@ -26,6 +29,7 @@ class Around:
     files: Mapping[str, Path] = field(default_factory=dict)
     marks: Mapping[str, int] = field(default_factory=dict)
     executes: bool = True
+    passed: LinkTraffic | None = None
     owned: list[int] = field(default_factory=list)
 
     async def own(self, pid: int, purpose: str) -> None:
@@ -40,6 +44,17 @@ class Around:
 
     async def usage(self) -> Usage:
         return Usage(cpu_seconds=1.5, memory_bytes=4096, descriptors=7, threads=2, processes=1)
+
+    async def traffic(self) -> LinkTraffic:
+        if self.passed is None:
+            raise NotExercised("this platform has no links")
+        return self.passed
+
+    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+        raise NotExercised("there are no links")
+
+    async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
+        raise NotExercised("there is no trial")
 
     def log_files(self) -> Mapping[str, Path]:
         return self.files

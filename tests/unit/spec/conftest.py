@@ -15,6 +15,7 @@ from seatrial.core.plan import Plan
 from seatrial.core.quantities import Dimension
 from seatrial.core.shapes import (
     ANY,
+    BANDWIDTH,
     BOOLEAN,
     COUNT,
     DURATION,
@@ -31,6 +32,8 @@ from seatrial.core.shapes import (
     union,
 )
 from seatrial.core.vocabulary import FaultKind, Model, ServiceKind, Verb, Vocabulary
+from seatrial.credentials.jwt import KIND as JWT
+from seatrial.probes.split import VERB as SPLIT
 from seatrial.spec import compile_spec
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "DELETE")
@@ -143,7 +146,7 @@ PROXY = ServiceKind(
 )
 _D, _N, _R = Dimension.DURATION, Dimension.NUMBER, Dimension.RATIO
 VOCABULARY = Vocabulary(
-    verbs={v.name: v for v in (HTTP, SQL, TCP, LOG, COMMAND)},
+    verbs={v.name: v for v in (HTTP, SQL, TCP, LOG, COMMAND, SPLIT)},
     faults={
         "kill": FaultKind(name="kill", doc="SIGKILL.", capability="kill", make="tests:none"),
         "pause": FaultKind(name="pause", doc="SIGSTOP.", capability="pause", make="tests:none", lasting=True),
@@ -154,6 +157,27 @@ VOCABULARY = Vocabulary(
             make="tests:none",
             arguments={"by": Field(shape=DURATION, required=True, doc="How much.", example="200ms")},
             lasting=True,
+        ),
+        "latency": FaultKind(
+            name="latency",
+            doc="Slow ways.",
+            capability="link",
+            make="tests:none",
+            arguments={"delay": Field(shape=DURATION, required=True, doc="How much.", example="100ms")},
+            lasting=True,
+            on_links=True,
+        ),
+        "cut": FaultKind(
+            name="cut",
+            doc="No way.",
+            capability="link",
+            make="tests:none",
+            arguments={
+                "how": Field(shape=choice("refuse", "reset"), doc="refuse"),
+                "rate": Field(shape=BANDWIDTH, doc="So much."),
+            },
+            lasting=True,
+            on_links=True,
         ),
     },
     kinds={k.name: k for k in (PROCESS, POSTGRES, PROXY)},
@@ -178,6 +202,7 @@ VOCABULARY = Vocabulary(
     load_metrics=LOAD_METRICS,
     tag_metrics=TAG_METRICS,
     load_extras=LOAD_EXTRAS,
+    credentials={"jwt": JWT},
 )
 
 

@@ -66,6 +66,16 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
         "compare.yaml": f"{AROUND.replace('stack: stack.yaml', STORES)}identities: {{owner: {{bearer: none}}}}\n"
         f"scenarios:\n  up:\n    steps:\n{indented(parts['compare'])}",
+        "links.yaml": parts["links"],
+        "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
+        "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
+        + indented(parts["converge"]),
+        "tries.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
+        + indented(parts["tries"]),
+        "splits.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['splits'])}",
+        "tokens.yaml": f"{AROUND}identities:\n{indented(parts['tokens'])}"
+        "scenarios: {up: {steps: [{http: GET /, at: web, as: expired, expect: status == 401}]}}\n",
         "workloads.yaml": f"{AROUND}workloads:\n{indented(parts['workloads'])}throughout: [visits, stock]\n"
         "scenarios: {up: {steps: [{http: GET /, at: web}]}}\n",
         "loads.yaml": f"{AROUND}loads:\n{indented(parts['loads'])}"
@@ -94,6 +104,13 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "spec",
         "steps",
         "compare",
+        "links",
+        "faults",
+        "tries",
+        "splits",
+        "tokens",
+        "converge",
+        "foreach",
         "workloads",
         "loads",
         "users",
@@ -106,7 +123,22 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["spec", "steps", "compare", "workloads", "loads", "users", "tools", "judging", "requirements"]
+    "name",
+    [
+        "spec",
+        "steps",
+        "compare",
+        "faults",
+        "tries",
+        "splits",
+        "tokens",
+        "workloads",
+        "loads",
+        "users",
+        "tools",
+        "judging",
+        "requirements",
+    ],
 )
 def test_the_documentation_compiles(written: Path, name: str) -> None:
     assert compile_spec(Path(f"{name}.yaml"), vocabulary(), environment={}).scenarios

@@ -343,6 +343,8 @@ def _rewrite(literal: Literal, wanted: Type) -> str:
             return f"{literal.text}/s"
         case Dimension.SIZE:
             return f"{literal.text} MiB"
+        case Dimension.BANDWIDTH:
+            return f"{literal.text} MiB/s"
         case _:
             return f"{value * 100:g}%" if 0 < abs(value) < 1 else f"{literal.text}%"
 
@@ -372,6 +374,7 @@ def _examples(text: str, found: Type) -> str:
                 Dimension.RATIO: "1%",
                 Dimension.RATE: "100/s",
                 Dimension.SIZE: "64 MiB",
+                Dimension.BANDWIDTH: "1 MiB/s",
             }
             return f"compare it: {text} < {bound.get(found.dimension or Dimension.NUMBER, '3')}"
         case Kind.TEXT:

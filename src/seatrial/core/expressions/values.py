@@ -240,9 +240,13 @@ def _overlap(one: Interval, two: Interval) -> str:
     measured, bound = (two, one) if one.is_exact else (one, two)
     low = format_quantity(measured.low, measured.dimension)
     high = format_quantity(measured.high, measured.dimension)
+    doubt = f" ({measured.doubt})" if measured.doubt else ""
+    if bound.is_exact and measured.apart is not None:
+        off = format_quantity(measured.apart, measured.dimension)
+        return f"measured {low} to {high}, which holds {bound}, and others that are {off} off{doubt}"
     if bound.is_exact:
-        return f"measured {low} to {high}; the bound {bound} lies inside"
-    return f"measured {low} to {high}, which overlaps {bound}"
+        return f"measured {low} to {high}; the bound {bound} lies inside{doubt}"
+    return f"measured {low} to {high}, which overlaps {bound}{doubt}"
 
 
 def _same(a: object, b: object, numeric: bool, depth: int) -> Truth:

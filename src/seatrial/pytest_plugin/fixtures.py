@@ -1,4 +1,4 @@
-"""pytest fixtures: `stack` brings up real services for a test, `trial` runs a whole spec.
+"""Fixtures: `stack` brings up real services for a test, `trial` runs a whole spec.
 
 async def test_failover(stack):
     async with stack({"redis": {"kind": "redis", "replicas": 1, "sentinels": 3}}) as shop:
@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .api.python import Stack
-    from .api.running import Run
+    from ..api.python import Stack
+    from ..api.running import Run
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def stack(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[Stack]]:
     """Called with the services of a stack (or a stack file), gives an async context manager with the running stack."""
 
     def make(services: Any) -> AbstractAsyncContextManager[Stack]:
-        from .api.python import stack as running
+        from ..api.python import stack as running
 
         return running(services, directory=tmp_path / "stack")
 
@@ -42,10 +42,10 @@ def trial(tmp_path: Path) -> Callable[..., Run]:
         import asyncio
         import os
 
-        from .api.reporting import write_reports
-        from .api.running import Request, run_trial
-        from .api.vocabulary import vocabulary
-        from .spec import compile_spec
+        from ..api.reporting import write_reports
+        from ..api.running import Request, run_trial
+        from ..api.vocabulary import vocabulary
+        from ..spec import compile_spec
 
         plan = compile_spec(Path(spec), vocabulary(), environment=os.environ, variables=variables or {})
         result = asyncio.run(run_trial(plan, Request(only=only, root=tmp_path / "trials")))
