@@ -290,12 +290,13 @@ class Prober:
             raise NotExercised(f"{host or 'no host'} is not loopback, and not allowed: allow: [{host}] in the stack")
 
     async def _aimed(self, tree: object) -> object:
-        """Arguments with every target among them as what it reaches now (core.observations.Reach)."""
-        if isinstance(tree, Target):
-            return (await self._aim(tree))[0]
-        if isinstance(tree, Mapping):
-            return {k: await self._aimed(v) for k, v in tree.items()}
-        return tree
+        """Arguments, and in place of an `at` inside one what it reaches now (core.observations.Reach)."""
+        if not isinstance(tree, Mapping):
+            return tree
+        return {
+            k: (await self._aim(v))[0] if k == "at" and isinstance(v, Target) else await self._aimed(v)
+            for k, v in tree.items()
+        }
 
     async def _aim(self, target: Target | None) -> tuple[Reach, Sequence[Instance]]:
         if target is None:
