@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from ..core.errors import SeatrialError, UsageError
 from ..core.observations import Observation, ProbeRequest, Reach, probe_error, value
 from ..core.stores import POSTGRES, Store, is_file_name, read_store
 from .results import Comparison, SourceError
-from .running import Task
-from .running import run as compare
 from .stating import as_row, lines, options_of, shortened
-from .tables import Stop
+
+if TYPE_CHECKING:
+    from .running import Task
 
 _LONGEST = 200  # characters of a value in a record
 _MARGIN_S = 0.05  # that a comparison ends before its attempt does, so that it can say how far it came
@@ -23,6 +23,11 @@ _MARGIN_S = 0.05  # that a comparison ends before its attempt does, so that it c
 
 async def run(request: ProbeRequest) -> Observation:
     """One attempt. What keeps a store from being read says nothing about its rows: a probe error, never equal."""
+    try:
+        from .running import run as compare
+        from .tables import Stop
+    except ImportError as error:
+        return probe_error("no-client", f"{error.name} is not installed: pip install 'seatrial[compare]'")
     stop, read = Stop(), [0, 0]
     try:
         task = _task(request)
@@ -88,6 +93,8 @@ def _observed(found: Comparison, record: Mapping[str, Any]) -> Observation:
 
 
 def _task(request: ProbeRequest) -> Task:
+    from .running import Task
+
     arguments = request.arguments
     what = str(request.what)
     first = _store(what, request.reach, arguments.get("where"))
