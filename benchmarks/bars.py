@@ -77,6 +77,11 @@ def main() -> int:
         bar("load, a stall", [sys.executable, str(benchmarks / "load_stall.py")], shown=2),
         bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
         bar(
+            "two stores",
+            [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "1"] if quick else [])],
+            shown=6,
+        ),
+        bar(
             "links against toxiproxy",
             [sys.executable, str(benchmarks / "link_proxy.py"), *(["--pairs", "3"] if quick else [])],
             shown=5,

@@ -18,15 +18,15 @@ import subprocess
 import sys
 import tempfile
 import time
-import venv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from peers import python_with
+
 os.environ["PATH"] += ":/usr/sbin"  # Debian keeps nginx there, which is not on everybody's PATH
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seatrial-benchmarks" / "locust"
 BODY = "x" * 200
 SECOND = 1_000_000_000
 SERVER_CORE, CLIENT_CORE = 0, 1
@@ -222,12 +222,7 @@ def wrk(
 
 def locust_python() -> Path:
     """Python of an environment with Locust."""
-    python = CACHE / "bin/python"
-    if not (CACHE / "bin/locust").exists():
-        shutil.rmtree(CACHE, ignore_errors=True)
-        venv.create(CACHE, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "locust"], check=True)
-    return python
+    return python_with("locust", "locust")
 
 
 def locust(url: str, seconds: float, directory: Path, core: int = CLIENT_CORE, users: int = 64) -> float:

@@ -9,7 +9,14 @@ import platform
 import sys
 from typing import Any
 
-_CLIENTS = {"psycopg": "postgres", "redis": "redis", "celery": "celery", "dns": "dns", "distributed": "dask"}
+_CLIENTS = {
+    "psycopg": "postgres",
+    "redis": "redis",
+    "celery": "celery",
+    "dns": "dns",
+    "distributed": "dask",
+    "adbc_driver_postgresql": "compare",
+}
 _PROGRAMS = ("postgres", "etcd", "redis-server", "caddy", "patroni")
 
 

@@ -49,7 +49,9 @@ class Place:
         await self.keeper.adopt(pid, purpose)
 
     async def close(self) -> None:
-        """Let go of the keeper."""
+        """Look no longer, and let go of the keeper."""
+        if isinstance(self.platform, LocalPlatform):
+            await self.platform.leave()
         if self.keeper is not None:
             await self.keeper.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from ..core.errors import UsageError
 from ..core.events import PhaseChanged, StackDescribed, StackProgress, plain
 from ..core.plan import Plan
 from ..core.platforms import Progress
-from ..core.processes import Residue, UnitStatus
+from ..core.processes import Residue
 from ..core.redaction import Redactor
 from ..engine.journal import Journal
 from ..engine.probing import Prober
@@ -63,6 +62,15 @@ def bring_up(path: Path, root: Path | None, console: Console) -> int:
         highlight=False,
     )
     return 0
+
+
+async def keep_up(plan: Plan, root: Path | None) -> Path:
+    """Bring a stack up and leave it running, without a word; the directory of its trial."""
+    from rich.console import Console
+
+    directory = new_trial(f"{plan.name}-stack", plan.file, root)
+    await _up(plan, directory, Console(quiet=True))
+    return directory
 
 
 async def _up(plan: Plan, directory: Path, console: Console) -> Mapping[str, Any]:
@@ -122,8 +130,7 @@ def bring_down(name: str | None, root: Path | None, *, every: bool) -> int:
     directories = [t.directory for t in kept(root)] if every else [find_kept(name, root)]
     left = False
     for directory in directories:
-        residue: Residue = asyncio.run(_down(directory))
-        lines = residue.lines
+        lines = end_kept(directory).lines
         sys.stdout.write(
             f"{directory.name}: {'still there: ' + '; '.join(lines) if lines else 'ended, nothing remains'}\n"
         )
@@ -131,43 +138,14 @@ def bring_down(name: str | None, root: Path | None, *, every: bool) -> int:
     return 1 if left else 0
 
 
+def end_kept(directory: Path) -> Residue:
+    """End a kept stack; what is left."""
+    return asyncio.run(_down(directory))
+
+
 async def _down(directory: Path) -> Residue:
     async with await KeeperClient.attach(directory) as keeper:
         return await keeper.end()
 
 
-def show_status(name: str | None, root: Path | None, *, as_json: bool, console: Console) -> int:
-    """`seatrial status`."""
-    stacks = [t for t in list_owned(trials_root(root)) if name is None or t.directory.name.startswith(name)]
-    if as_json:
-        sys.stdout.write(json.dumps([_stack_row(t) for t in stacks], indent=1) + "\n")
-        return 0
-    if not stacks:
-        console.print("no stack is running", highlight=False)
-    for stack in stacks:
-        state = "kept" if stack.kept else "ending" if stack.ending else "in a trial"
-        console.print(f"{stack.directory.name}  {state}", highlight=False, style="bold")
-        for unit in stack.units:
-            pid = f"pid {unit.process.pid}" if unit.process else f"exit status {unit.exit_status}"
-            console.print(
-                f"  {unit.name:<22} {unit.state.value:<12} {pid:<14} {unit.restarts} restarts", highlight=False
-            )
-    return 0
-
-
-def _stack_row(stack: OwnedTrial) -> dict[str, Any]:
-    return {"trial": stack.directory.name, "kept": stack.kept, "instances": [_unit_row(u) for u in stack.units]}
-
-
-def _unit_row(unit: UnitStatus) -> dict[str, Any]:
-    pid = unit.process.pid if unit.process else None
-    return {
-        "name": unit.name,
-        "state": unit.state.value,
-        "pid": pid,
-        "restarts": unit.restarts,
-        "exit_status": unit.exit_status,
-    }
-
-
-__all__ = ["bring_down", "bring_up", "find_kept", "kept", "show_status", "stack_plan"]
+__all__ = ["bring_down", "bring_up", "end_kept", "find_kept", "keep_up", "kept", "stack_plan"]

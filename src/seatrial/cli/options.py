@@ -70,11 +70,16 @@ def spec_file(path: Path) -> Path:
 
 def parse_variables(given: Sequence[str] | None) -> dict[str, str]:
     """`name=value` pairs as a mapping."""
+    return pairs_of("--var", given)
+
+
+def pairs_of(option: str, given: Sequence[str] | None) -> dict[str, str]:
+    """What an option that is given as `name=value` says. Raises UsageError."""
     pairs = {}
     for text in given or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            raise UsageError.simple(f"--var {text!r} is not name=value")
+            raise UsageError.simple(f"{option} {text!r} is not name=value")
         pairs[name] = value
     return pairs
 

@@ -39,7 +39,20 @@ def down(
 
 @app.command(epilog=examples("seatrial status", "seatrial status --json"))
 def status(stack: Kept = None, json: Json = False, directory: Root = None) -> int:
-    """The kept stacks, and every instance of theirs: state, address, pid, restarts."""
-    from ..api.stacks import show_status
+    """The kept stacks and their instances (state, pid, restarts), and soaks: how far they are, and what they found."""
+    from ..api.status import show_status
 
     return show_status(stack, directory, as_json=json, console=console())
+
+
+@app.command(epilog=examples("seatrial stop", "seatrial stop 2026-11-20T10-14"))
+def stop(
+    soak: Annotated[
+        str | None, typer.Argument(help="A soak: the beginning of its name (default: the last one).")
+    ] = None,
+    directory: Root = None,
+) -> int:
+    """Have a soak stop and heal; `seatrial run --resume` goes on with it."""
+    from ..api.soaking import stop as stop_soak
+
+    return stop_soak(soak, directory, console())

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
         "seatrial run --profile smoke --scale 0.1",
         "seatrial run --tags browse --skip-tags write      only these users and tasks of loads",
         "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
+        "seatrial run --for 4h --detach        rounds for a long time, in the background; seatrial status shows where it is",
     )
 )
 def run(
@@ -57,6 +59,13 @@ def run(
     profile: Profile = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first scenario that fails.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, start nothing.")] = False,
+    for_: Annotated[
+        str | None, typer.Option("--for", help="Again and again, for so long: a soak.", metavar="4h")
+    ] = None,
+    resume: Annotated[
+        str | None, typer.Option("--resume", help="Go on with a soak that was stopped: its name, or latest.")
+    ] = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Of --for and --resume: in the background.")] = False,
     on: On = None,
     on_ca: OnCa = None,
     on_cert: OnCert = None,
@@ -64,6 +73,13 @@ def run(
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
+    if for_ is not None or resume is not None:
+        options: dict[str, Any] = {"var": var, "scale": scale, "profile": profile, "tags": tags, "skip_tags": skip_tags}
+        options |= {"only": only, "labels": labels}
+        others = {"--attach": attach, "--keep": keep, "--dry-run": dry_run, "--fail-fast": fail_fast, "--on": on}
+        return soak(spec, for_, resume, options, others, directory, detach=detach)
+    if detach:
+        raise UsageError.simple("--detach goes with --for or --resume", "seatrial run --for 4h --detach")
     plan = load_plan(spec, var, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
     if dry_run:
         return show_plan(plan, tuple(only or ()), tuple(labels or ()))
@@ -83,6 +99,53 @@ def run(
         skip_tags=listed(skip_tags),
     )
     return follow(plan, request, console()).outcome.exit_status
+
+
+def soak(
+    spec: Path,
+    for_: str | None,
+    resume: str | None,
+    options: dict[str, Any],
+    others: Mapping[str, object],
+    directory: Path | None,
+    *,
+    detach: bool,
+) -> int:
+    """`run --for` and `run --resume`."""
+    from ..api import soaking
+    from ..api.running import Request, check_selection
+    from ..core.quantities import Dimension, QuantityError, parse_quantity
+
+    word = "--for" if resume is None else "--resume"
+    for option in (o for o, given in others.items() if given):
+        raise UsageError.simple(
+            f"{option} does not go with {word}", "a soak keeps a stack of its own for all its rounds"
+        )
+    if resume is not None:
+        if for_ is not None or any(options.values()):
+            raise UsageError.simple("--resume goes on as it was begun", f"seatrial run --resume {resume}")
+        books = soaking.find(resume, directory)
+        options, spec = books.soak.options, Path(books.soak.spec)
+    chosen = {n: options[n] for n in ("scale", "profile", "tags", "skip_tags")}
+    plan = load_plan(spec, options["var"], **chosen)
+    request = Request(
+        only=tuple(options["only"] or ()),
+        labels=tuple(options["labels"] or ()),
+        tags=listed(options["tags"]),
+        skip_tags=listed(options["skip_tags"]),
+    )
+    check_selection(plan, request)
+    if resume is None:
+        try:
+            for_ns = int(parse_quantity(for_ or "", Dimension.DURATION).value)
+        except QuantityError as error:
+            raise UsageError.simple(f"--for: {error}") from None
+        books = soaking.begin(plan, for_ns, options, directory)
+    if detach:
+        soaking.detach(books, directory)
+        typer.echo(f"{books.soak.name} goes on in the background: seatrial status, seatrial stop")
+        return 0
+    return soaking.carry_on(books, plan, request, console())
 
 
 def console() -> Console:

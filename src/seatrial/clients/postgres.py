@@ -12,6 +12,7 @@ import psycopg
 from psycopg.waiting import wait_async
 
 from ..core.stack import Endpoint
+from .postgres_words import word
 
 _LOOK_S = 0.1  # how often psycopg looks for an interrupt of its own; a cancelled task does not wait for that
 
@@ -101,42 +102,6 @@ async def fetched(cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> tuple[list[st
 # Words
 
 _OURS = ("credentials", "statement")
-_BY_STATE = (
-    ("28", "credentials"),
-    ("42601", "statement"),
-    ("42", "sql"),
-    ("57P03", "starting"),
-    ("57014", "timeout"),
-    ("57P", "shutdown"),
-    ("25006", "read-only"),
-    ("53", "busy"),
-    ("08", "reset"),
-)
-_BY_TEXT = (  # libpq gives no SQLSTATE for a connection that failed
-    ("password authentication failed", "credentials"),
-    ("no password supplied", "credentials"),
-    ("no pg_hba.conf entry", "credentials"),
-    ("starting up", "starting"),
-    ("not yet accepting connections", "starting"),
-    ("not accepting connections", "starting"),
-    ("shutting down", "shutdown"),
-    ("terminating connection", "shutdown"),
-    ("too many clients", "busy"),
-    ("remaining connection slots", "busy"),
-    ("session is read-only", "read-only"),
-    ("hot standby mode", "read-only"),
-    ("timeout expired", "timeout"),
-    ("resolve", "name"),
-    ("translate host name", "name"),
-    ("invalid response", "protocol"),
-    ("lost synchronization", "protocol"),
-    ("unexpected", "protocol"),
-    ("ssl", "tls"),
-    ("certificate", "tls"),
-    ("refused", "refused"),
-    ("does not exist", "absent"),
-)
-_CLOSED = "server closed the connection unexpectedly"
 _TELLING = ("credentials", "read-only", "starting", "shutdown", "busy", "protocol", "tls", "timeout", "reset")
 
 
@@ -151,16 +116,10 @@ def explained(errors: Sequence[psycopg.Error]) -> StatementError:
 
 
 def word_of(error: psycopg.Error) -> str:
-    """A word for what went wrong: by SQLSTATE, or by what libpq says where it gives none."""
-    state, text = error.sqlstate or "", str(error).lower()
-    if isinstance(error, psycopg.ProgrammingError) and not state:
+    """A word for what went wrong."""
+    if isinstance(error, psycopg.ProgrammingError) and not error.sqlstate:
         return "statement"  # parameters that do not fit
-    if _CLOSED in text:
-        return "reset"
-    found = next((word for start, word in _BY_STATE if state.startswith(start)), None) if state else None
-    if found is None:
-        found = next((word for part, word in _BY_TEXT if part in text), None)
-    return found or ("sql" if state else "reset")
+    return word(error.sqlstate or "", str(error))
 
 
 def plain(value: object) -> Any:

@@ -51,6 +51,8 @@ class Verb:
     sent: tuple[str, ...] = ()
     schemes: tuple[str, ...] = ()
     check_what: Callable[[str], str | None] | None = None  # says what is wrong with a literal main argument
+    # Hosts that its arguments name beside the target: each must be loopback, or allowed by name. None: its main argument's alone.
+    hosts: Callable[[object, Mapping[str, object]], Iterable[str]] | None = None
     makes: Mapping[str, Type] = field(default_factory=dict)
     check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
     expects: Callable[[Mapping[str, object]], str] | None = None

@@ -151,8 +151,12 @@ class _Run:
         began = time.monotonic_ns()
         deadline = began + (check.within_ns or 0)
         poll, previous_began = check.every_ns or POLL_NS, began
+        whole: tuple[Observation, Judgement] | None = None
         while True:
             observation, judgement = await self._once(deadline if check.within_ns else None)
+            if whole is not None and observation.seen is Seen.PROBE_ERROR and observation.error == "timeout":
+                observation, judgement = whole  # a look that was cut short shows nothing: the last whole one counts
+            whole = observation, judgement
             if judgement.truth is True:
                 resolution = observation.ended_ns - previous_began
                 if check.for_ns is None:

@@ -278,13 +278,25 @@ class Prober:
 
     def check_host(self, what: object) -> None:
         """An address that came out of a value is held to the same rule as a literal one: loopback, or allowed by name."""
-        match = _ADDRESS.match(what) if self.allow is not None and isinstance(what, str) else None
-        if match is None or self.allow is None:
+        match = _ADDRESS.match(what) if isinstance(what, str) else None
+        if match is not None:
+            self._check_name(match[1].strip("[]"))
+
+    def _check_name(self, host: str) -> None:
+        if self.allow is None:
             return
-        host = match[1].strip("[]")
         loopback = host in ("localhost", "::1") or host.startswith("127.") or host.endswith(".localhost")
         if not loopback and host not in self.allow:
-            raise NotExercised(f"{host} is not loopback, and not allowed: allow: [{host}] in the stack")
+            raise NotExercised(f"{host or 'no host'} is not loopback, and not allowed: allow: [{host}] in the stack")
+
+    async def _aimed(self, tree: object) -> object:
+        """Arguments, and in place of an `at` inside one what it reaches now (core.observations.Reach)."""
+        if not isinstance(tree, Mapping):
+            return tree
+        return {
+            k: (await self._aim(v))[0] if k == "at" and isinstance(v, Target) else await self._aimed(v)
+            for k, v in tree.items()
+        }
 
     async def _aim(self, target: Target | None) -> tuple[Reach, Sequence[Instance]]:
         if target is None:
@@ -320,10 +332,15 @@ class Prober:
             render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
             for tree in (call.what, call.arguments)
         )
-        self.check_host(what.pieces[0] if isinstance(what, Template) else what)
+        arguments = _mapping(await self._aimed(arguments))
+        if verb.hosts is None:
+            self.check_host(what.pieces[0] if isinstance(what, Template) else what)
+        else:
+            for host in verb.hosts(what, arguments):
+                self._check_name(host)
         request = ProbeRequest(
             what=what,
-            arguments=_mapping(arguments),
+            arguments=arguments,
             reach=reach,
             headers=await self.credentials(call.identity),
             timeout_ns=timeout_ns,

@@ -131,18 +131,22 @@ class LocalPlatform:
         """End everything and give the ports back; what is left. Also after a failed `up`; a second call changes nothing."""
         if self._residue is not None:
             return self._residue
+        await self.leave()
+        try:
+            self._residue = await self._supervisor.end()
+        finally:
+            self._ports.release()
+        return self._residue
+
+    async def leave(self) -> None:
+        """Look no longer, and mend what links were impaired; what runs goes on."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
         if self._control is not None:
             await self._control.close()
-        try:
-            self._residue = await self._supervisor.end()
-        finally:
-            self._ports.release()
-            self._feeds.close()
-        return self._residue
+        self._feeds.close()
 
     # -- acts on instances; all raise SupervisorError when the supervisor cannot do it
 

@@ -11,6 +11,7 @@ from ..core.vocabulary import Verb
 from . import (
     celery,
     command,
+    compare,
     converge,
     dns,
     grpc,
@@ -42,6 +43,7 @@ VERBS: Mapping[str, Verb] = {
         dns,
         sql,
         redis,
+        compare,
         celery,
         process,
         services,
@@ -65,6 +67,7 @@ _CLIENTS = {
     "promql": ("seatrial.probes.requesting",),
     "websocket": ("seatrial.clients.websocket",),
     "grpc": ("seatrial.clients.grpc",),
+    "compare": ("seatrial.compare.probe", "seatrial.compare.sources.postgres"),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +64,7 @@ def compile_check(
         for name, given in (("at", at), ("expect", expect), ("within", within)):
             if given is not None:
                 node.entries[name] = _entry(name, given, reader)
-        target = node.get("at")
-        if isinstance(target, Scalar):
+        for target in _targets(node):
             _believe(reader, target.text)
     steps = Steps(reader, vocabulary, allow=_hosts(node))
     key = steps.verb(node, tuple(vocabulary.verbs), "a check") if node is not None else None
@@ -102,6 +101,15 @@ def _entry(name: str, text: str, reader: Reader) -> Entry:
     if not isinstance(node, MappingNode):
         raise UsageError(*reader.problems)
     return node.entries[name]
+
+
+def _targets(node: MappingNode) -> Iterator[Scalar]:
+    """Every `at:`, those inside arguments, too."""
+    for key, value in node:
+        if key.text == "at" and isinstance(value, Scalar):
+            yield value
+        elif isinstance(value, MappingNode):
+            yield from _targets(value)
 
 
 def _believe(reader: Reader, target: str) -> None:

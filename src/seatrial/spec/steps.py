@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ..core.errors import UsageError
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import own_claim
@@ -265,6 +266,8 @@ class Steps:
                 message, _, hint = wrong.partition("; ")
                 self.reader.wrong(what_node, message, hint)
                 return False
+        if verb.hosts is not None and isinstance(text, str):
+            return self._hosts_allowed(node, what_node, verb, text) and at is not BAD
         address = ADDRESS.match(text) if isinstance(text, str) else None
         if address is not None:
             return self._allowed(what_node, address["authority"])
@@ -280,7 +283,25 @@ class Steps:
             hint = 'write it out, or name a service at: stack: {remote: {services: {shop: "{{ url }}"}}}'
             self.reader.wrong(node, "a host that is known only later cannot be allowed by name", hint)
             return False
-        host = host_of(authority)
+        return self._host_allowed(node, host_of(authority))
+
+    def _hosts_allowed(self, node: MappingNode, what_node: Node, verb: Verb, what: str) -> bool:
+        """The hosts that a verb names by itself, where they are written out; the others are held to the same rule when they are known."""
+        places: list[tuple[Node, object, dict[str, object]]] = [(what_node, what, {})]
+        places += [
+            (e.value, "", {n: _written(e.value)}) for n in verb.arguments if (e := node.entries.get(n)) is not None
+        ]
+        for place, main, given in places:
+            try:
+                found = tuple(verb.hosts(main, given)) if verb.hosts is not None and not _later(main) else ()
+            except UsageError as error:
+                self.reader.wrong(place, error.problems[0].message, error.problems[0].hint)
+                return False
+            if not all(self._host_allowed(place, host) for host in found):
+                return False
+        return True
+
+    def _host_allowed(self, node: Node, host: str) -> bool:
         if is_loopback(host) or host in self.allow or self.reader.known.open:
             return True
         hint = f"production is never touched by accident: allow it by name in the stack, allow: [{host}]"
@@ -386,6 +407,17 @@ class Steps:
             name, number = f"{base}-{number}", number + 1
         scene.ids[name] = node
         return name
+
+
+def _written(node: Node) -> object:
+    """What is written out at a node, as mappings of texts; None for what is known only later."""
+    if isinstance(node, MappingNode):
+        return {key.text: _written(value) for key, value in node}
+    return node.text if isinstance(node, Scalar) and not _later(node.text) else None
+
+
+def _later(text: object) -> bool:
+    return isinstance(text, str) and ("{{" in text or "${" in text)
 
 
 def is_loopback(host: str) -> bool:

@@ -107,6 +107,8 @@ def aimed(verb: str, port: int, timeout_s: float) -> ProbeRequest:
             return request(asked, endpoint("http", port), timeout_s=timeout_s, backend="text", users=3)
         case "tcp":
             return request("", endpoint("tcp", port), timeout_s=timeout_s, answer=True)
+        case "compare":
+            return request("items", endpoint("postgres", port), timeout_s=timeout_s, **{"with": "items.csv"})
         case _:
             what = {"http": "GET /", "sql": "select 1", "redis": "PING"}[verb]
             return request(what, endpoint(SCHEMES[verb], port), timeout_s=timeout_s)

@@ -24,7 +24,7 @@ from seatrial.probes import VERBS, prepare
 from seatrial.spec.single import compile_check
 
 TALKING = ("http", "split", "tcp", "sql", "redis", "celery", "dns")
-LIBRARIES = {"sql": "psycopg", "redis": "redis", "celery": "celery", "dns": "dns"}
+LIBRARIES = {"sql": "psycopg", "redis": "redis", "celery": "celery", "dns": "dns", "compare": "pyarrow"}
 SLACK_S = 1.0
 
 every_verb = pytest.mark.parametrize("verb", VERBS.values(), ids=VERBS)
@@ -60,7 +60,18 @@ def test_the_default_expectation_uses_what_is_observed(verb: Verb) -> None:
 def test_descriptors_come_without_any_client_library() -> None:
     script = "import sys, seatrial.probes, seatrial.faults; print(*sorted(m for m in sys.modules if '.' not in m))"
     loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
-    assert not {"psycopg", "redis", "celery", "kombu", "dns", "httpx", "httptools", "numpy"} & set(loaded)
+    assert not {
+        "psycopg",
+        "redis",
+        "celery",
+        "kombu",
+        "dns",
+        "httpx",
+        "httptools",
+        "numpy",
+        "pyarrow",
+        "sqlalchemy",
+    } & set(loaded)
 
 
 # -- targets in every state

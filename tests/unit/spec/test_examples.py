@@ -28,6 +28,9 @@ seatrial: 1
 stack: stack.yaml
 values: {item: ring}
 """
+STORES = (
+    "stack: {services: {monolith: {kind: postgres}, listings-db: {kind: postgres}, web: {command: x, ports: auto}}}"
+)
 
 
 class Yaml12(yaml.SafeLoader):
@@ -61,6 +64,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "variant.yaml": parts["variant"],
         "spec.yaml": parts["spec"],
         "steps.yaml": f"{AROUND}requirements: {{JS-33: isolation}}\nscenarios:\n  up:\n    steps:\n{indented(parts['steps'])}",
+        "compare.yaml": f"{AROUND.replace('stack: stack.yaml', STORES)}identities: {{owner: {{bearer: none}}}}\n"
+        f"scenarios:\n  up:\n    steps:\n{indented(parts['compare'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
         "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
@@ -98,6 +103,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
     assert [kind for kind, _ in fences()] == [
         "spec",
         "steps",
+        "compare",
         "links",
         "faults",
         "tries",
@@ -121,6 +127,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
     [
         "spec",
         "steps",
+        "compare",
         "faults",
         "tries",
         "splits",

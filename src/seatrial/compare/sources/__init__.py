@@ -1,0 +1,1 @@
+"""Where rows come from: one kind of store a file, its client library imported there."""
