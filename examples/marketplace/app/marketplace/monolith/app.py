@@ -1,5 +1,6 @@
 """The monolith over HTTP: listings, images, stock, purchases."""
 
+import asyncio
 import contextlib
 import importlib
 import os
@@ -21,6 +22,7 @@ from marketplace.store import Store
 selling = importlib.import_module(os.environ.get("MARKETPLACE_SELLING", "marketplace.monolith.selling"))
 caching = importlib.import_module(os.environ.get("MARKETPLACE_CACHE", "marketplace.monolith.cache"))
 LISTING = {"title": str, "price_cents": int}
+SELLING = 5  # who waits for an item's row has a connection of the pool: so many may, and the others are left to those who look
 SERVED = {"X-Served-By": "monolith"}
 
 
@@ -28,6 +30,7 @@ SERVED = {"X-Served-By": "monolith"}
 async def lifespan(application: Starlette) -> AsyncIterator[None]:
     """The database and the cache, for as long as it runs."""
     application.state.store = Store(os.environ["DATABASE_DSN"], size=12)
+    application.state.selling = asyncio.Semaphore(SELLING)
     application.state.cache = caching.Cache(os.environ["REDIS_URL"])
     await application.state.store.open()
     yield
@@ -105,7 +108,7 @@ async def rollback(request: Request) -> Response:
     """Stock that comes back: the same key again changes nothing."""
     user_of(request)
     given = await body_of(request, {"quantity": int, "key": str})
-    async with request.app.state.store.transaction() as db:
+    async with request.app.state.selling, request.app.state.store.transaction() as db:
         left, made = await selling.roll_back(db, request.path_params["id"], given["quantity"], given["key"])
     return answer({"available": left}, 201 if made else 200)
 
@@ -117,7 +120,7 @@ async def purchases(request: Request) -> Response:
     if given["quantity"] < 1:
         raise HTTPException(422, "quantity is at least 1")
     try:
-        async with request.app.state.store.transaction() as db:
+        async with request.app.state.selling, request.app.state.store.transaction() as db:
             bought, made = await selling.buy(db, given["listing"], user, given["quantity"], given["key"])
     except selling.OutOfStock as error:
         raise HTTPException(409, "out of stock") from error

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import aiohttp
 
 log = logging.getLogger("monolith")
-TIMEOUT = aiohttp.ClientTimeout(total=3.0, connect=0.5)
+TIMEOUT = aiohttp.ClientTimeout(total=3.0, sock_connect=0.5)
 _KEPT = ("content-type", "retry-after")
 
 
@@ -19,7 +19,7 @@ class Monolith:
     """Over connections that are kept. Made in the event loop that uses it."""
 
     def __init__(self, url: str) -> None:
-        connector = aiohttp.TCPConnector(limit=100, keepalive_timeout=30)
+        connector = aiohttp.TCPConnector(limit=256, keepalive_timeout=30)
         self._client = aiohttp.ClientSession(url, connector=connector, timeout=TIMEOUT, auto_decompress=False)
 
     async def ask(
