@@ -38,6 +38,14 @@ def soaks(seatrial: Run) -> list[dict[str, Any]]:
     return [row for row in json.loads(seatrial("status", "--json").stdout) if "soak" in row]
 
 
+def nearly_over(spec: Path) -> None:
+    """As if it had been begun with little more time than it was watched."""
+    file = next((spec / ".seatrial/soaks").glob("*/soak.json"))
+    soak = json.loads(file.read_text())
+    soak["for_ns"] = soak["watched_ns"] + 1_000_000_000
+    file.write_text(json.dumps(soak))
+
+
 def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
@@ -71,7 +79,7 @@ def test_one_bad_round_is_enough(seatrial: Run, spec: Path) -> None:
 
 
 def test_in_the_background_stopped_and_resumed(seatrial: Run, spec: Path) -> None:
-    done = seatrial("run", "--for", "6s", "--detach")
+    done = seatrial("run", "--for", "1h", "--detach")
     assert "goes on in the background" in done.stdout
     until(lambda: soaks(seatrial)[0]["rounds"] > 1)
     assert soaks(seatrial)[0]["state"] == "running"
@@ -84,6 +92,7 @@ def test_in_the_background_stopped_and_resumed(seatrial: Run, spec: Path) -> Non
     before = soaks(seatrial)[0]
     assert before["outcome"] == "INCONCLUSIVE"  # what was not watched is not known
     assert "no stack is kept" in seatrial("down").stderr
+    nearly_over(spec)
     done = seatrial("run", "--resume", "latest")
     assert done.returncode == 0, done.stdout + done.stderr
     after = soaks(seatrial)[0]
@@ -94,7 +103,7 @@ def test_in_the_background_stopped_and_resumed(seatrial: Run, spec: Path) -> Non
 
 def test_killed_and_resumed(seatrial: Run, spec: Path) -> None:
     with subprocess.Popen(
-        [sys.executable, "-m", "seatrial", "run", "--for", "8s"], cwd=spec, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "seatrial", "run", "--for", "1h"], cwd=spec, stdout=subprocess.DEVNULL
     ) as soak:
         until(lambda: bool(found := soaks(seatrial)) and found[0]["rounds"] > 1)
         os.kill(soak.pid, signal.SIGHUP)  # its terminal goes
@@ -102,6 +111,7 @@ def test_killed_and_resumed(seatrial: Run, spec: Path) -> None:
         until(lambda: soaks(seatrial)[0]["rounds"] > rounds)
         soak.kill()
     assert soaks(seatrial)[0]["state"] == "killed"
+    nearly_over(spec)
     done = seatrial("run", "--resume", "latest")  # on the stack that its keeper has kept
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(list(next((spec / ".seatrial/soaks").iterdir()).glob("trials/*-stack-*"))) == 1

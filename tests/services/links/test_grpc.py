@@ -178,6 +178,9 @@ async def test_the_witness_sees_calls_that_are_kept_and_only_those(setting: Sett
 
         async def traffic(self, link: Instance) -> None: ...
 
+        async def tries(self, link: Instance, since_ns: int) -> list[int]:
+            return []
+
     for name, arguments in (
         ("grpc-status", {"code": "ABORTED", "share": Quantity(1.0, Dimension.RATIO)}),
         ("grpc-abort", {}),
