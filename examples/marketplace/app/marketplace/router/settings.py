@@ -23,7 +23,7 @@ class Flag:
 class Breaker:
     """Opens after `failures` in a row, tries again after `open_s`, closes after `successes`."""
 
-    failures: int = 5
+    failures: int = int(os.environ.get("ROUTER_BREAKER_FAILURES", "5"))
     open_s: float = 30.0
     successes: int = 2
 
