@@ -6,10 +6,16 @@ longer counted: `lost` says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 _MOST_HEAD = 64 << 10
+_MOST_SIZE = 4 << 10  # of a line that says how long a chunk is
+_END = re.compile(rb"\n\r?\n")  # of a head
+_BEGIN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\Z| )")  # of a request, as far as it is there
+_LENGTH = re.compile(rb"[0-9]{1,18}")
+_SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _HEADERS = 1
 
@@ -41,6 +47,7 @@ class Http1Requests:
         self._already = 0  # bytes of it that were passed on
         self._body = 0  # bytes that are left of it; of the present chunk where it is chunked
         self._chunked = False
+        self._trailing = False  # behind the last chunk
 
     def sent(self) -> None:
         """What is kept of a head was passed on: it is not to come again."""
@@ -62,61 +69,72 @@ class Http1Requests:
 
     def _split(self, data: bytes) -> Iterator[Part]:
         data, self._pending = self._pending + data, b""
-        while data:
-            if self.lost:
-                yield Part(data)
-                return
-            if self._body:
-                part, data = data[: self._body], data[self._body :]
-                self._body -= len(part)
-                yield Part(part, last=not self._body and not self._chunked)
-            elif self._chunked:
-                end = data.find(b"\r\n", 2 if data.startswith(b"\r\n") else 0)
-                if end < 0:
-                    self._pending = data
-                    return
-                part, data = data[: end + 2], data[end + 2 :]
-                yield self._chunk(part)
-            else:
-                end = data.find(b"\r\n\r\n")
-                if end < 0:
-                    self.lost = len(data) > _MOST_HEAD
-                    if self.lost:
-                        continue
-                    self._pending = data
-                    return
-                part, data = data[: end + 4], data[end + 4 :]
-                yield self._head(part)
+        while data and not self.lost:
+            end = self._end(data)
+            if not end:
+                break
+            part, data = data[:end], data[end:]
+            yield self._part(part)
+        if data and self.lost:
+            yield Part(data)
+        else:
+            self._pending = data
+
+    def _end(self, data: bytes) -> int:
+        """Where the part that begins here ends; 0 where that is not known yet, or where it is none (`lost`)."""
+        if self._body:
+            return min(self._body, len(data))
+        if self._chunked or self._trailing:
+            # Behind a chunk there is the end of its line.
+            end = data.find(b"\n", 2 if self._chunked and data.startswith(b"\r\n") else 0) + 1
+            self.lost = not end and len(data) > (_MOST_SIZE if self._chunked else _MOST_HEAD)
+            return end
+        if lines := len(data) - len(data.lstrip(b"\r\n")):
+            return lines
+        found = _END.search(data)
+        self.lost = found is None and (len(data) > _MOST_HEAD or _BEGIN.match(data) is None)
+        return found.end() if found is not None else 0
+
+    def _part(self, data: bytes) -> Part:
+        if self._body:
+            self._body -= len(data)
+            return Part(data, last=not self._body and not self._chunked)
+        if self._chunked:
+            return self._chunk(data)
+        if self._trailing:
+            self._trailing = bool(data.strip(b"\r\n"))
+            return Part(data, last=not self._trailing)
+        return self._head(data) if data.strip(b"\r\n") else Part(data)
 
     def _chunk(self, line: bytes) -> Part:
-        """The line before a chunk; the last one is followed by trailers, which end with an empty line."""
-        try:
-            size = int(line.strip().partition(b";")[0], 16)
-        except ValueError:
+        """The line before a chunk; behind the last one there are trailers, which end with an empty line."""
+        size = line.partition(b";")[0].strip()
+        if _SIZE.fullmatch(size) is None:
             self.lost = True
             return Part(line)
-        if size:
-            self._body = size
-            return Part(line)
-        self._chunked = False
-        self._body = 2  # without trailers, which clients do not send
+        self._body = int(size, 16)
+        self._chunked, self._trailing = self._body > 0, self._body == 0
         return Part(line)
 
     def _head(self, data: bytes) -> Part:
-        line, _, rest = data.lstrip(b"\r\n").partition(b"\r\n")
+        line, *fields = (each.rstrip(b"\r") for each in data.split(b"\n"))
         words = line.split(b" ")
         if len(words) != 3 or not words[2].startswith(b"HTTP/1."):
             self.lost = True
             return Part(data)
         self.count += 1
-        for field in rest.lower().split(b"\r\n"):
-            name, _, value = field.partition(b":")
-            if name == b"content-length" and value.strip().isdigit():
-                self._body = int(value)
+        for field in fields:
+            name, _, value = field.lower().partition(b":")
+            value = value.strip()
+            if name == b"content-length":
+                if _LENGTH.fullmatch(value) is None:
+                    self.lost = True
+                else:
+                    self._body = int(value)
             elif name == b"transfer-encoding":
                 self._chunked = b"chunked" in value
-            elif name == b"upgrade":
-                self.lost = True  # what follows is another protocol
+            elif name == b"upgrade" and value != b"h2c":
+                self.lost = True  # what follows is another protocol; h2c is offered on the way, and seldom taken
         if words[0] == b"CONNECT":
             self.lost = True
         self._body = 0 if self._chunked else self._body
@@ -130,8 +148,8 @@ class Http2Requests:
     def __init__(self) -> None:
         self.count = 0
         self.lost = False
-        self._skip = len(_PREFACE)
-        self._begun = False
+        self._preface = _PREFACE  # what is left of it
+        self._skip = 0  # bytes to the next frame
         self._pending = b""
         self._stream = 0
 
@@ -149,9 +167,10 @@ class Http2Requests:
         yield Part(data)
 
     def _count(self, data: bytes) -> None:
-        if not self._begun:
-            self._begun = True
-            self.lost = not _PREFACE.startswith(data[: len(_PREFACE)])
+        if self._preface:
+            begin, data = data[: len(self._preface)], data[len(self._preface) :]
+            self.lost = not self._preface.startswith(begin)
+            self._preface = self._preface[len(begin) :]
         if self._pending:
             data, self._pending = self._pending + data, b""
         place, size = 0, len(data)
