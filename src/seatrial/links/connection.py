@@ -5,37 +5,57 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import enum
 import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
 from .impairments.base import Admission
-from .impairments.http import Http
 from .lanes import Lane, Piece, Signal, Stage
 from .requests import Requests
 
 if TYPE_CHECKING:
-    from .route import Route
+    from .route import Number, Route
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset
+
+
+class Wait(enum.Flag):
+    """Why what a side sends is not read for now."""
+
+    UNREACHED = enum.auto()  # there is nobody to pass it on to yet
+    FULL = enum.auto()  # the other side is given more than it can send
+    HELD = enum.auto()  # too much waits in between
 
 
 class Side(asyncio.Protocol):
     """One end. What it receives goes one way: `to` the service from the client's side, `from` it from the service's."""
 
-    __slots__ = ("connection", "lane", "other", "passed", "transport")
+    __slots__ = ("connection", "lane", "other", "passed", "stages", "transport", "waits")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.other: Side
         self.transport: asyncio.Transport | None = None
         self.lane: Lane | None = None
+        self.stages: dict[Number, Stage] = {}  # of what it sends, by the number of the impairment
         self.passed = 0  # bytes that the other side was given
+        self.waits = Wait(0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
         self.transport = cast(asyncio.Transport, transport)
         self.connection.made(self)
+
+    def wait(self, why: Wait, waits: bool) -> None:
+        """Do not read what it sends, or read it again when there is no other reason not to."""
+        before, self.waits = self.waits, self.waits | why if waits else self.waits & ~why
+        if self.transport is None or self.transport.is_closing() or bool(before) is bool(self.waits):
+            return
+        if waits:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
 
     def data_received(self, data: bytes) -> None:
         """Passed on at once where nothing is impaired."""
@@ -59,13 +79,11 @@ class Side(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """What it is given is more than it can send: whoever sends it has to wait."""
-        if self.other.transport is not None:
-            self.other.transport.pause_reading()
+        self.other.wait(Wait.FULL, True)
 
     def resume_writing(self) -> None:
         """It can take more."""
-        if self.other.transport is not None and not self.other.transport.is_closing():
-            self.other.transport.resume_reading()
+        self.other.wait(Wait.FULL, False)
 
 
 class Connection:
@@ -95,11 +113,9 @@ class Connection:
             early, self._early = self._early, []
             for piece in early:
                 self.take(self.client, piece)
-            if self.client.transport is not None:
-                self.client.transport.resume_reading()
+            self.client.wait(Wait.UNREACHED, False)
             return
-        assert side.transport is not None
-        side.transport.pause_reading()  # which some event loops do not do at once
+        side.wait(Wait.UNREACHED, True)  # which some event loops do not do at once
         self.route.begin(self)
         self.admit()
 
@@ -159,8 +175,9 @@ class Connection:
         for side in (self.client, self.service):
             if side.lane is not None:
                 side.lane.drop()
-        if self.service.transport is not None:
-            _reset(self.service.transport)
+        gone, self.service.transport = self.service.transport, None
+        if gone is not None:
+            _reset(gone)
 
     # -- what travels
 
@@ -178,10 +195,30 @@ class Connection:
             self._early.append(piece)
         elif side.lane is None:
             self._deliver(side, piece)
-        elif side is self.client and self.route.gates and self._arriving is not None and isinstance(piece, bytes):
+        elif side is not self.client or self._arriving is None:
+            side.lane.put(piece)
+        elif not isinstance(piece, bytes):
+            self._let_go(side.lane)
+            side.lane.put(piece)
+        elif self._gated:
             self._gate(side.lane, piece)
         else:
+            for _ in self._arriving.split(piece):
+                pass
+            self._arriving.sent()
             side.lane.put(piece)
+
+    def _let_go(self, lane: Lane) -> None:
+        """The beginning of a request whose rest will not be waited for."""
+        rest = self._arriving.unsent() if self._arriving is not None else b""
+        if self._arriving is not None and rest:
+            self._arriving.sent()
+            lane.put(rest)
+
+    @property
+    def _gated(self) -> bool:
+        """Whether requests have to be told apart: some may be hit, or the rest of one that was is not to reach the service."""
+        return self._arriving is not None and (bool(self.route.gates) or self._swallows)
 
     def _gate(self, lane: Lane, data: bytes) -> None:
         """Requests one by one, each as the impairments of HTTP want it."""
@@ -190,29 +227,30 @@ class Connection:
         for part in self._arriving.split(data) if self._arriving is not None else ():
             if part.head is not None:
                 self._swallows, not_before = False, 0.0
-                hit: Http | None = next((g for g in self.route.gates if g.hits(part.head)), None)
-                if hit is not None and hit.abort:
-                    self.route.spoiled += 1
+                hits = [gate for gate in self.route.gates if gate.hits(part.head)]
+                if any(hit.abort for hit in hits):
                     self.reset()
                     return
-                not_before = loop.time() + hit.delay if hit is not None else 0.0
-                self.route.spoiled += hit is not None
-                if hit is not None and hit.answer:
+                if hits:
+                    not_before = loop.time() + sum(hit.delay for hit in hits)
+                if answer := next((a for hit in hits if (a := hit.answer(part.head))), b""):
                     self._swallows = True
-                    loop.call_at(not_before, self._answer, hit.answer)
+                    loop.call_at(not_before, self._answer, answer)
             if not self._swallows:
                 lane.put(part.data, not_before)
             if part.last:
                 self._swallows = False
+        if not self._gated:
+            self.refit()  # the last one that was hit is over, and what hit it, too
 
     def _answer(self, answer: bytes) -> None:
-        if self.client.transport is not None:
+        if self.client.transport is not None and not self.orphaned:
             self.client.transport.write(answer)
 
     def _deliver(self, side: Side, piece: Piece) -> None:
         """To the other side, after everything that lay between."""
         if isinstance(piece, bytes):
-            if side.other.transport is not None:
+            if side.other.transport is not None and not side.other.transport.is_closing():
                 side.passed += len(piece)
                 if side is self.client:
                     self.count(piece)
@@ -231,35 +269,28 @@ class Connection:
     def refit(self) -> None:
         """As the link is impaired now."""
         for side, way in ((self.client, "to"), (self.service, "from")):
-            stages = [s for i in self.route.impairments.values() if (s := i.stage(way)) is not None]
-            gated = side is self.client and bool(self.route.gates) and self._arriving is not None
+            # A stage remembers what has passed, and stays when other impairments come and go.
+            found = {n: side.stages.get(n) or i.stage(way) for n, i in self.route.impairments.items()}
+            side.stages = {number: stage for number, stage in found.items() if stage is not None}
+            stages, gated = list(side.stages.values()), side is self.client and self._gated
             if side.lane is None:
                 if stages or gated:
                     side.lane = self._lane(side, stages)
-            else:
-                side.lane.change(stages)
-                if side.lane.idle and not gated:
-                    side.lane = None
+                continue
+            if side is self.client and not gated and self._arriving is not None:
+                self._let_go(side.lane)
+            side.lane.change(stages, at_once=not gated)
+            if side.lane.idle and not gated:
+                side.lane = None
         self._reread()
 
     def _lane(self, side: Side, stages: list[Stage]) -> Lane:
-        def throttle(wait: bool) -> None:
-            if side.transport is not None and not side.transport.is_closing():
-                if wait:
-                    side.transport.pause_reading()
-                else:
-                    side.transport.resume_reading()
-
-        return Lane(stages, lambda piece: self._deliver(side, piece), throttle)
+        return Lane(stages, lambda piece: self._deliver(side, piece), lambda waits: side.wait(Wait.HELD, waits))
 
     def _reread(self) -> None:
         """Requests are counted when they are passed on, and told apart when they arrive: two readers while the two differ."""
         if self.client.lane is None:
-            if self._arriving is not self.requests and self._arriving is not None:
-                rest = self._arriving.unsent()
-                self._arriving = self.requests
-                if rest:
-                    self._deliver(self.client, rest)
+            self._arriving = self.requests
         elif self._arriving is self.requests and self.requests is not None:
             self._arriving = copy.copy(self.requests)
             self._arriving.sent()

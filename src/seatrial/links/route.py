@@ -12,6 +12,7 @@ from .impairments.http import Http
 from .requests import READERS, Http1Requests, Requests
 
 _BACKLOG = 4096
+Number = tuple[int, int]  # of an impairment: who ordered it, and the number that it was given there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +34,10 @@ class Route:
         self._scheme = order.scheme
         self._read: type[Requests] | None = READERS.get(order.scheme)
         self._server: asyncio.Server | None = None
-        self.impairments: dict[int, Impairment] = {}
+        self._adjusting = asyncio.Lock()
+        self.impairments: dict[Number, Impairment] = {}
         self.gates: Sequence[Http] = ()
         self.admission = Admission.PASS
-        self.spoiled = 0  # requests that an impairment of HTTP has hit
         self.connections: set[Connection] = set()
         self._accepted = self._reached = self._requests = self._to = self._from = 0  # of connections that are over
 
@@ -50,6 +51,13 @@ class Route:
         self._server = await loop.create_server(
             lambda: Connection(self).client, *self._listen, reuse_address=True, backlog=_BACKLOG
         )
+
+    def close(self) -> None:
+        """No more, and nobody is left."""
+        if self._server is not None:
+            self._server.close()
+        for connection in list(self.connections):
+            connection.reset()
 
     def begin(self, connection: Connection) -> None:
         """A client is there."""
@@ -66,7 +74,7 @@ class Route:
         self._to += connection.client.passed
         self._from += connection.service.passed
 
-    async def impair(self, number: int, impairment: Impairment) -> None:
+    async def impair(self, number: Number, impairment: Impairment) -> None:
         """Begin one. Raises ValueError for one that cannot act on what travels here."""
         if isinstance(impairment, Http) and self._read is not Http1Requests:
             raise ValueError(
@@ -76,7 +84,7 @@ class Route:
         await self._adjust()
         impairment.strike(self.connections)
 
-    async def mend(self, number: int) -> None:
+    async def mend(self, number: Number) -> None:
         """End one."""
         impairment = self.impairments.pop(number, None)
         if impairment is not None:
@@ -84,6 +92,10 @@ class Route:
             await self._adjust()
 
     async def _adjust(self) -> None:
+        async with self._adjusting:  # for listening takes time, and others may order meanwhile
+            await self._fit()
+
+    async def _fit(self) -> None:
         present = list(self.impairments.values())
         self.admission = max((i.admission for i in present), default=Admission.PASS)
         self.gates = [i for i in present if isinstance(i, Http)]

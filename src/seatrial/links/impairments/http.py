@@ -27,8 +27,8 @@ class Http(Impairment):
         self.abort = arguments.get("abort") is True
         self.delay = whole(arguments, "delay_ns") / NS_PER_S if "delay_ns" in arguments else 0.0
         status = whole(arguments, "status", 200) if "status" in arguments else 0
-        self.answer = _answer(status) if status else b""
-        if not (self.abort or self.delay or self.answer):
+        self._answer = _answer(status) if status else b""
+        if not (self.abort or self.delay or self._answer):
             raise ValueError("http does nothing: status, abort or delay_ns")
 
     def hits(self, head: Head) -> bool:
@@ -38,6 +38,14 @@ class Http(Impairment):
         if not fnmatch.fnmatchcase(head.path.partition("?")[0], self._path):
             return False
         return self._share >= 1 or random.random() < self._share  # noqa: S311 - a network, not a secret
+
+    def answer(self, head: Head) -> bytes:
+        """In place of the service's; empty where that is to come. An answer to HEAD has no body."""
+        return (
+            self._answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+            if self._answer and head.method == "HEAD"
+            else self._answer
+        )
 
 
 def _answer(status: int) -> bytes:
