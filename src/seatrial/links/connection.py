@@ -68,9 +68,9 @@ class Side(asyncio.Protocol):
         self.other.transport.write(data)
 
     def eof_received(self) -> bool:
-        """The other direction goes on."""
+        """The other direction goes on, where there is one."""
         self.connection.take(self, Signal.FIN)
-        return True
+        return not self.connection.orphaned
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""

@@ -62,7 +62,7 @@ class Proxy:
         try:
             if not hmac.compare_digest((await reader.readline()).strip(), self._token.encode()):
                 return
-            while line := await asyncio.wait_for(reader.readline(), self._silence_s):
+            while line := await self._heard(reader):
                 writer.write(json.dumps(await self._answer(peer, json.loads(line), mine)).encode() + b"\n")
                 await writer.drain()
         except (OSError, RecursionError, ValueError, TimeoutError):
@@ -75,6 +75,10 @@ class Proxy:
             for number, link in mine.items():
                 with contextlib.suppress(OSError):
                     await self._mend(link, (peer, number))
+
+    async def _heard(self, reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(self._silence_s):
+            return await reader.readline()
 
     async def _answer(self, peer: int, order: object, mine: dict[int, str]) -> dict[str, Any]:
         if not isinstance(order, dict):

@@ -35,6 +35,7 @@ class Route:
         self._read: type[Requests] | None = READERS.get(order.scheme)
         self._server: asyncio.Server | None = None
         self._adjusting = asyncio.Lock()
+        self._closed = False
         self.impairments: dict[Number, Impairment] = {}
         self.gates: Sequence[Http] = ()
         self.admission = Admission.PASS
@@ -54,6 +55,7 @@ class Route:
 
     def close(self) -> None:
         """No more, and nobody is left."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
@@ -102,7 +104,7 @@ class Route:
         if self.admission is Admission.REFUSE and self._server is not None:
             server, self._server = self._server, None
             server.close()
-        elif self.admission is not Admission.REFUSE and self._server is None:
+        elif self.admission is not Admission.REFUSE and self._server is None and not self._closed:
             await self.listen()
         for connection in list(self.connections):
             connection.refit()

@@ -318,7 +318,7 @@ async def test_on_a_real_loop_nothing_comes_early() -> None:
     async with asyncio.timeout(30):
         await done.wait()
     assert out[0][1] == b"one"
-    assert out[0][0] - began >= 0.03
+    assert out[0][0] - began >= 0.028  # of a clock that counts milliseconds
     assert lane.idle is False
 
 
