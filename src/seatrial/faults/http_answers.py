@@ -42,7 +42,8 @@ class HttpFault(LinkFault):
         testimony = self.testify(victim, end, through, past, acted=self._acted(through, past, wanted))
         status = re.match(rb"HTTP/1\.[01] (\d+)", through.answer)
         shown = f" with {status[1].decode()}" if status else ""
-        return replace(testimony, detail=f"{method} {path} at {testimony.detail}{shown}", at_ns=time.monotonic_ns())
+        detail = testimony.detail.replace("; past the link", f"{shown}; past the link")
+        return replace(testimony, detail=f"{method} {path} at {detail}", at_ns=time.monotonic_ns())
 
     def _acted(self, through: Knock, past: Knock, wanted: float) -> bool:
         if self.arguments.get("abort"):

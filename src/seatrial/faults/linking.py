@@ -101,12 +101,14 @@ async def silence(end: LinkEnd, past: Knock) -> Knock:
     return await knock(end.listens, max(_SILENCE_NS, 20 * past.took_ns))
 
 
-async def slower(end: LinkEnd, past: Knock, least_ns: float, *, say: bytes | None = None) -> tuple[Knock, bool]:
+async def slower(
+    end: LinkEnd, past: Knock, least_ns: float, *, say: bytes | None = None, always: bool = True
+) -> tuple[Knock, bool]:
     """A knock through the link, and whether it took that much longer than past it. What a busy machine could do as well has to be so a
-    few times in a row.
+    few times in a row, where it is to be so `always`.
     """
     least_ns = max(least_ns, VISIBLE_NS)
-    for _ in range(_AGAIN if least_ns < _NOISE_NS else 1):
+    for _ in range(_AGAIN if always and least_ns < _NOISE_NS else 1):
         through = await knock(end.listens, round(past.took_ns + 4 * least_ns) + _PATIENCE_NS, say=say)
         if not through.answered or through.took_ns - past.took_ns < least_ns:
             return through, False
