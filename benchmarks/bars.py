@@ -76,6 +76,10 @@ def main() -> int:
         bar("load, open loop", [sys.executable, str(benchmarks / "load_open.py")], shown=5),
         bar("load, a stall", [sys.executable, str(benchmarks / "load_stall.py")], shown=2),
         bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
+        bar(
+            "links, start",
+            [sys.executable, str(benchmarks / "links.py"), "--start", "1000", "--pairs", "1" if quick else "3"],
+        ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]
     print(f"{sum(results)} of {len(results)} bars hold")
