@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 
-from ..core.errors import NotExercised
+from ..core.errors import NotExercised, PlatformError
 from ..core.faults import FaultOrder, Testimony
 from ..core.links import HasLinks, LinkEnd
 from ..core.platforms import Platform
@@ -51,7 +52,15 @@ class LinkFault:
     async def heal(self, platform: Platform, victims: Sequence[Instance]) -> None:
         """Mend those that were impaired. Raises PlatformError where one had ended by itself."""
         links = links_of(platform)
-        await each(links.mend(v, self._numbers.pop(v.name)) for v in victims if v.name in self._numbers)
+        await each(self._mend(links, v, self._numbers.pop(v.name, None)) for v in victims)
+
+    @staticmethod
+    async def _mend(links: HasLinks, victim: Instance, number: int | None) -> None:
+        if number is not None:
+            await links.mend(victim, number)
+            return
+        with contextlib.suppress(PlatformError):
+            await links.traffic(victim)  # an order that was given up is mended before this is answered
 
     async def witness(self, platform: Platform, victim: Instance) -> Testimony:
         """Knock through the link and past it, at the first of its addresses that answers to a knock."""
@@ -105,12 +114,14 @@ async def slower(
     end: LinkEnd, past: Knock, least_ns: float, *, say: bytes | None = None, always: bool = True
 ) -> tuple[Knock, bool]:
     """A knock through the link, and whether it took that much longer than past it. What a busy machine could do as well has to be so a
-    few times in a row, where it is to be so `always`.
+    few times in a row, and longer than any of as many past it, where it is to be so `always`.
     """
-    least_ns = max(least_ns, VISIBLE_NS)
-    for _ in range(_AGAIN if always and least_ns < _NOISE_NS else 1):
-        through = await knock(end.listens, round(past.took_ns + 4 * least_ns) + _PATIENCE_NS, say=say)
-        if not through.answered or through.took_ns - past.took_ns < least_ns:
+    least_ns, beside = max(least_ns, VISIBLE_NS), past.took_ns
+    for again in range(_AGAIN if always and least_ns < _NOISE_NS else 1):
+        if again:
+            beside = max(beside, (await knock(end.to, _PATIENCE_NS, say=say)).took_ns)
+        through = await knock(end.listens, round(beside + 4 * least_ns) + _PATIENCE_NS, say=say)
+        if not through.answered or through.took_ns - beside < least_ns:
             return through, False
     return through, True
 

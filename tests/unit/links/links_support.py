@@ -234,3 +234,8 @@ class Net:
         await until(lambda: not self.route.impairments, "all that was ordered is mended")
         await until(lambda: not self.route.connections, "no connection is left")
         await self.stop_proxy()
+
+
+async def echoes(client: Client, words: bytes = b"words") -> None:
+    await client.says(words)
+    assert await client.hears(len(words)) == words
