@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from links_support import DEADLINE_S, Client, echoes, until
 
+from seatrial.links.lanes import MOST_HELD
+
 MS = 1_000_000
 S = 1000 * MS
 
@@ -216,15 +218,15 @@ async def test_a_loss_is_a_wait(net: Any) -> None:
 @pytest.mark.parametrize("direction", ["to", "from"])
 async def test_bandwidth_is_of_each_connection(net: Any, direction: str) -> None:
     await net.impair("bandwidth", rate=100_000, direction=direction)
-    clients, words = [await net.connect() for _ in range(4)], bytes(30_000)
+    clients, words = [await net.connect() for _ in range(12)], bytes(30_000)
     times = await asyncio.gather(*(took(c, words) for c in clients))
     assert min(times) >= 0.29
-    assert max(times) < 1.1  # together it would have been 1.2
+    assert max(times) < 3  # together it would have been 3.6
 
 
 async def test_a_slow_reader_behind_a_slow_link_makes_the_sender_wait(net: Any) -> None:
     """What leaves a lane is not more than who is behind it takes."""
-    await net.impair("latency", delay_ns=2 * MS, direction="from")
+    await net.impair("latency", delay_ns=100 * MS, direction="from")
     stop = asyncio.Event()
     sent = 0
 
@@ -243,7 +245,9 @@ async def test_a_slow_reader_behind_a_slow_link_makes_the_sender_wait(net: Any) 
     while same < 20:  # until it stands still
         await asyncio.sleep(0.02)
         seen, same = sent, same + 1 if sent == seen else 0
-        assert sent < 128 << 20
+        assert sent < 64 << 20
+    (connection,) = net.route.connections
+    assert connection.client.transport.get_write_buffer_size() <= 2 * MOST_HELD
     stop.set()
 
 
