@@ -91,6 +91,10 @@ def main() -> int:
             [sys.executable, str(benchmarks / "split_power.py"), "--times", "1000" if quick else "10000"],
             shown=3,
         ),
+        bar(
+            "links, start",
+            [sys.executable, str(benchmarks / "links.py"), "--start", "1000", "--pairs", "1" if quick else "3"],
+        ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]
     print(f"{sum(results)} of {len(results)} bars hold")

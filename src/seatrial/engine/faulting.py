@@ -40,6 +40,7 @@ class LiveFault:
     injected_ns: int = 0
     testimony: list[Testimony] = field(default_factory=list)
     healed_ns: int | None = None
+    unhealed: str = ""  # why it could not be healed: it may have ended before, or last on
 
     @property
     def witnessed(self) -> bool:
@@ -150,6 +151,7 @@ class Faults:
             await live.fault.heal(self._platform, live.victims)
             ok = True
         except SeatrialError as error:
+            live.unhealed = str(error)
             self._journal.write(
                 Noted(level="error", message=f"{live.id} could not be healed: {error}", scenario=live.scenario)
             )

@@ -121,6 +121,7 @@ class ScenarioRun:
         if plan.expect:
             await self._settle(crew.faults.holding_ns(plan.id))
         await crew.faults.heal_all(plan.id, "end of the scenario")
+        self._unhealed()
         if plan.expect:
             await self._expectations()
         elif self._loads:  # nothing asks for their figures, but the report shows them
@@ -134,6 +135,15 @@ class ScenarioRun:
                 judge_own(crew.ledger, f"{plan.id}/{name}", crew.workloads.own[name], self.began_ns)
         crew.ledger.close_scenario(plan.id, f"not exercised: {self._reason or 'an earlier step did not pass'}")
 
+    def _unhealed(self) -> None:
+        """A fault that could not be healed may have ended before its time: what was seen under it shows nothing."""
+        for live in self.crew.faults.all:
+            if live.scenario == self.plan.id and live.unhealed:
+                id_ = live.id if live.id in self.crew.ledger.planned else f"{self.plan.id}/body"
+                self.crew.ledger.inconclusive(
+                    id_, f"it is not known how long {live.id} acted: {live.unhealed}", exercised=True
+                )
+
     async def _settle(self, within_ns: int) -> None:
         """Wait until the clients are served again, so that recovery can be told."""
         spans = self.crew.faults.spans(self.plan.id)
@@ -144,7 +154,7 @@ class ScenarioRun:
     async def _expectations(self) -> None:
         crew, plan = self.crew, self.plan
         spans = crew.faults.spans(plan.id)
-        unseen = [f for f in crew.faults.all if f.scenario == plan.id and not f.witnessed]
+        unseen = [f for f in crew.faults.all if f.scenario == plan.id and (f.unhealed or not f.witnessed)]
         await self._settle(SETTLE_NS)
         figures = await crew.workloads.figures(
             (*self._throughout, *self._loads), plan.id, self.began_ns, spans, self.values.all()
@@ -156,7 +166,7 @@ class ScenarioRun:
             if unseen or (self.plan.disrupting and not spans):
                 what = ", ".join(f.id for f in unseen) or "the fault"
                 crew.ledger.inconclusive(
-                    f"{plan.id}/{expectation.name}", f"{what} was not seen to act, so nothing was shown"
+                    f"{plan.id}/{expectation.name}", f"{what} was not seen to act to its end, so nothing was shown"
                 )
                 continue
             judge_expectation(

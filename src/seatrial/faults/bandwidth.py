@@ -8,9 +8,8 @@ from ..core.faults import Testimony
 from ..core.links import LinkEnd
 from ..core.stack import Instance
 from .knocking import Knock, greeting, knock
-from .linking import LinkFault, told
+from .linking import VISIBLE_NS, LinkFault, slower, told
 
-_VISIBLE_NS = 2_000_000  # what is told from the noise of a scheduler
 _MOST_NS = 30_000_000_000
 
 
@@ -27,12 +26,11 @@ class Bandwidth(LinkFault):
         past = await knock(end.to, _MOST_NS, say=words)
         size = (len(words) if ways != "from" else 0) + (past.heard if ways != "to" else 0)
         wanted = size * 1e9 / float(rate if isinstance(rate, int | float) else 1)
-        if wanted < _VISIBLE_NS:
+        if wanted / 2 < VISIBLE_NS:
             testimony = self.testify(victim, end, past, past, acted=False)
             why = f"{size} bytes, the most that a knock moves, are too few to see this rate by"
             return replace(testimony, detail=f"{victim.name}: {why}")
-        through = await knock(end.listens, min(_MOST_NS, round(4 * wanted) + 1_000_000_000), say=words)
-        acted = through.answered and through.took_ns - past.took_ns >= wanted / 2
+        through, acted = await slower(end, past, wanted / 2, say=words)
         testimony = self.testify(victim, end, through, past, acted=acted)
         return replace(
             testimony, detail=f"{victim.name}: {size} bytes through it: {told(through)}; past it {told(past)}"

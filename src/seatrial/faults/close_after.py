@@ -14,6 +14,7 @@ from .linking import BESIDE, LinkFault, address
 
 _LIMIT_S = 3.0
 _MOST = 1000  # knocks on one connection
+_LITTLE = 4 << 10  # bytes; beyond, knocks are large ones
 
 
 class CloseAfter(LinkFault):
@@ -47,7 +48,7 @@ class _Life:
 
 async def _lives(endpoint: Endpoint, most: int) -> _Life:
     """Until the other side ends it, or both ways are well beyond so many bytes."""
-    words = (greeting(endpoint.scheme) or b"\r\n").replace(b"Connection: close\r\n", b"")
+    words = (greeting(endpoint.scheme, large=most > _LITTLE) or b"\r\n").replace(b"Connection: close\r\n", b"")
     said = heard = 0
     ended = False
     try:

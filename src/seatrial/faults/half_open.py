@@ -15,6 +15,7 @@ from .knocking import Knock, greeting
 from .linking import LinkFault, first_end, links_of, silence
 
 _SILENCE_S = 0.3
+_LOOKS, _LOOK_S = 400, 0.005
 _Open = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -32,8 +33,14 @@ class HalfOpen(LinkFault):
         links = links_of(platform)
         for victim in victims:
             end = first_end(links, victim)
+            before = (await links.traffic(victim)).reached
             with contextlib.suppress(OSError):
                 self._canaries[victim.name] = await asyncio.open_connection(end.listens.host, end.listens.port)
+                # It was accepted by the kernel. It is there when the proxy has led it on to the service.
+                for _ in range(_LOOKS):
+                    if (await links.traffic(victim)).reached != before:
+                        break
+                    await asyncio.sleep(_LOOK_S)
         await super().inject(platform, victims)
 
     async def seen(self, victim: Instance, end: LinkEnd, past: Knock) -> Testimony:

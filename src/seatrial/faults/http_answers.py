@@ -39,8 +39,9 @@ class HttpFault(LinkFault):
         through = await knock(end.listens, _PATIENCE_NS + round(2 * wanted), say=words)
         testimony = self.testify(victim, end, through, past, acted=self._acted(through, past, wanted))
         status = re.match(rb"HTTP/1\.[01] (\d+)", through.answer)
-        answer = f", which was {status[1].decode()}" if status else ""
-        return replace(testimony, detail=f"{method} {path}{answer}: {testimony.detail}")
+        shown = f" with {status[1].decode()}" if status else ""
+        detail = testimony.detail.replace("; past the link", f"{shown}; past the link")
+        return replace(testimony, detail=f"{method} {path} at {detail}")
 
     def _acted(self, through: Knock, past: Knock, wanted: float) -> bool:
         if self.arguments.get("abort"):

@@ -105,8 +105,9 @@ def _acknowledged(heard: bytes) -> bool:
 
 
 def _postgres(large: bool) -> bytes:
-    del large
-    return struct.pack("!ii", 8, 80877103)
+    # What is behind the code of an SSLRequest is read, as its length says, and not looked at.
+    padding = bytes(_PADDING if large else 0)
+    return struct.pack("!ii", 8 + len(padding), 80877103) + padding
 
 
 def _redis(large: bool) -> bytes:

@@ -23,9 +23,13 @@ class Latency(LinkFault):
         return super().read(read)
 
     async def seen(self, victim: Instance, end: LinkEnd, past: Knock) -> Testimony:
-        """A round trip that takes at least half of the delay longer."""
+        """A round trip that takes at least half of the delay longer, or an eighth of what the delay varies by."""
         ways = 2 if self.arguments.get("direction", "both") == "both" else 1
-        delay = self.arguments["delay_ns"]
-        wanted = ways * float(delay if isinstance(delay, int | float) else 0) / 2
+        delay, jitter = (self.arguments.get(n) for n in ("delay_ns", "jitter_ns"))
+        wanted = ways * max(_number(delay), _number(jitter) / 4) / 2
         through, acted = await slower(end, past, wanted)
         return self.testify(victim, end, through, past, acted=acted)
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0

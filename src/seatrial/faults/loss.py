@@ -28,5 +28,6 @@ class Loss(LinkFault):
     async def seen(self, victim: Instance, end: LinkEnd, past: Knock) -> Testimony:
         """One of many knocks is late; the trial knocks until it is."""
         stall = self.arguments["stall_ns"]
-        through, acted = await slower(end, past, float(stall if isinstance(stall, int | float) else 0) / 2)
+        wanted = float(stall if isinstance(stall, int | float) else 0) / 2
+        through, acted = await slower(end, past, wanted, always=False)
         return self.testify(victim, end, through, past, acted=acted)

@@ -11,7 +11,7 @@ from ..core.links import LinkEnd
 from ..core.quantities import NS_PER_S, Quantity, format_duration
 from ..core.stack import Endpoint, Instance
 from .knocking import Knock, greeting, opened
-from .linking import BESIDE, LinkFault, address
+from .linking import BESIDE, VISIBLE_NS, LinkFault, address
 
 
 class SlowClose(LinkFault):
@@ -29,7 +29,7 @@ class SlowClose(LinkFault):
         wanted = float(delay if isinstance(delay, int | float) else 0) / 2
         limit = round(4 * wanted) + 2 * NS_PER_S
         direct, through = await asyncio.gather(_hangs_up(end.to, limit), _hangs_up(end.listens, limit))
-        acted = direct is not None and (through is None or through - direct >= wanted)
+        acted = direct is not None and (through is None or through - direct >= max(wanted, VISIBLE_NS))
         shown = [
             format_duration(t) if t is not None else f"more than {format_duration(limit)}" for t in (through, direct)
         ]
@@ -38,14 +38,16 @@ class SlowClose(LinkFault):
 
 
 async def _hangs_up(endpoint: Endpoint, limit_ns: int) -> int | None:
-    """How long until the other side has closed too, ns; None when it does not."""
+    """How long until the other side has closed too, ns; None when it does not. A reset is an end as well."""
+    began = time.monotonic_ns()
     try:
         async with asyncio.timeout(limit_ns / NS_PER_S), opened(endpoint) as (reader, writer):
             writer.write(greeting(endpoint.scheme) or b"")
-            began = time.monotonic_ns()
             writer.write_eof()
             while await reader.read(1 << 16):
                 pass
-            return time.monotonic_ns() - began
-    except (OSError, TimeoutError):
+    except TimeoutError:
         return None
+    except OSError:
+        pass
+    return time.monotonic_ns() - began

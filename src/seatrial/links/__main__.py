@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ async def _serve(file: Path) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with contextlib.suppress(asyncio.CancelledError):
         await Proxy(orders, token).serve(control)
+    os._exit(0)  # some event loops wait for connections that were given up when they are closed
 
 
 def main() -> None:

@@ -4,50 +4,71 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import enum
 import socket
 import struct
 from typing import TYPE_CHECKING, cast
 
 from .http2 import Http2Answers, Http2Requests
 from .impairments.base import Admission
-from .impairments.gates import Gate, Request
+from .impairments.gates import Fate, Request, fate_of
 from .lanes import Lane, Piece, Signal, Stage
 from .readers import Requests
 
 if TYPE_CHECKING:
-    from .route import Route
+    from .route import Number, Route
 
 _AT_ONCE = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset
+
+
+class Wait(enum.Flag):
+    """Why what a side sends is not read for now."""
+
+    UNREACHED = enum.auto()  # there is nobody to pass it on to yet
+    FULL = enum.auto()  # the other side is given more than it can send
+    HELD = enum.auto()  # too much waits in between
 
 
 class Side(asyncio.Protocol):
     """One end. What it receives goes one way: `to` the service from the client's side, `from` it from the service's."""
 
-    __slots__ = ("connection", "lane", "other", "passed", "transport")
+    __slots__ = ("connection", "lane", "other", "passed", "stages", "transport", "waits")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
         self.other: Side
         self.transport: asyncio.Transport | None = None
         self.lane: Lane | None = None
+        self.stages: dict[Number, Stage] = {}  # of what it sends, by the number of the impairment
         self.passed = 0  # bytes that the other side was given
+        self.waits = Wait(0)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is there."""
         self.transport = cast(asyncio.Transport, transport)
         self.connection.made(self)
 
+    def wait(self, why: Wait, waits: bool) -> None:
+        """Do not read what it sends, or read it again when there is no other reason not to."""
+        before, self.waits = self.waits, self.waits | why if waits else self.waits & ~why
+        if self.transport is None or self.transport.is_closing() or bool(before) is bool(self.waits):
+            return
+        if waits:
+            self.transport.pause_reading()
+        else:
+            self.transport.resume_reading()
+
     def data_received(self, data: bytes) -> None:
         """Passed on at once where nothing is impaired."""
-        if self.lane is not None or self.connection.gated or self.other.transport is None:
+        if self.lane is not None or self.other.transport is None or self.connection.gated:
             self.connection.take(self, data)
         else:
             self.connection.write(self, data)
 
     def eof_received(self) -> bool:
-        """The other direction goes on."""
+        """The other direction goes on, where there is one."""
         self.connection.take(self, Signal.FIN)
-        return True
+        return not self.connection.orphaned
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
@@ -56,13 +77,11 @@ class Side(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """What it is given is more than it can send: whoever sends it has to wait."""
-        if self.other.transport is not None:
-            self.other.transport.pause_reading()
+        self.other.wait(Wait.FULL, True)
 
     def resume_writing(self) -> None:
         """It can take more."""
-        if self.other.transport is not None and not self.other.transport.is_closing():
-            self.other.transport.resume_reading()
+        self.other.wait(Wait.FULL, False)
 
 
 class Connection:
@@ -73,10 +92,8 @@ class Connection:
         self.client, self.service = Side(self), Side(self)
         self.client.other, self.service.other = self.service, self.client
         self.requests: Requests | None = route.reader()
-        self._arriving = (
-            self.requests
-        )  # with gates: what was read of requests that were not passed on yet, or are not to be
-        self.gated = False
+        self._arriving = self.requests  # apart from it, where what arrives is not, or not yet, what is passed on
+        self.gated = False  # requests are told apart as they arrive
         self.answers = Http2Answers() if isinstance(self.requests, Http2Requests) else None
         self.reached = self.orphaned = False
         self._early: list[Piece] = []  # what the client sent before the service was reached
@@ -97,11 +114,9 @@ class Connection:
             early, self._early = self._early, []
             for piece in early:
                 self.take(self.client, piece)
-            if self.client.transport is not None:
-                self.client.transport.resume_reading()
+            self.client.wait(Wait.UNREACHED, False)
             return
-        assert side.transport is not None
-        side.transport.pause_reading()  # which some event loops do not do at once
+        side.wait(Wait.UNREACHED, True)  # which some event loops do not do at once
         self.route.begin(self)
         if self.route.admission is not Admission.PASS:
             self.route.note()
@@ -164,8 +179,9 @@ class Connection:
         for side in (self.client, self.service):
             if side.lane is not None:
                 side.lane.drop()
-        if self.service.transport is not None:
-            _reset(self.service.transport)
+        gone, self.service.transport = self.service.transport, None
+        if gone is not None:
+            _reset(gone)
 
     # -- what travels
 
@@ -175,42 +191,62 @@ class Connection:
             return
         if not self.reached:
             self._early.append(piece)
-        elif self.gated and side is self.client and isinstance(piece, bytes):
+        elif side is not self.client or self._arriving is None:
+            self._pass(side, piece)
+        elif not isinstance(piece, bytes):
+            self._let_go()
+            self._pass(side, piece)
+        elif self.gated:
             self._gate(piece)
-        elif side.lane is None:
-            self._deliver(side, piece)
         else:
-            side.lane.put(piece)
+            if self._arriving is not self.requests:
+                self._arriving.read(piece)
+            self._pass(side, piece)
+
+    def _pass(self, side: Side, piece: Piece, not_before: float = 0.0) -> None:
+        if side.lane is not None:
+            side.lane.put(piece, not_before)
+        else:
+            self._deliver(side, piece)
+
+    def _let_go(self) -> None:
+        """The beginning of a request whose rest will not be waited for."""
+        if self._arriving is not None and self._arriving is not self.requests and (rest := self._arriving.unsent()):
+            self._arriving.sent()
+            self._pass(self.client, rest)
 
     def _gate(self, data: bytes) -> None:
         """Requests one by one, each as the gates want it."""
-        if self._arriving is None:
-            return
-        now = asyncio.get_running_loop().time()
-        for part in self._arriving.pick(data, self._hit):
-            if part.hit is not None and (part.hit.abort or part.answer):
-                self.route.spoiled += 1
+        loop = asyncio.get_running_loop()
+        for part in self._arriving.pick(data, self._decide) if self._arriving is not None else ():
+            not_before = loop.time() + part.delay if part.delay else 0.0
+            if part.fate is not None and part.fate.keeps:
+                self.route.kept += 1
                 self.route.note()
-            if part.hit is not None and part.hit.abort and not part.answer:
-                self.reset()
-                return
-            if part.answer:
+                if part.fate.abort and not part.answer:
+                    self.reset()
+                    return
+            if part.answer and part.delay:
+                loop.call_at(not_before, self._answer, part.answer)
+            elif part.answer:
                 self._answer(part.answer)
             if part.data:
-                self._forward(part.data, now + part.delay)
+                self._pass(self.client, part.data, not_before)
+        if not self.route.gates and self._arriving is not None and not self._arriving.busy:
+            self.refit()  # the last one that was hit is over, and what hit it, too
 
-    def _hit(self, request: Request) -> Gate | None:
-        return next((g for g in self.route.gates if g.hits(request)), None)
+    def _decide(self, request: Request) -> Fate | None:
+        return fate_of(request, self.route.gates)
 
     def _answer(self, answer: bytes) -> None:
         now = self.answers.put(answer) if self.answers is not None else answer
-        if now and self.client.transport is not None:
+        if now and self.client.transport is not None and not self.orphaned:
             self.client.transport.write(now)
 
     def write(self, side: Side, data: bytes) -> None:
         """To the other side, counted."""
         transport = side.other.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         side.passed += len(data)
         if side is self.client:
@@ -244,46 +280,28 @@ class Connection:
     def refit(self) -> None:
         """As the link is impaired now."""
         gates = self.route.gates if self._arriving is not None else ()
-        late = any(gate.delay for gate in gates)
+        self.gated = bool(gates) or (self._arriving is not None and self._arriving.busy)
+        if not self.gated:
+            self._let_go()
         for side, way in ((self.client, "to"), (self.service, "from")):
-            stages = [s for i in self.route.impairments.values() if (s := i.stage(way)) is not None]
-            needed = bool(stages) or (late and side is self.client)
+            # A stage remembers what has passed, and stays when other impairments come and go.
+            found = {n: side.stages.get(n) or i.stage(way) for n, i in self.route.impairments.items()}
+            side.stages = {number: stage for number, stage in found.items() if stage is not None}
+            late = side is self.client and any(gate.delay for gate in gates)
             if side.lane is not None:
-                side.lane.change(stages)
-                if side.lane.idle and not needed:
+                side.lane.change(list(side.stages.values()), at_once=not late)
+                if side.lane.idle and not late:
                     side.lane = None
-            elif needed:
-                side.lane = self._lane(side, stages)
-        self._reread(bool(gates))
+            elif side.stages or late:
+                side.lane = self._lane(side, list(side.stages.values()))
+        # Requests are counted when they are passed on, and told apart when they arrive: two readers while the two differ.
+        if self.client.lane is None and not self.gated:
+            self._arriving = self.requests
+        elif self._arriving is self.requests and self.requests is not None:
+            self._arriving = self.requests.fork()
 
     def _lane(self, side: Side, stages: list[Stage]) -> Lane:
-        def throttle(wait: bool) -> None:
-            if side.transport is not None and not side.transport.is_closing():
-                if wait:
-                    side.transport.pause_reading()
-                else:
-                    side.transport.resume_reading()
-
-        return Lane(stages, lambda piece: self._deliver(side, piece), throttle)
-
-    def _reread(self, gates: bool) -> None:
-        """Requests are counted when they are passed on, and told apart when they arrive: two readers while the two differ."""
-        if self._arriving is None or self.requests is None:
-            return
-        if gates or self._arriving.rewrites:
-            if self._arriving is self.requests and (gates or self.client.lane is not None):
-                self._arriving = self.requests.fork()
-        elif self._arriving is not self.requests:
-            rest, self._arriving = self._arriving.unsent(), self.requests
-            if rest:
-                self._forward(rest)
-        self.gated = gates or self._arriving.rewrites
-
-    def _forward(self, data: bytes, not_before: float = 0.0) -> None:
-        if self.client.lane is not None:
-            self.client.lane.put(data, not_before)
-        else:
-            self._deliver(self.client, data)
+        return Lane(stages, lambda piece: self._deliver(side, piece), lambda waits: side.wait(Wait.HELD, waits))
 
 
 def _reset(transport: asyncio.Transport) -> None:

@@ -29,8 +29,10 @@ class LinkControl:
 
     async def ask(self, what: str, **details: object) -> Any:
         """What the proxy answers. Raises PlatformError where it cannot be reached or does not want to."""
+        return await self._ask(next(self._numbers), what, details)
+
+    async def _ask(self, number: int, what: str, details: Mapping[str, object]) -> Any:
         await self._open()
-        number = next(self._numbers)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         try:
@@ -43,8 +45,17 @@ class LinkControl:
             self._waiting.pop(number, None)
 
     async def impair(self, link: str, kind: str, arguments: Mapping[str, object]) -> int:
-        """Begin an impairment; its number."""
-        return int(await self.ask("impair", link=link, kind=kind, arguments=dict(arguments)))
+        """Begin an impairment; its number. Given up before it is answered, it is mended: nobody else knows that there is one."""
+        number = next(self._numbers)
+        try:
+            await self._ask(
+                number, "impair", {"link": link, "kind": kind, "arguments": dict(arguments), "number": number}
+            )
+        except BaseException:
+            with contextlib.suppress(PlatformError):
+                self._say({"id": 0, "do": "mend", "number": number})
+            raise
+        return number
 
     async def close(self) -> None:
         """End it, and with it all that it ordered."""
@@ -74,7 +85,7 @@ class LinkControl:
         self._writer.write(json.dumps(message).encode() + b"\n")
 
     async def _listen(self, reader: asyncio.StreamReader) -> None:
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):
             while line := await reader.readline():
                 said = json.loads(line)
                 answer = self._waiting.get(said["id"])

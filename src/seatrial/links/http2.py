@@ -10,8 +10,7 @@ import copy
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Self
 
-from .impairments.gates import Gate, Hit, Part, Request
-from .impairments.grpc import Grpc
+from .impairments.gates import Decide, Fate, Part, Request, Section
 
 if TYPE_CHECKING:
     import hpack
@@ -22,6 +21,7 @@ _END_STREAM, _END_HEADERS, _PADDED, _PRIORITY = 1, 4, 8, 32
 _CANCEL = 8
 _HEAD = 9
 _TABLE = 1 << 16  # what a service may let a client remember
+_MOST_BLOCK = 1 << 20  # of headers in one frame: what is more is no request
 _Headers = list[tuple[bytes, bytes]]
 
 
@@ -33,8 +33,9 @@ class Http2Requests:
     def __init__(self) -> None:
         self.count = 0
         self.lost = False
-        self.rewrites = False
-        self._begun = False
+        self.busy = False  # headers are written anew
+        self._preface = PREFACE  # what is left of it
+        self._skip = 0  # bytes to the next frame, which were passed on, or will be as they are
         self._pending = b""  # of a frame that has not arrived as a whole
         self._already = 0  # bytes of it that were passed on
         self._block: list[bytes] = []  # frames of a header block that has not arrived as a whole
@@ -47,51 +48,74 @@ class Http2Requests:
         """Another reader at the same place, for what has arrived and was not passed on yet; what this one kept was passed on."""
         other = copy.copy(self)
         other._block, other._kept, other._decoder = list(self._block), set(self._kept), copy.deepcopy(self._decoder)
-        other._already, other._block_passed = len(self._pending), bool(self._block)
+        other.sent()
         return other
+
+    def sent(self) -> None:
+        """What is kept was passed on: it is not to come again."""
+        self._already, self._block_passed = len(self._pending), bool(self._block)
 
     def unsent(self) -> bytes:
         """What is kept of a frame, and was not passed on."""
         return self._pending[self._already :]
 
     def read(self, data: bytes) -> None:
-        """Count, and remember headers."""
-        for frame in self._frames(data):
-            self._look(frame)
+        """Count, and remember headers; the bytes were, or will be, passed on as they are."""
+        for _ in self.split(data, headers=True):
+            pass
+        self.sent()
 
-    def pick(self, data: bytes, hit: Hit) -> Iterator[Part]:
-        """What is to be passed on, frame by frame; calls that a gate hits are answered, and their frames kept."""
-        for frame in self._frames(data):
+    def split(self, data: bytes, *, headers: bool = False) -> Iterator[Section]:
+        """The same bytes, frame by frame; `headers`: of other frames not whole ones, which are not looked at."""
+        for frame, looked in self._frames(data, headers):
             already = min(self._already, len(frame))
             self._already -= already
-            yield self._judge(frame, already, hit)
+            if looked:
+                self._look(frame)
+            yield Section(frame[already:])
 
-    def _frames(self, data: bytes) -> Iterator[bytes]:
+    def pick(self, data: bytes, decide: Decide) -> Iterator[Part]:
+        """What is to be passed on, frame by frame; calls that are hit are answered, and their frames kept."""
+        for frame, looked in self._frames(data, False):
+            already = min(self._already, len(frame))
+            self._already -= already
+            yield self._judge(frame, already, decide) if looked else Part(frame[already:])
+
+    def _frames(self, data: bytes, headers: bool) -> Iterator[tuple[bytes, bool]]:
+        """Bytes, and whether they are a whole frame."""
+        if self._preface and data:
+            begin, data = data[: len(self._preface)], data[len(self._preface) :]
+            self.lost = not self._preface.startswith(begin)
+            self._preface = self._preface[len(begin) :]
+            yield begin, False
         data, self._pending = self._pending + data, b""
         place = 0
-        if not self._begun and data and not self.lost:
-            if len(data) < len(PREFACE) and PREFACE.startswith(data):
-                self._pending = data
-                return
-            self._begun, self.lost = True, not data.startswith(PREFACE)
-            place = 0 if self.lost else len(PREFACE)
-            if place:
-                yield PREFACE
-        while not self.lost and len(data) - place >= _HEAD:
-            end = place + _HEAD + int.from_bytes(data[place : place + 3])
-            if end > len(data):
+        while place < len(data) and not self.lost:
+            if self._skip:
+                end = min(place + self._skip, len(data))
+                self._skip -= end - place
+                yield data[place:end], False
+                place = end
+                continue
+            if len(data) - place < _HEAD:
                 break
-            yield data[place:end]
-            place = end
+            size, of_headers = int.from_bytes(data[place : place + 3]), data[place + 3] in (_HEADERS, _CONTINUATION)
+            end = place + _HEAD + size
+            if headers and not of_headers:
+                self._skip = _HEAD + size
+            elif end > len(data):
+                self.lost = of_headers and size > _MOST_BLOCK
+                break
+            else:
+                yield data[place:end], True
+                place = end
         if self.lost and place < len(data):
-            yield data[place:]
+            yield data[place:], False
         else:
             self._pending = data[place:]
 
     def _look(self, frame: bytes) -> tuple[int, _Headers | None, bool]:
         """The stream of a frame, the headers that are whole with it, and whether a request begins with them."""
-        if self.lost or frame is PREFACE:
-            return 0, None, False
         kind, flags, stream = frame[3], frame[4], int.from_bytes(frame[5:9]) & 0x7FFFFFFF
         if kind not in (_HEADERS, _CONTINUATION):
             return stream, None, False
@@ -114,7 +138,7 @@ class Http2Requests:
             self._decoder = None
             return None
 
-    def _judge(self, frame: bytes, already: int, hit: Hit) -> Part:
+    def _judge(self, frame: bytes, already: int, decide: Decide) -> Part:
         before, passed = list(self._block), self._block_passed or already > 0
         stream, headers, new = self._look(frame)
         if self._block:  # passed on with what completes it, unless a part of it has gone
@@ -123,22 +147,15 @@ class Http2Requests:
         self._block_passed = False
         if stream in self._kept:
             return Part(b"", answer=_window(len(frame) - _HEAD) if frame[3:4] == bytes([_DATA]) else b"")
-        whole = frame[already:] if passed else b"".join([*before, frame])
-        gate = None
-        if headers is not None and new and not passed:
-            fields = dict(headers)
-            request = Request(
-                fields.get(b":method", b"").decode("latin-1"), fields.get(b":path", b"").decode("latin-1")
-            )
-            gate = hit(request)
-        if isinstance(gate, Grpc) and self._decoder is not None:
-            self.rewrites = True
+        fate = decide(_request(headers)) if headers is not None and new and not passed else None
+        if fate is not None and fate.keeps and self._decoder is not None:
+            self.busy = True
             self._kept.add(stream)
             self.count -= 1
-            return Part(b"", gate, _refusal(stream, gate))
-        if self.rewrites and headers is not None:
+            return Part(b"", fate, _refusal(stream, fate))
+        if self.busy and headers is not None:
             return Part(_written(stream, [*before, frame][0][4] & _END_STREAM, headers))
-        return Part(whole)
+        return Part(frame[already:] if passed else b"".join([*before, frame]))
 
 
 class Http2Answers:
@@ -222,14 +239,19 @@ def _written(stream: int, end: int, headers: _Headers) -> bytes:
     return _frame(_HEADERS, _END_HEADERS | end, stream, hpack.Encoder().encode(plain))
 
 
-def _refusal(stream: int, gate: Gate) -> bytes:
+def _request(headers: _Headers) -> Request:
+    fields = dict(headers)
+    return Request(*(fields.get(name, b"").decode("latin-1") for name in (b":method", b":path")))
+
+
+def _refusal(stream: int, fate: Fate) -> bytes:
     """The end of a call, as a response of trailers alone; or of its stream."""
-    if gate.abort or not isinstance(gate, Grpc):
+    if fate.abort:
         return _frame(_RST_STREAM, 0, stream, _CANCEL.to_bytes(4, "big"))
     headers = [
         (b":status", b"200"),
         (b"content-type", b"application/grpc"),
-        (b"grpc-status", str(gate.code).encode()),
+        (b"grpc-status", str(fate.code).encode()),
         (b"grpc-message", b"seatrial: this call was kept from the service"),
     ]
     return _written(stream, _END_STREAM, headers)

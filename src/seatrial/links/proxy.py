@@ -7,14 +7,16 @@ with its silence: whoever ordered may have died, or hang.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
+import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from .impairments import make
-from .route import Route, RouteOrder
+from .route import Number, Route, RouteOrder
 
 SILENCE_S = 30.0  # longer than a peer that lives is ever silent (BEAT_S)
 BEAT_S = 5.0
@@ -24,83 +26,116 @@ _LINE = 1 << 16
 class Proxy:
     """Serves links until it is cancelled."""
 
-    def __init__(self, orders: Sequence[RouteOrder], token: str) -> None:
+    def __init__(self, orders: Sequence[RouteOrder], token: str, *, silence_s: float = SILENCE_S) -> None:
         self._routes: dict[str, list[Route]] = {}
         for order in orders:
             self._routes.setdefault(order.link, []).append(Route(order))
         self._token = token
-        self._numbers = 0
+        self._silence_s = silence_s
+        self._peers = itertools.count(1)
+        self._ordering: set[asyncio.Task[None]] = set()
 
     async def serve(self, control: tuple[str, int]) -> None:
         """Control listens last: whoever reaches it reaches all links. Raises OSError for an address that is taken."""
-        every = [route for routes in self._routes.values() for route in routes]
         try:
-            for route in every:
+            for route in self._all():
                 await route.listen()
             server = await asyncio.start_server(self._peer, *control, limit=_LINE)
-            async with server:
-                await server.serve_forever()
+            try:
+                await asyncio.get_running_loop().create_future()
+            finally:
+                server.close()  # without waiting for those who order: nobody tells them to go
+                for peer in list(self._ordering):
+                    peer.cancel()
         finally:
-            for route in every:
+            for route in self._all():
                 route.close()
 
+    def _all(self) -> Iterator[Route]:
+        return itertools.chain.from_iterable(self._routes.values())
+
     async def _peer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        mine: dict[int, str] = {}
+        peer, mine = next(self._peers), dict[int, str]()
+        task = asyncio.current_task()
+        assert task is not None
+        self._ordering.add(task)
         try:
             if not hmac.compare_digest((await reader.readline()).strip(), self._token.encode()):
                 return
-            while line := await asyncio.wait_for(reader.readline(), SILENCE_S):
-                writer.write(json.dumps(await self._answer(json.loads(line), mine)).encode() + b"\n")
+            while line := await self._heard(reader):
+                writer.write(json.dumps(await self._answer(peer, json.loads(line), mine)).encode() + b"\n")
                 await writer.drain()
-        except (OSError, ValueError, TimeoutError):
+        except (OSError, RecursionError, ValueError, TimeoutError):
             pass
+        except asyncio.CancelledError:
+            return  # the proxy ends
         finally:
-            for number, link in mine.items():
-                await self._mend(link, number)
+            self._ordering.discard(task)
             writer.close()
+            for number, link in mine.items():
+                with contextlib.suppress(OSError):
+                    await self._mend(link, (peer, number))
 
-    async def _answer(self, order: dict[str, Any], mine: dict[int, str]) -> dict[str, Any]:
+    async def _heard(self, reader: asyncio.StreamReader) -> bytes:
+        async with asyncio.timeout(self._silence_s):
+            return await reader.readline()
+
+    async def _answer(self, peer: int, order: object, mine: dict[int, str]) -> dict[str, Any]:
+        if not isinstance(order, dict):
+            raise ValueError("an order is an object")
         try:
-            return {"id": order["id"], "result": await self._obey(order, mine)}
+            return {"id": order["id"], "result": await self._obey(peer, order, mine)}
         except (KeyError, OSError, TypeError, ValueError) as error:
             return {"id": order.get("id"), "error": str(error) or repr(error)}
 
-    async def _obey(self, order: dict[str, Any], mine: dict[int, str]) -> object:
+    async def _obey(self, peer: int, order: dict[str, Any], mine: dict[int, str]) -> object:
         match order["do"]:
             case "beat":
                 return None
             case "impair":
-                return await self._impair(order, mine)
+                await self._impair(peer, order, mine)
+                return None
             case "mend":
-                if mine.pop(order["number"], None) is None:
+                link = mine.pop(order["number"], None)
+                if link is None:
                     raise ValueError("it had ended before: the proxy was started anew meanwhile")
-                await self._mend(order["link"], order["number"])
+                await self._mend(link, (peer, order["number"]))
                 return None
             case "tries":
-                times = [ns for route in self._routes[order["link"]] for ns in route.tried if ns > order["since"]]
+                times = [ns for route in self._of(order["link"]) for ns in route.tried if ns > order["since"]]
                 return sorted(times)
             case "traffic":
-                return [route.traffic() for route in self._routes[order["link"]]]
+                return [route.traffic() for route in self._of(order["link"])]
         raise ValueError(f"nobody here can {order['do']}")
 
-    async def _impair(self, order: dict[str, Any], mine: dict[int, str]) -> int:
-        impairments = [(route, make(order["kind"], order["arguments"])) for route in self._routes[order["link"]]]
-        self._numbers += 1
-        number, refused = self._numbers, []
+    def _of(self, link: str) -> Sequence[Route]:
+        if link not in self._routes:
+            raise ValueError(f"no link {link}; there are {', '.join(self._routes)}")
+        return self._routes[link]
+
+    async def _impair(self, peer: int, order: dict[str, Any], mine: dict[int, str]) -> None:
+        impairments = [(route, make(order["kind"], order["arguments"])) for route in self._of(order["link"])]
+        number, refused = int(order["number"]), list[ValueError]()
         mine[number] = order["link"]
         for route, impairment in impairments:
             try:
-                await route.impair(number, impairment)
+                await route.impair((peer, number), impairment)
             except ValueError as error:
                 refused.append(error)
         if len(refused) == len(impairments):
             del mine[number]
             raise refused[0]
-        return number
 
-    async def _mend(self, link: str, number: int) -> None:
+    async def _mend(self, link: str, number: Number) -> None:
+        """All that can be. Raises the error of the last address that could not be listened at again."""
+        failed: OSError | None = None
         for route in self._routes[link]:
-            await route.mend(number)
+            try:
+                await route.mend(number)
+            except OSError as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
 
 def orders_of(file: Path) -> tuple[list[RouteOrder], tuple[str, int], str]:

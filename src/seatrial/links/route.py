@@ -15,6 +15,7 @@ from .readers import READERS, Requests
 
 _BACKLOG = 4096
 _TRIES = 100_000  # whose times are kept
+Number = tuple[int, int]  # of an impairment: who ordered it, and the number that it was given there
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,10 +37,12 @@ class Route:
         self._scheme = order.scheme
         self._read: type[Requests] | None = READERS.get(order.scheme)
         self._server: asyncio.Server | None = None
-        self.impairments: dict[int, Impairment] = {}
+        self._adjusting = asyncio.Lock()
+        self._closed = False
+        self.impairments: dict[Number, Impairment] = {}
         self.gates: Sequence[Gate] = ()
         self.admission = Admission.PASS
-        self.spoiled = 0  # requests that a gate has hit, and kept from the service
+        self.kept = 0  # requests that a gate has hit, and kept from the service
         self.tried: deque[int] = deque(
             maxlen=_TRIES
         )  # when: requests that were passed on or kept, connections that carried none
@@ -58,7 +61,8 @@ class Route:
         )
 
     def close(self) -> None:
-        """No longer; connections are reset."""
+        """No more, and nobody is left."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
         for connection in list(self.connections):
@@ -84,7 +88,7 @@ class Route:
         self._to += connection.client.passed
         self._from += connection.service.passed
 
-    async def impair(self, number: int, impairment: Impairment) -> None:
+    async def impair(self, number: Number, impairment: Impairment) -> None:
         """Begin one. Raises ValueError for one that cannot act on what travels here."""
         if isinstance(impairment, Gate) and (self._read is None or impairment.PROTOCOL != self._read.NAME):
             needed = f"{impairment.NAME} needs requests over {impairment.PROTOCOL} without TLS"
@@ -93,7 +97,7 @@ class Route:
         await self._adjust()
         impairment.strike(self.connections)
 
-    async def mend(self, number: int) -> None:
+    async def mend(self, number: Number) -> None:
         """End one."""
         impairment = self.impairments.pop(number, None)
         if impairment is not None:
@@ -101,13 +105,17 @@ class Route:
             await self._adjust()
 
     async def _adjust(self) -> None:
+        async with self._adjusting:  # for listening takes time, and others may order meanwhile
+            await self._fit()
+
+    async def _fit(self) -> None:
         present = list(self.impairments.values())
         self.admission = max((i.admission for i in present), default=Admission.PASS)
         self.gates = [i for i in present if isinstance(i, Gate)]
         if self.admission is Admission.REFUSE and self._server is not None:
             server, self._server = self._server, None
             server.close()
-        elif self.admission is not Admission.REFUSE and self._server is None:
+        elif self.admission is not Admission.REFUSE and self._server is None and not self._closed:
             await self.listen()
         for connection in list(self.connections):
             connection.refit()
@@ -128,5 +136,5 @@ class Route:
             "bytes_to": self._to + sum(c.client.passed for c in open_),
             "bytes_from": self._from + sum(c.service.passed for c in open_),
             "held": sum(lane.held for lane in lanes),
-            "kept": None if self._read is None else self.spoiled,
+            "kept": None if self._read is None else self.kept,
         }

@@ -32,6 +32,7 @@ class Copy:
     ordinal: int
     surroundings: Surroundings
     output: Path  # standard output and error
+    host: Copy | None = None  # in whose process it lives
     status: UnitStatus | None = None
     ready_run: Run | None = None
     last_seen: str = ""

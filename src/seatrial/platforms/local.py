@@ -246,9 +246,10 @@ class LocalPlatform:
             copies = make_copies(part, homes=self._data / ".home", logs=self._logs, hosts=hosts)
             self._crews[name] = Crew(part=part, copies=copies)
             self._copies.update({copy.name: copy for copy in copies})
-            for copy in copies:
-                if copy.blueprint.within:
-                    self._lodgers.setdefault(copy.blueprint.within, []).append(copy)
+        for copy in self._copies.values():
+            if copy.blueprint.within:
+                copy.host = self._copies[copy.blueprint.within]
+                self._lodgers.setdefault(copy.blueprint.within, []).append(copy)
 
     def _starter(self, progress: Callable[[Progress], None]) -> Starter:
         return Starter(
@@ -296,7 +297,7 @@ class LocalPlatform:
     def _learn(self, status: UnitStatus) -> None:
         for name in (status.name, *(c.name for c in self._lodgers.get(status.name, ()))):
             copy = self._copies.get(name)
-            if copy is not None:
+            if copy is not None and copy.status != status:
                 copy.learn(status)
                 self._show(copy)
 

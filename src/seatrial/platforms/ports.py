@@ -11,7 +11,7 @@ import errno
 import os
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..core import procfs
@@ -38,6 +38,7 @@ class Ports:
         self._locks = Locks(self.directory)
         self._owner = owner
         self._held: set[int] = set()
+        self._candidates: Sequence[int] = ()
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -46,10 +47,13 @@ class Ports:
 
     def allocate(self) -> int:
         """A free port, held from now on. Raises PlatformError if there is none."""
-        candidates = candidate_ports()
+        if not self._candidates:
+            self._candidates = candidate_ports()
+        candidates = self._candidates
         # A random start keeps trials that begin together from trying the same ports one after another.
         offset = random.randrange(len(candidates))  # noqa: S311 - nothing depends on its being unpredictable
-        for port in candidates[offset:] + candidates[:offset]:
+        for place in range(len(candidates)):
+            port = candidates[place + offset - len(candidates)]
             if port not in self._held and is_free(port) and self._lock(port) is None:
                 return port
         raise PlatformError(f"no free port among {candidates[0]} to {candidates[-1]} on {LOOPBACK}")
@@ -111,7 +115,7 @@ def runtime_directory() -> Path:
     return directory
 
 
-def candidate_ports() -> list[int]:
+def candidate_ports() -> Sequence[int]:
     """Ports that may be allocated: outside the ephemeral range, below it first; all there are if it covers everything."""
     try:
         low, high = (int(word) for word in _EPHEMERAL.read_text("ascii").split())
@@ -119,7 +123,7 @@ def candidate_ports() -> list[int]:
         low, high = _EPHEMERAL_DEFAULT
     below, above = range(_LOWEST, low), range(max(high + 1, _LOWEST), _HIGHEST + 1)
     outside = below if len(below) >= 1000 else above
-    return list(outside if len(outside) >= 1000 else range(_LOWEST, _HIGHEST + 1))
+    return outside if len(outside) >= 1000 else range(_LOWEST, _HIGHEST + 1)
 
 
 def is_free(port: int) -> bool:

@@ -31,6 +31,9 @@ async def watch(copy: Copy, prober: Prober, ready: Callable[[Copy], None]) -> No
         if run is None or copy.ready:
             await copy.stirred.wait()
             continue
+        if copy.host is not None and not copy.host.ready:
+            await asyncio.sleep(EVERY_NS / NS_PER_S)  # a thousand of them would only keep it from getting ready
+            continue
         began_ns = time.monotonic_ns()
         holds, copy.last_seen = await attempt(copy, prober)
         if holds and copy.run == run:

@@ -49,6 +49,7 @@ class Starter:
         self._supervisor = supervisor
         self._prober = prober
         self._refresh = refresh
+        self._asked = 0.0
         self._progress = progress
 
     async def start(self, begin: Callable[[Copy], Awaitable[None]]) -> None:
@@ -163,7 +164,9 @@ class Starter:
             async with asyncio.timeout(patience):
                 await crew.stirred.wait()
         except TimeoutError:
-            await self._refresh()
+            if time.monotonic() - self._asked >= _REFRESH_S:  # one of many that wait asks for all
+                self._asked = time.monotonic()
+                await self._refresh()
 
     async def _steady(self, named: NamedCheck, crew: Crew) -> None:
         within_ns = named.check.within_ns or START_WITHIN_NS

@@ -26,6 +26,8 @@ KINDS: Mapping[str, Callable[[Arguments], Impairment]] = {
 
 def make(kind: str, arguments: Arguments) -> Impairment:
     """An impairment of that kind. Raises ValueError for one that is not known, or whose arguments make no sense."""
+    if not isinstance(arguments, Mapping):
+        raise ValueError(f"{kind}: its arguments are an object")
     if kind not in KINDS:
         raise ValueError(f"no impairment {kind}; there are {', '.join(KINDS)}")
     try:

@@ -8,6 +8,7 @@ from ..lanes import Piece, Stage, Timed
 from .base import Impairment, whole
 
 _SLICE_S = 0.01  # what leaves at once is what a hundredth of a second lets through
+_MOST_SLICES = 256  # of a piece: each waits for itself
 
 
 class Bandwidth(Impairment):
@@ -37,7 +38,8 @@ class _Bucket:
         if not isinstance(piece, bytes):
             yield self._free, piece
             return
-        for begin in range(0, len(piece), self._slice):
-            part = piece[begin : begin + self._slice]
+        size = max(self._slice, -(-len(piece) // _MOST_SLICES))
+        for begin in range(0, len(piece), size):
+            part = piece[begin : begin + size]
             self._free += len(part) / self._rate
             yield self._free, part

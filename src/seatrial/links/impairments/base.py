@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -55,7 +56,7 @@ def whole(arguments: Mapping[str, object], name: str, least: int = 0) -> int:
     value = arguments[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(name)
-    if value < least:
+    if not least <= value < math.inf:
         raise ValueError(f"{name} is at least {least}")
     return int(value)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .base import Impairment, share
@@ -18,13 +18,26 @@ class Request:
     path: str
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Bytes of one request: `head` where it begins, `last` where it ends."""
+
+    data: bytes
+    head: Request | None = None
+    last: bool = False
+
+
 class Gate(Impairment):
-    """Of the requests whose path (without the query) matches the pattern `path` and whose method is `method`, a `share` is hit."""
+    """Of the requests whose path (without the query) matches the pattern `path` and whose method is `method`, a `share` is hit.
+
+    Over HTTP/1.1 `answer_to` is what is said in place of the service, over gRPC `code` is what a call ends with; `abort` ends the
+    connection, or the stream; `delay` in seconds.
+    """
 
     PROTOCOL: str
-    answer = b""  # over HTTP/1.1: what is answered in place of the service
     abort = False
     delay = 0.0
+    code = 0
 
     def __init__(self, arguments: Mapping[str, object]) -> None:
         super().__init__({})
@@ -40,15 +53,50 @@ class Gate(Impairment):
             return False
         return self._share >= 1 or random.random() < self._share  # noqa: S311 - a network, not a secret
 
+    def answer_to(self, request: Request) -> bytes:
+        """Over HTTP/1.1, in place of the service's; empty where that is to come."""
+        del request
+        return b""
 
-Hit = Callable[[Request], Gate | None]
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a request that was hit, by all that hit it together."""
+
+    abort: bool = False
+    delay: float = 0.0
+    answer: bytes = b""
+    code: int = 0
+
+    @property
+    def keeps(self) -> bool:
+        """Whether the service never sees it."""
+        return bool(self.abort or self.answer or self.code)
+
+
+Decide = Callable[[Request], Fate | None]
+
+
+def fate_of(request: Request, gates: Sequence[Gate]) -> Fate | None:
+    """None where no gate hits it."""
+    hits = [gate for gate in gates if gate.hits(request)]
+    if not hits:
+        return None
+    return Fate(
+        abort=any(hit.abort for hit in hits),
+        delay=sum(hit.delay for hit in hits),
+        answer=next((a for hit in hits if (a := hit.answer_to(request))), b""),
+        code=next((hit.code for hit in hits if hit.code), 0),
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What comes of bytes that have arrived: what is passed on, so much later; the gate where it hits a request, and what is answered."""
+    """What comes of bytes that have arrived: what is passed on, so much later; the fate of a request that begins here and was hit, and
+    what is answered in place of the service.
+    """
 
     data: bytes
-    hit: Gate | None = None
+    fate: Fate | None = None
     answer: bytes = b""
     delay: float = 0.0

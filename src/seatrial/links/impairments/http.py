@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .base import NS_PER_S, whole
-from .gates import Gate
+from .gates import Gate, Request
 
 _REASONS = {429: "Too Many Requests", 500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
 
@@ -23,9 +23,15 @@ class Http(Gate):
         self.abort = arguments.get("abort") is True
         self.delay = whole(arguments, "delay_ns") / NS_PER_S if "delay_ns" in arguments else 0.0
         status = whole(arguments, "status", 200) if "status" in arguments else 0
-        self.answer = _answer(status) if status else b""
-        if not (self.abort or self.delay or self.answer):
+        self._answer = _answer(status) if status else b""
+        if not (self.abort or self.delay or self._answer):
             raise ValueError("http does nothing: status, abort or delay_ns")
+
+    def answer_to(self, request: Request) -> bytes:
+        """An answer to HEAD has no body."""
+        if self._answer and request.method == "HEAD":
+            return self._answer.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
+        return self._answer
 
 
 def _answer(status: int) -> bytes:
