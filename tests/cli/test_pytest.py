@@ -26,8 +26,9 @@ scenarios:
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rA", *arguments]
+    argv = [sys.executable, "-m", "pytest", "-p", "seatrial.pytest_plugin", "-p", "no:cacheprovider", "-rA", *arguments]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # the others take seconds to import
     return subprocess.run(
         argv, cwd=directory, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
@@ -35,7 +36,7 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def spec(tmp_path: Path, service: str) -> Path:
-    (tmp_path / "pytest.ini").write_text("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "seatrial.yaml").write_text(SPEC.format(url=service, severity="blocking"))
     return tmp_path
 
@@ -80,7 +81,7 @@ def test_it_is_collected_where_it_is_named_or_wanted(spec: Path) -> None:
 
 
 def test_workers_cannot_share_a_trial(spec: Path) -> None:
-    done = run(spec, "seatrial.yaml", "-n", "2")
+    done = run(spec, "seatrial.yaml", "-p", "xdist", "-n", "2")
     assert done.returncode != 0
     assert "cannot be shared out among pytest-xdist's workers" in done.stdout
     assert not (spec / ".seatrial").exists()
