@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from seatrial.core.quantities import NS_PER_S, Dimension, Quantity
 from seatrial.core.stack import Target
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no directory of helpers
@@ -38,7 +39,9 @@ async def test_one_server_keeps_what_it_acknowledged(harbour: Harbour) -> None:
 
 
 async def test_a_replica_takes_over_and_the_old_master_comes_back(harbour: Harbour) -> None:
-    stack = await harbour.stack(service("redis", replicas=2, sentinels=3))
+    # A busy machine can keep a master silent for a second: it is not to be taken for dead by that, twice in one test.
+    patient = Quantity(3 * NS_PER_S, Dimension.DURATION)
+    stack = await harbour.stack(service("redis", replicas=2, sentinels=3, down_after=patient))
     assert await stack.is_steady("redis")
     assert await stack.is_steady("redis-sentinel")
     assert await stack.holding("redis", "master") == ["redis#1"]
@@ -54,6 +57,7 @@ async def test_a_replica_takes_over_and_the_old_master_comes_back(harbour: Harbo
         return len(holders) == 1 and holders != ["redis#1"]
 
     took = await stack.until(taken_over, "a replica is master", 15)
+    (new,) = await stack.holding("redis", "master")
     assert (await stack.ask("redis", "GET sale", master)).values["reply"] == "1"
 
     await stack.platform.release(await stack.instance("redis", 1))
@@ -63,8 +67,5 @@ async def test_a_replica_takes_over_and_the_old_master_comes_back(harbour: Harbo
         return "redis#1" in replicas and await stack.is_steady("redis") and await stack.is_steady("redis-sentinel")
 
     rejoined = await stack.until(back, "the old master is a replica, and all agree", 40)
-    (now,) = await stack.holding(
-        "redis", "master"
-    )  # the new one; where the machine is very busy, Sentinel may have chosen anew
-    assert now != "redis#1"
+    assert await stack.holding("redis", "master") == [new]
     print(f"failover {took:.1f} s, rejoin {rejoined:.1f} s")

@@ -115,7 +115,9 @@ async def test_machines_share_an_open_load(cluster: Cluster, tmp_path: Path) -> 
     assert found.metrics["due"] == found.metrics["ok"] == len(server.paths) == 1800
     assert found.metrics["failed"] == 0
     assert shows(midway)
-    assert shows(found)
+    assert int(str(midway.metrics["ok"])) >= 500
+    assert isinstance(found.metrics["p95"], Quantity)
+    assert not found.detail["invalid"]
     assert found.detail["machines"] == 3
     assert 0 < int(str(found.detail["clock_ns"])) < 50_000_000
     assert sealed.valid

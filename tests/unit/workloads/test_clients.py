@@ -205,12 +205,12 @@ async def test_where_only_replicas_answer_nothing_happens(tmp_path: Path) -> Non
     for server in servers:
         await server.start()
     try:
-        records, sealed = await run(config(servers, tmp_path / "x.ops", "OK {{ op.id }}"))
+        records, sealed = await run(config(servers, tmp_path / "x.ops", "OK {{ op.id }}", timeout_ns=10_000_000_000))
     finally:
         for server in servers:
             await server.close()
     assert set(records["status"].tolist()) == {FAIL}
-    assert codes(records) <= {"refused", "timeout"}  # on a busy machine its time is over while it still looks
+    assert codes(records) == {"refused"}
     assert "read only replica" in sealed.note
 
 
