@@ -28,7 +28,7 @@ from ..core.errors import Interrupted, SeatrialError, UsageError
 from ..core.processes import ProcessId
 from ..core.quantities import format_duration
 from ..core.results import Finding, decide
-from ..core.soaks import Soak, Tally, eta, soak_of
+from ..core.soaks import Soak, eta, soak_of
 from ..core.verdicts import Outcome, Verdict
 from ..engine.ledger import RESIDUE
 from ..reports.words import mark, style
@@ -217,7 +217,7 @@ def _end_stack(books: Books) -> None:
             found = Finding(
                 id=RESIDUE, scenario="trial", claim="nothing remains", verdict=verdict, reason="; ".join(lines)
             )
-            books.soak.findings.setdefault(RESIDUE, Tally()).add(books.soak.rounds, found)
+            books.soak.end(found)
 
 
 def told(soak: Soak) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .quantities import NS_PER_S, Dimension, format_duration, format_quantity
-from .results import Finding
+from .results import Finding, decide
 from .verdicts import Outcome, Severity, Verdict
 
 _REASONS = 5  # of a finding, the first ones
@@ -66,6 +66,7 @@ class Soak:
     rounds: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     findings: dict[str, Tally] = field(default_factory=dict)
+    ending: str = ""  # an outcome, of what only its end can say
     stack: str = ""  # the trial whose stack is kept for it
     state: str = "running"  # stopped, ended
     pid: int = 0
@@ -79,6 +80,12 @@ class Soak:
         for finding in findings:
             self.findings.setdefault(finding.id, Tally()).add(self.rounds, finding)
 
+    def end(self, finding: Finding) -> None:
+        """What only an end can say, of the stack that all rounds shared. The worst counts, for a soak that was stopped and went on."""
+        if self.ending != Outcome.NO_GO.value:
+            self.ending = decide([finding]).value
+        self.findings.setdefault(finding.id, Tally()).add(self.rounds, finding)
+
     @property
     def left_ns(self) -> int:
         """Until it has gone on for long enough."""
@@ -86,12 +93,15 @@ class Soak:
 
     @property
     def outcome(self) -> Outcome:
-        """NO-GO by any round; GO only by all of them, for all of the time."""
-        worst = [t.worst for t in self.findings.values() if t.severity == Severity.BLOCKING.value]
-        if Verdict.FAIL in worst:
+        """NO-GO by any round or by how it ended; GO only by all of them, for all of the time.
+
+        By what each round was, not by the tallies: what a finding weighs is a matter of its round.
+        """
+        said = set(self.outcomes) | ({self.ending} if self.ending else set())
+        if Outcome.NO_GO.value in said:
             return Outcome.NO_GO
         whole = self.rounds > 0 and not self.left_ns
-        return Outcome.GO if whole and worst and set(worst) == {Verdict.PASS} else Outcome.INCONCLUSIVE
+        return Outcome.GO if whole and said == {Outcome.GO.value} else Outcome.INCONCLUSIVE
 
     def summary(self) -> str:
         """The verdict in a sentence."""
