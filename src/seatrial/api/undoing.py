@@ -33,4 +33,9 @@ def _lines(report: UndoReport) -> list[str]:
         if report.by_keeper
         else f"{len(report.ended)} processes ended, {len(report.removed)} directories removed"
     )
-    return [who, *report.ended, *(f"still there: {line}" for line in report.residue.lines)]
+    return [
+        who,
+        *report.ended,
+        *(f"undone: {name}" for name in report.undone),
+        *(f"still there: {line}" for line in report.residue.lines),
+    ]

@@ -15,7 +15,7 @@ from .expressions import Judgement
 from .observations import Observation, Reach
 from .plan import CheckPlan, NamedCheck
 from .processes import CommandResult, Residue
-from .stack import Instance, Usage
+from .stack import Actual, Declaration, Instance, Usage
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,3 +146,42 @@ class Sighting:
 @runtime_checkable
 class CanWitness(Protocol):
     async def look(self, instance: Instance) -> Sighting: ...
+
+
+@runtime_checkable
+class CanImpairNetworks(Protocol):
+    """What an instance sends and is sent can be impaired where it runs. Undone with whoever ordered it, whatever ended them."""
+
+    async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """Begin one: partition, loss, bandwidth, latency, dns, disconnect. Its number. Raises NotExercised where rights or kernel lack."""
+        ...
+
+    async def mend_network(self, instance: Instance, number: int) -> None:
+        """End it."""
+        ...
+
+
+@runtime_checkable
+class CanConstrain(Protocol):
+    """What an instance may use can be cut down while it runs. Undone with whoever ordered it, whatever ended them."""
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """Begin one: cpu, memory, pids, disk, clock. Its number. Raises NotExercised where the platform or the rights do not allow it."""
+        ...
+
+    async def relax(self, instance: Instance, number: int) -> None:
+        """End it."""
+        ...
+
+
+@runtime_checkable
+class Declares(Protocol):
+    """A platform that knows what the stack file promises, and what became of it."""
+
+    def declared(self) -> Mapping[str, Declaration]:
+        """By service."""
+        ...
+
+    async def actual(self, instance: Instance) -> Actual:
+        """Read from the system itself. Raises PlatformError for an instance that is down."""
+        ...

@@ -104,11 +104,12 @@ class Residue:
     ports: tuple[str, ...] = ()
     directories: tuple[str, ...] = ()
     memory: tuple[str, ...] = ()  # shared memory
+    others: tuple[str, ...] = ()  # rules, limits, containers: what a remedy could not undo
 
     @property
     def lines(self) -> tuple[str, ...]:
         """All of it."""
-        return (*self.processes, *self.ports, *self.directories, *self.memory)
+        return (*self.processes, *self.ports, *self.directories, *self.memory, *self.others)
 
     def __bool__(self) -> bool:
         return bool(self.lines)
@@ -158,6 +159,17 @@ class Supervisor(Protocol):
 
     async def adopt(self, pid: int, purpose: str) -> None:
         """Own a process that the caller started: recorded, and ended with everything else."""
+        ...
+
+    async def remedy(self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None) -> None:
+        """Record commands that undo what is about to be done, before it is done; run by the owning process when it ends all, or by `undo`.
+
+        They are void when `guard` is gone, and must be safe to run twice, and without anything to undo.
+        """
+        ...
+
+    async def settle(self, name: str, *, run: bool = True) -> None:
+        """A remedy is run now, and needed no more. `run` False: it was undone otherwise."""
         ...
 
     async def end(self, *, keep_directories: bool = False) -> Residue:

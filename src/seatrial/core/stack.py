@@ -203,3 +203,56 @@ class Usage:
     descriptors: int
     threads: int
     processes: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What an instance may use at most; None: not limited."""
+
+    cpus: float | None = None
+    memory_bytes: int | None = None
+    pids: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Volume:
+    """Storage of an instance. `kept`: outlives its container."""
+
+    target: str
+    source: str = ""
+    read_only: bool = False
+    kept: bool = True
+
+
+class After(enum.StrEnum):
+    """What must be true of a dependency before its dependant starts."""
+
+    STARTED = "started"
+    READY = "ready"
+    COMPLETED = "completed"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declaration:
+    """What a stack file promises of a service. `ports`: its own port to that of the host (None: allocated)."""
+
+    service: str
+    replicas: int
+    restart: Restart
+    after: Mapping[str, After] = field(default_factory=dict)
+    health: bool = False  # it says itself whether it is well
+    ports: Mapping[int, int | None] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    volumes: Sequence[Volume] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Actual:
+    """The same of one running instance. `reads`: what of it could be read at all (environment, limits, ports, volumes)."""
+
+    reads: frozenset[str]
+    environment: Mapping[str, str] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+    ports: Mapping[int, int | None] = field(default_factory=dict)
+    volumes: Sequence[Volume] = ()

@@ -21,7 +21,7 @@ from seatrial.core.processes import CommandResult, ProcessId, Residue, Surroundi
 from seatrial.core.quantities import NS_PER_S, format_duration
 
 from .household import wait_until
-from .records import process_in, read_records
+from .records import as_fields, process_in, read_records
 from .wire import (
     HEARTBEAT_LIMIT_NS,
     HEARTBEAT_NS,
@@ -223,6 +223,17 @@ class KeeperClient:
     async def adopt(self, pid: int, purpose: str) -> None:
         """Own a process that was started elsewhere, with its descendants."""
         await self._ask("adopt", {"pid": pid, "purpose": purpose})
+
+    async def remedy(self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None) -> None:
+        """Have a deed undone by these commands, whatever ends this trial; on disk when this returns."""
+        commands = [[str(word) for word in one] for one in argv]
+        await self._ask(
+            "remedy", {"name": name, "commands": commands, "guard": as_fields(guard) if guard is not None else None}
+        )
+
+    async def settle(self, name: str, *, run: bool = True) -> None:
+        """Have it undone now. Fails, and keeps the remedy, when a command of it fails."""
+        await self._ask("settle", {"name": name, "run": run})
 
     async def end(self, *, keep_directories: bool = False, force: bool = False) -> Residue:
         """End everything, and the keeper with it. `force` waits for nobody; a second call with it hastens the first."""

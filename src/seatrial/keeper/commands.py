@@ -8,12 +8,14 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import CommandResult, Surroundings
 from seatrial.core.quantities import NS_PER_S
 
 from .household import Group
 from .launching import Program, executed
 from .means import Means
+from .remedies import TIMEOUT_S, Remedy, failure
 
 OUTPUT_BYTES = 4 << 20
 _CHUNK_BYTES = 1 << 16
@@ -86,7 +88,13 @@ class _Feed:
 
 
 async def run_command(
-    means: Means, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str
+    means: Means,
+    argv: Sequence[str],
+    surroundings: Surroundings,
+    timeout_ns: int,
+    stdin: str,
+    *,
+    to_the_last: bool = False,
 ) -> CommandResult:
     """Run a command to its end, its time-out, or the cancellation of this call; nothing of it remains afterwards.
 
@@ -98,7 +106,7 @@ async def run_command(
     means.household.join(group)
     means.commands.add(group)
     try:
-        return await _run(means, group, tuple(argv), surroundings, timeout_ns, stdin)
+        return await _run(means, group, tuple(argv), surroundings, timeout_ns, stdin, to_the_last)
     finally:
         # Also when cancelled: what the command started ends with it.
         await asyncio.shield(asyncio.ensure_future(_dispose(means, group)))
@@ -111,7 +119,13 @@ async def _dispose(means: Means, group: Group) -> None:
 
 
 async def _run(
-    means: Means, group: Group, argv: tuple[str, ...], surroundings: Surroundings, timeout_ns: int, stdin: str
+    means: Means,
+    group: Group,
+    argv: tuple[str, ...],
+    surroundings: Surroundings,
+    timeout_ns: int,
+    stdin: str,
+    to_the_last: bool,
 ) -> CommandResult:
     began_ns = time.monotonic_ns()
     ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -130,7 +144,7 @@ async def _run(
             program = Program(
                 name=group.name, argv=argv, surroundings=surroundings, streams=(stdin_out, out_in, err_in)
             )
-            launched = means.launch(program, group, end)
+            launched = means.launch(program, group, end, to_the_last=to_the_last)
         finally:
             for descriptor in (stdin_out, out_in, err_in):
                 os.close(descriptor)
@@ -161,3 +175,30 @@ async def _drain(captures: Sequence[_Capture]) -> None:
     _, pending = await asyncio.wait(waits, timeout=_DRAIN_S)
     for wait in pending:
         wait.cancel()
+
+
+async def run_remedy(means: Means, remedy: Remedy) -> str:
+    """Undo a deed, and settle it; what could not be undone and why, or nothing. Also while all is being ended."""
+    async with means.undoing:
+        return await _undo(means, remedy) if means.remedies.get(remedy.name) is remedy else ""
+
+
+async def _undo(means: Means, remedy: Remedy) -> str:
+    surroundings = Surroundings(directory=means.directory, environment=dict(os.environ))
+    failures = []
+    for argv in remedy.commands:
+        if remedy.void:
+            break
+        try:
+            result = await run_command(means, argv, surroundings, round(TIMEOUT_S * NS_PER_S), "", to_the_last=True)
+        except SupervisorError as error:
+            failures.append(str(error))
+        else:
+            if result.timed_out:
+                failures.append(f"{argv[0]} did not end")
+            elif result.exit_status != 0:
+                failures.append(failure(argv, result.exit_status, result.stderr))
+    if failures and not remedy.void:
+        return f"{remedy.name}: {'; '.join(failures)}"
+    means.remedies.settle(remedy.name, means.records)
+    return ""

@@ -16,6 +16,7 @@ from .claims import Claims
 from .household import Group, Household
 from .launching import Launched, Program, launch
 from .records import Records, complain
+from .remedies import Remedies
 
 
 class Means:
@@ -27,18 +28,22 @@ class Means:
         self.announce = announce
         self.household = Household(records)
         self.claims = Claims()
+        self.remedies = Remedies()
+        self.undoing = asyncio.Lock()  # one remedy at a time
         self.commands: set[Group] = set()
         self.hurry = asyncio.Event()
         self.closing = False
         self._ends: dict[int, Callable[[int], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def launch(self, program: Program, group: Group, ended: Callable[[int], None]) -> Launched:
+    def launch(
+        self, program: Program, group: Group, ended: Callable[[int], None], *, to_the_last: bool = False
+    ) -> Launched:
         """Start a process as the leader of a group; `ended` is called with its exit status.
 
-        Raises SupervisorError if it cannot be started, or when all is being ended.
+        Raises SupervisorError if it cannot be started, or when all is being ended, unless it is a part of that (`to_the_last`).
         """
-        if self.closing:
+        if self.closing and not to_the_last:
             raise SupervisorError(f"{program.name} is not started: the trial is being ended")
 
         def record(guardian: ProcessId, leader: ProcessId) -> None:

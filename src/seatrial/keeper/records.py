@@ -8,10 +8,11 @@ Each line is an object with `event`, `at_ns` (CLOCK_MONOTONIC), `wall` (UTC) and
 - ``left``: a leader ended, with its exit status; ``state``: a unit's new state
 - ``directory``, ``port``, ``locks``: claimed; a directory with device and inode
 - ``memory``: shared memory of the trial's processes, a SysV segment or a file in /dev/shm; and which files were there earlier
+- ``remedy``: commands that undo a deed, on disk before it is done, with the process that it ends with; ``settled``: needed no more
 - ``lease``: the owner went, or fell silent; ``heal``: a pause or hold that was ended for it
 - ``end``: everything was ended, with what remains; ``undo``: the same, by `undo`
 
-Environments and arguments are never written: of a command line, the program alone.
+Environments and arguments are never written: of a command line, the program alone. Remedies are written whole: no secret is among them.
 """
 
 from __future__ import annotations
@@ -146,4 +147,5 @@ def residue_fields(residue: Residue) -> dict[str, object]:
         "ports": list(residue.ports),
         "directories": list(residue.directories),
         "memory": list(residue.memory),
+        "others": list(residue.others),
     }

@@ -17,11 +17,12 @@ from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId, Residue, UnitStatus
 from seatrial.core.quantities import NS_PER_S, format_duration
 
-from .commands import run_command
+from .commands import run_command, run_remedy
 from .ending import end_everything
 from .household import Group, wait_until
 from .means import Means
-from .records import Records, as_fields, complain, residue_fields
+from .records import Records, as_fields, complain, process_in, residue_fields
+from .remedies import Remedy
 from .units import Unit
 from .wire import (
     LINE_BYTES,
@@ -95,6 +96,8 @@ class Keeper:
             "status": self._status,
             "claim": self._claim,
             "adopt": self._adopt,
+            "remedy": self._remedy,
+            "settle": self._settle,
             "keep": self._keep,
             "end": self._end,
             "beat": self._beat,
@@ -210,6 +213,7 @@ class Keeper:
             return
         for unit in self._units.values():
             self._means.spawn(unit.forgive(peer))
+        self._means.spawn(self._undo_for(peer))
 
     def _watch_process(self, peer: Peer) -> None:
         """Notice the owner's end itself: a child that it forked may hold its end of the connection open."""
@@ -355,6 +359,27 @@ class Keeper:
         if os.geteuid() not in (0, Path(f"/proc/{pid}").stat().st_uid):
             raise SupervisorError(f"pid {pid} cannot be adopted: it belongs to another user")
         return process
+
+    async def _remedy(self, peer: Peer, arguments: Message) -> None:
+        commands = tuple(tuple(str(word) for word in argv) for argv in arguments["commands"])
+        guard = process_in(arguments["guard"]) if arguments["guard"] else None
+        remedy = Remedy(name=str(arguments["name"]), commands=commands, guard=guard, peer=peer)
+        self._means.remedies.add(remedy, self._records)
+
+    async def _settle(self, _peer: Peer, arguments: Message) -> None:
+        remedy = self._means.remedies.get(str(arguments["name"]))
+        if remedy is None:
+            return
+        if not arguments["run"]:
+            self._means.remedies.settle(remedy.name, self._records)
+        elif failure := await run_remedy(self._means, remedy):
+            raise SupervisorError(f"could not be undone: {failure}")
+
+    async def _undo_for(self, peer: Peer) -> None:
+        """What somebody who has gone had done to what lives on."""
+        for remedy in self._means.remedies.of(peer):
+            if failure := await run_remedy(self._means, remedy):
+                complain(f"could not be undone: {failure}")
 
     async def _keep(self, _peer: Peer, _arguments: Message) -> None:
         self._records.write("keep", sync=True)

@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from .claims import Claims
 from .client import last_keeper
 from .memory import Memory
 from .records import RECORDS_FILE, Records, RecordsLockedError, process_in, read_records, residue_fields
+from .remedies import TIMEOUT_S, Remedies, Remedy, failure
 from .signals import POLL_S, describe, freezing, kill_trees, living, send
 from .wire import decode, encode, read_status
 
@@ -45,6 +47,7 @@ class UndoReport:
     directory: Path
     ended: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    undone: tuple[str, ...] = ()  # remedies
     residue: Residue = field(default_factory=Residue)
     by_keeper: bool = False
     refused: str = ""
@@ -201,6 +204,8 @@ def _lock(directory: Path) -> Records:
 def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     known = list(read_records(directory))
     claims = Claims.recorded(known)
+    remedies = list(Remedies.recorded(known).newest_first())
+    failures = [_remedied(remedy, records) for remedy in remedies]
     ours = _recorded_here(known)
     alive = living(ours)
     names = {process.pid: describe(process) for process in alive}
@@ -224,12 +229,45 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
         ports=claims.still_listening(sockets | claims.listening(left)),
         directories=tuple(remaining),
         memory=tuple(memory.remove()),
+        others=tuple(filter(None, failures)),
     )
     ended = tuple(names.get(pid, f"pid {pid}") for pid, process in caught.items() if process not in left)
-    if ended or removed or residue or not by_keeper:
-        fields = {"ended": list(ended), "removed": removed, **residue_fields(residue)}
+    undone = tuple(remedy.name for remedy, why in zip(remedies, failures, strict=True) if not why)
+    if ended or undone or removed or residue or not by_keeper:
+        fields = {"ended": list(ended), "removed": removed, "undone": list(undone), **residue_fields(residue)}
         records.append("undo", fields, sync=True)
-    return UndoReport(directory=directory, ended=ended, removed=tuple(removed), residue=residue, by_keeper=by_keeper)
+    return UndoReport(
+        directory=directory,
+        ended=ended,
+        removed=tuple(removed),
+        undone=undone,
+        residue=residue,
+        by_keeper=by_keeper,
+    )
+
+
+def _remedied(remedy: Remedy, records: Records) -> str:
+    """Undo a deed and settle it; what could not be undone and why, or nothing."""
+
+    failures = []
+    for argv in remedy.commands:
+        if remedy.void:
+            break
+        try:
+            done = subprocess.run(
+                argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S
+            )
+        except subprocess.TimeoutExpired:
+            failures.append(f"{argv[0]} did not end")
+        except OSError as error:
+            failures.append(f"{argv[0]}: {error.strerror}")
+        else:
+            if done.returncode != 0:
+                failures.append(failure(argv, done.returncode, done.stderr))
+    if failures and not remedy.void:
+        return f"{remedy.name}: {'; '.join(failures)}"
+    records.write("settled", name=remedy.name)
+    return ""
 
 
 def _recorded_here(known: Iterable[Mapping[str, object]], event: str = "process") -> list[ProcessId]:

@@ -146,6 +146,7 @@ def read_residue(message: Message) -> Residue:
         ports=tuple(message["ports"]),
         directories=tuple(message["directories"]),
         memory=tuple(message["memory"]),
+        others=tuple(message.get("others", ())),
     )
 
 

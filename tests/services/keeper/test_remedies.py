@@ -1,0 +1,142 @@
+"""What was done to a running system is undone, whatever ended the trial."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from keeper_support import Trial, eventually, eventually_async
+
+from seatrial.core import procfs
+from seatrial.core.errors import SupervisorError
+from seatrial.keeper import KeeperClient, undo
+from seatrial.keeper.records import read_records
+
+# An owner that does something, and has it undone; it says so, and waits to be killed.
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from seatrial.keeper import KeeperClient
+
+async def main():
+    client = await KeeperClient.launch(Path(sys.argv[1]))
+    for name in ("first", "second"):
+        await client.remedy(name, [["sh", "-c", f"echo {name} >> {sys.argv[2]}"]])
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def say(file: Path, word: str) -> list[list[str]]:
+    return [["sh", "-c", f"echo {word} >> {file}"]]
+
+
+def said(file: Path) -> list[str]:
+    return file.read_text().split() if file.exists() else []
+
+
+async def abandoned(trial: Trial, file: Path) -> asyncio.subprocess.Process:
+    owner = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", OWNER, str(trial.directory), str(file), stdout=asyncio.subprocess.PIPE
+    )
+    assert owner.stdout is not None
+    assert await owner.stdout.readline() == b"ready\n"
+    return owner
+
+
+async def test_the_last_deed_is_undone_first_when_all_ends(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    async with await KeeperClient.launch(trial.directory) as client:
+        for word in ("first", "second", "third"):
+            await client.remedy(word, say(file, word))
+        assert not said(file)
+        assert not await client.end()
+    assert said(file) == ["third", "second", "first"]
+
+
+async def test_what_was_healed_is_not_undone_again(client: KeeperClient, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    await client.remedy("run", say(file, "run"))
+    await client.remedy("otherwise", say(file, "otherwise"))
+    await client.settle("run")
+    assert said(file) == ["run"]
+    await client.settle("otherwise", run=False)
+    await client.settle("run")
+    await client.settle("nobody knows it")
+    assert not await client.end()
+    assert said(file) == ["run"]
+
+
+async def test_two_deeds_of_one_name_are_refused(client: KeeperClient, tmp_path: Path) -> None:
+    await client.remedy("one", say(tmp_path / "said", "one"))
+    with pytest.raises(SupervisorError, match="already"):
+        await client.remedy("one", say(tmp_path / "said", "two"))
+
+
+async def test_what_cannot_be_undone_is_said_and_is_residue(client: KeeperClient) -> None:
+    await client.remedy("a rule", [["sh", "-c", "echo no such chain >&2; exit 2"], ["nobody-has-this-command"]])
+    with pytest.raises(SupervisorError, match="a rule: no such chain"):
+        await client.settle("a rule")
+    residue = await client.end()
+    [line] = residue.lines
+    assert line.startswith("a rule: no such chain; ")
+    assert "nobody-has-this-command" in line
+
+
+async def test_a_deed_that_ended_with_its_process_needs_no_undoing(client: KeeperClient, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    process = await asyncio.create_subprocess_exec("sleep", "1000")
+    guard = procfs.identify(process.pid)
+    assert guard is not None
+    await client.remedy("void", say(file, "void"), guard)
+    process.kill()
+    await process.wait()
+    assert not await client.end()
+    assert not said(file)
+
+
+async def test_a_killed_owner_s_deeds_are_undone(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    owner = await abandoned(trial, file)
+    keeper = trial.keeper()
+    owner.kill()
+    await owner.wait()
+    await eventually_async(lambda: not procfs.is_alive(keeper), "the keeper has ended")
+    assert said(file) == ["second", "first"]
+
+
+async def test_undo_undoes_what_both_left_behind_and_once(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    owner = await abandoned(trial, file)
+    os.kill(owner.pid, signal.SIGSTOP)
+    os.kill(trial.keeper().pid, signal.SIGKILL)
+    owner.kill()
+    await owner.wait()
+    eventually(lambda: not procfs.is_alive(trial.keeper()), "the keeper has ended")
+    report = await asyncio.to_thread(undo, trial.directory)
+    assert (report.undone, report.clean) == (("second", "first"), True)
+    assert said(file) == ["second", "first"]
+    again = await asyncio.to_thread(undo, trial.directory)
+    assert again.undone == ()
+    assert said(file) == ["second", "first"]
+
+
+async def test_a_guest_s_deeds_end_with_its_visit(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    async with await KeeperClient.launch(trial.directory) as owner:
+        await owner.remedy("of the owner", say(file, "owner"))
+        async with await KeeperClient.attach(trial.directory) as guest:
+            await guest.remedy("of the guest", say(file, "guest"))
+        await eventually_async(lambda: said(file) == ["guest"], "the guest's deed was undone")
+        assert not await owner.end()
+    assert said(file) == ["guest", "owner"]
+    assert [r["name"] for r in read_records(trial.directory) if r["event"] == "remedy"] == [
+        "of the owner",
+        "of the guest",
+    ]
