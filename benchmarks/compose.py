@@ -52,14 +52,19 @@ POLICIES = {"always": "always", "unlessstopped": "unless-stopped", "onfailure": 
 STAYS_DOWN_S = 2.5  # longer than any restart by a policy takes
 BACK_WITHIN_S = 30.0
 SERVER = r"""
-use strict; use warnings; use IO::Socket::INET;
-$| = 1; $SIG{TERM} = sub { exit 0 }; $SIG{CHLD} = "IGNORE";
+use strict; use warnings; use IO::Socket::INET; use IO::Select;
+$| = 1; $SIG{TERM} = sub { exit 0 }; $SIG{PIPE} = "IGNORE";
 my $server = IO::Socket::INET->new(LocalPort => 8000, Listen => 1024, ReuseAddr => 1) or die $!;
+my $all = IO::Select->new($server);
 print "listens\n";
-while (my $client = $server->accept) {
-    next if fork;
-    while (my $line = <$client>) { print $client "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" if $line =~ /^\r?\n$/ }
-    exit 0;
+while (1) {
+    for my $ready ($all->can_read) {
+        if ($ready == $server) { $all->add($server->accept // next); next }
+        my $got = sysread $ready, my $request, 65536;
+        if (!$got) { $all->remove($ready); close $ready; next }
+        my $asked = () = $request =~ /\r\n\r\n/g;
+        syswrite $ready, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok" x $asked;
+    }
 }
 """
 
@@ -428,7 +433,8 @@ async def measured(directory: Path, times: int, chance: random.Random, rate: flo
         finally:
             await workload.stop()
     print(
-        f"inside {times - len(wrong)} of {times}; half-width at most {widest:.1f} ms, at most {furthest:.1f} ms from the engine's word, which was late by up to {latest:.1f} ms"
+        f"inside {times - len(wrong)} of {times}; half-width at most {widest:.1f} ms; at most {furthest:.1f} ms from the engine's word, "
+        f"which was late by up to {latest:.1f} ms"
     )
     return wrong
 
