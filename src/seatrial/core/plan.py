@@ -15,6 +15,8 @@ from .load_plans import LoadPlan
 from .stack import StackPlan, Target
 from .verdicts import Severity, Verdict
 
+ATTEMPT_NS = 5_000_000_000  # of an attempt, where nothing else is said
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeCall:

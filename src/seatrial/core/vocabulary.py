@@ -34,7 +34,7 @@ class Verb:
     load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it. `makes`: names that its templates may use
     and that only it knows, when it runs: it is given such templates with all the rest filled in. `check`: what is wrong with the main
     argument and all others together; `expects`: the condition that they set beside `expect`, or nothing; `timeout_ns`: of an attempt,
-    where it takes longer than most.
+    where it takes longer than most; `inside`: the argument that is a time and has to end before that of an attempt does.
     """
 
     name: str
@@ -57,6 +57,7 @@ class Verb:
     check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
     expects: Callable[[Mapping[str, object]], str] | None = None
     timeout_ns: int | None = None
+    inside: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -222,7 +222,7 @@ class Connection:
             not_before = loop.time() + part.delay if part.delay else 0.0
             if part.fate is not None and part.fate.keeps:
                 self.route.kept += 1
-                self.route.note()
+                self.route.note(part.fate.deadline_ns)
                 if part.fate.abort and not part.answer:
                     self.reset()
                     return
@@ -251,10 +251,8 @@ class Connection:
         side.passed += len(data)
         if side is self.client:
             if self.requests is not None:
-                before = self.requests.count
-                self.requests.read(data)
-                if self.requests.count != before:
-                    self.route.note(self.requests.count - before)
+                for deadline_ns in self.requests.read(data):
+                    self.route.note(deadline_ns)
             transport.write(data)
         elif self.answers is None:
             transport.write(data)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Self
 
 from .impairments.gates import Decide, Fate, Part, Request, Section
@@ -54,11 +54,13 @@ class Http1Requests:
         """What is kept of a head, and was not passed on."""
         return self._pending[self._already :]
 
-    def read(self, data: bytes) -> None:
-        """Count; the bytes were, or will be, passed on as they are."""
+    def read(self, data: bytes) -> Sequence[int | None]:
+        """Count; the bytes were, or will be, passed on as they are. Of each request that begins in them nothing, as it has no deadline."""
+        before = self.count
         for _ in self.split(data):
             pass
         self.sent()
+        return (None,) * (self.count - before)
 
     def pick(self, data: bytes, decide: Decide) -> Iterator[Part]:
         """What is to be passed on, request by request, each as was decided; a head is kept until it is whole."""

@@ -11,8 +11,8 @@ from ..core.errors import UsageError
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import own_claim
-from ..core.plan import CheckPlan, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
-from ..core.quantities import Quantity
+from ..core.plan import ATTEMPT_NS, CheckPlan, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
+from ..core.quantities import Dimension, Quantity
 from ..core.shapes import Field, reference
 from ..core.stack import Target
 from ..core.templates import Template
@@ -203,7 +203,16 @@ class Steps:
             every_ns=ns_of(found["every"], defaults.every_ns),
             timeout_ns=ns_of(found["timeout"], verb.timeout_ns or defaults.timeout_ns),
         )
+        self._ends_inside(node, verb, check)
         return check, found
+
+    def _ends_inside(self, node: MappingNode, verb: Verb, check: CheckPlan) -> None:
+        """A time of the verb's own, which ends before the attempt does: else nobody sees its end."""
+        given, timeout_ns = check.call.arguments.get(verb.inside), check.timeout_ns or ATTEMPT_NS
+        if isinstance(given, Quantity) and given.value >= timeout_ns:
+            attempt = Quantity(timeout_ns, Dimension.DURATION)
+            message = f"the attempt's time-out, {attempt}, is over before the {verb.inside} of {given} is"
+            self.reader.wrong(node.entries[verb.inside].value, message, "timeout: a longer one")
 
     def _expected(self, verb: Verb, call: ProbeCall, expect: Expression | None, scope: Scope) -> Expression | None:
         """What is expected, and what the arguments say that must be true."""
