@@ -34,7 +34,8 @@ class Verb:
     load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it. `makes`: names that its templates may use
     and that only it knows, when it runs: it is given such templates with all the rest filled in. `check`: what is wrong with the main
     argument and all others together; `expects`: the condition that they set beside `expect`, or nothing; `timeout_ns`: of an attempt,
-    where it takes longer than most; `inside`: the argument that is a time and has to end before that of an attempt does.
+    where it takes longer than most; `inside`: the argument that is a time and has to end before that of an attempt does; `counts`:
+    what of it only ever grows, so that `since` can be said of it; `together`: it looks at all instances of its target by itself.
     """
 
     name: str
@@ -58,6 +59,8 @@ class Verb:
     expects: Callable[[Mapping[str, object]], str] | None = None
     timeout_ns: int | None = None
     inside: str = ""
+    counts: tuple[str, ...] = ()
+    together: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
 from ..core.load_plans import abort_finding
-from ..core.plan import FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
+from ..core.plan import BEGIN, FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
@@ -79,6 +79,7 @@ class ScenarioRun:
         started: list[str] = []
         try:
             async with asyncio.timeout(plan.deadline_ns / NS_PER_S):
+                await crew.checks.counting.mark(plan, BEGIN, self.values.all())
                 started = await crew.workloads.start(plan.throughout, self.values.all(), plan.id)
                 await self._body()
         except asyncio.CancelledError:
@@ -226,6 +227,7 @@ class ScenarioRun:
                 message=message,
             )
         )
+        await self.crew.checks.counting.mark(self.plan, step.id, self.values.all())
         if verdict not in (None, Verdict.PASS) and step.severity is Severity.BLOCKING:
             raise StepFailed(f"{step.id} did not pass: {message}")
 
@@ -276,10 +278,9 @@ class ScenarioRun:
         return await judge_not_aborted(self.crew.ledger, id_, watch, workload, began_ns, severity)
 
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
-        crew = self.crew
-        result = await crew.checks.run(
-            step.check, self.values.all(), Place(scenario=self.plan.id, step=step.id), self._marks
-        )
+        crew, place = self.crew, Place(scenario=self.plan.id, step=step.id)
+        baseline = crew.checks.counting.baseline(self.plan.id, step.id, step.check)
+        result = await crew.checks.run(step.check, self.values.all(), place, self._marks, baseline)
         verdict: Verdict = result.verdict
         message = result.judgement.reason or result.observation.message
         if verdict is Verdict.PASS:
@@ -382,12 +383,13 @@ class ScenarioRun:
         began = time.monotonic_ns()
         place = Place(scenario=self.plan.id, step=named.id)
         planned = self.crew.ledger.planned[f"{self.plan.id}/{named.id}"]
+        baseline = self.crew.checks.counting.baseline(self.plan.id, named.id, named.check)
         times = 0
         evidence: tuple[Evidence, ...] = ()
         verdict, reason = Verdict.INCONCLUSIVE, "never looked at"
         try:
             while True:
-                result = await self.crew.checks.run(named.check, self.values.all(), place, self._marks)
+                result = await self.crew.checks.run(named.check, self.values.all(), place, self._marks, baseline)
                 times += 1
                 evidence, verdict, reason = result.evidence, result.verdict, result.judgement.reason
                 if verdict is not Verdict.PASS:

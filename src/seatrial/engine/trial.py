@@ -22,7 +22,7 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.load_plans import abort_finding
-from ..core.plan import LoadStep, Plan, ScenarioPlan
+from ..core.plan import SETUP, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -173,6 +173,8 @@ class Trial:
                 return f"setup did not pass: {setup.reason}"
             if verdict is not Verdict.PASS and any(p.scenario == "setup" for p in self.ledger.planned.values()):
                 return "setup did not pass"
+        for scenario in self.selected:
+            await self.crew.checks.counting.mark(scenario, SETUP, self.values.all())
         began = time.monotonic_ns()
         looking = asyncio.create_task(self._usage.run())
         try:

@@ -13,7 +13,7 @@ from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, abort_finding
-from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
+from ..core.plan import BEGIN, SETUP, STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
@@ -179,7 +179,7 @@ class _Compiler:
         self._python(root, python)
         secrets = read_secrets(reader, root.get("secrets"), self.directory)
         identities = read_identities(reader, root.get("identities"), steps, types)
-        setup_scene = Scene(values=dict(types), later=saves.for_setup(), defaults=defaults)
+        setup_scene = Scene(values=dict(types), later=saves.for_setup(), defaults=defaults, moments=[BEGIN])
         setup = steps.steps(root.get("setup"), setup_scene)
         no_search_in_setup(reader, setup)
         known = dict(setup_scene.values)
@@ -434,7 +434,8 @@ class _Compiler:
             if unsure.intersection(needs):
                 unsure.add(key.text)
             later = {n: w for n, w in saves.for_scenario(key.text).items() if n not in values}
-            scene = Scene(values=values, later=later, defaults=defaults, open=key.text in unsure)
+            open_ = key.text in unsure
+            scene = Scene(values=values, later=later, defaults=defaults, open=open_, moments=[BEGIN, SETUP])
             plan = reader.read(key, child, scene)
             saved[key.text] = new_values(scene.values, known)
             if plan is not None:

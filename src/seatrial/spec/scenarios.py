@@ -91,7 +91,7 @@ class Scenarios:
         if listed is None or (isinstance(listed, Sequence) and not listed.items):
             self._reader.wrong(key, f"scenario {shorten(key.text)} has no steps", "steps: [{http: GET /, at: web}]")
         # What holds throughout holds from the beginning, when no step has saved anything yet.
-        first = replace(scene, values=dict(scene.values), faults=[])
+        first = replace(scene, values=dict(scene.values), faults=[], moments=list(scene.moments))
         holds = self.named_checks(node.get("holds"), first, "holds")
         steps = self._steps.steps(listed, scene)
         last = self._steps.steps(node.get("finally"), scene)

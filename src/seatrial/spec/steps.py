@@ -35,6 +35,7 @@ from .keys import (
     Scene,
     ns_of,
     severity_of,
+    since_of,
 )
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
@@ -97,6 +98,8 @@ class Steps:
         """One step; None after a problem. What it would have saved is then known all the same: one mistake, one problem."""
         before = len(self.reader.problems)
         found = self._step(node, scene)
+        if found is not None:
+            scene.moments.append(found.id)
         if len(self.reader.problems) > before and isinstance(node, MappingNode):
             save = node.get("save")
             for key, _ in save if isinstance(save, MappingNode) else ():
@@ -143,7 +146,7 @@ class Steps:
     # -- probes
 
     def _probe(self, node: MappingNode, verb: Verb, scene: Scene) -> ProbeStep | None:
-        check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON})
+        check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON, **since_of(verb)})
         id_ = self.id_of(node, found, scene, verb.name)
         save = {} if isinstance(found["save"], Bad) else dict(found["save"])
         self._saved(node, save, scene, verb)
@@ -202,9 +205,22 @@ class Steps:
             for_ns=ns_of(found.get("for")),
             every_ns=ns_of(found["every"], defaults.every_ns),
             timeout_ns=ns_of(found["timeout"], verb.timeout_ns or defaults.timeout_ns),
+            since=self._since(node, found.get("since") if "since" not in verb.arguments else None, call, scene),
         )
         self._ends_inside(node, verb, check)
         return check, found
+
+    def _since(self, node: MappingNode, given: object, call: ProbeCall, scene: Scene) -> str | None:
+        """A moment that has come when this is looked at."""
+        if not isinstance(given, str):
+            return None
+        place = node.entries["since"].value
+        if given not in scene.moments:
+            hint = f"moments before this one: {listing(scene.moments, 30)}. {did_you_mean(given, scene.moments)}"
+            self.reader.wrong(place, f"unknown moment {shorten(given)}", hint.rstrip())
+        elif call.at is not None and call.at.everywhere and not self.vocabulary.verbs[call.verb].together:
+            self.reader.wrong(place, "since goes by one instance, or by all together", f"at: {call.at.service}#1")
+        return given
 
     def _ends_inside(self, node: MappingNode, verb: Verb, check: CheckPlan) -> None:
         """A time of the verb's own, which ends before the attempt does: else nobody sees its end."""
@@ -226,8 +242,10 @@ class Steps:
         key = self.verb(node, tuple(self.vocabulary.verbs), what)
         if key is None or not isinstance(node, MappingNode):
             return None
-        check, found = self.check(node, self.vocabulary.verbs[key.text], scene, {**CALL, **EXPECT, **NAMED})
-        check = self._judging(node, self.vocabulary.verbs[key.text], check)
+        verb = self.vocabulary.verbs[key.text]
+        since = since_of(verb) if scene.moments else {}
+        check, found = self.check(node, verb, scene, {**CALL, **EXPECT, **NAMED, **since})
+        check = self._judging(node, verb, check)
         return (check, found) if check is not None else None
 
     def _judging(self, node: Node, verb: Verb, check: CheckPlan | None) -> CheckPlan | None:
