@@ -140,7 +140,9 @@ class PythonBody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenarioPlan:
-    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together."""
+    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together, unless they are to be `alone`.
+    `needs`: they must have passed; `after`: they must have ended, however, where they run at all.
+    """
 
     id: str
     title: str
@@ -148,6 +150,8 @@ class ScenarioPlan:
     severity: Severity = Severity.BLOCKING
     labels: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    alone: bool = False
     deadline_ns: int
     throughout: tuple[str, ...] = ()
     judged: tuple[str, ...] = ()  # of `throughout`: loads whose tools have a verdict of their own, each a finding

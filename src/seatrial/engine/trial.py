@@ -248,13 +248,13 @@ class Trial:
             done[scenario.id] = Verdict.INCONCLUSIVE
 
     async def _together(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict]) -> None:
-        """Observing scenarios at once, each as soon as those that it needs are through."""
+        """Observing scenarios at once, each as soon as those that it waits for are through."""
         limit, ended = asyncio.Semaphore(TOGETHER), {s.id: asyncio.Event() for s in batch}
 
         async def one(scenario: ScenarioPlan) -> None:
-            for need in scenario.needs:
-                if need in ended:
-                    await ended[need].wait()
+            for other in (*scenario.needs, *scenario.after):
+                if other in ended:
+                    await ended[other].wait()
             async with limit:
                 done[scenario.id] = await self._one(scenario, done)
             ended[scenario.id].set()

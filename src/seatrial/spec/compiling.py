@@ -448,10 +448,13 @@ class _Compiler:
         return reader.named_checks(node, scene, "steady")
 
     def _needs(self, plans: Sequence[ScenarioPlan]) -> None:
-        found = circle({p.id: set(p.needs) for p in plans})
+        found = circle({p.id: {*p.needs, *p.after} for p in plans})
         if found:
             place = next(p.position for p in plans if p.id == found[0])
-            message = f"scenarios need each other, none can be reached: {' -> '.join(found)}"
+            after = any(p.after for p in plans if p.id in found)
+            message = (
+                f"scenarios {'wait for' if after else 'need'} each other, none can be reached: {' -> '.join(found)}"
+            )
             self.reader.problems.append(Problem(message=message, position=place, hint="break the circle"))
 
 
