@@ -329,8 +329,9 @@ class Prober:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
             around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks)
+        makes = verb.makes_of(call.arguments, values)
         what, arguments = (
-            render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
+            render_partly(tree, values, self.secret, makes) if makes else render(tree, values, self.secret)
             for tree in (call.what, call.arguments)
         )
         arguments = _mapping(await self._aimed(arguments))

@@ -20,6 +20,7 @@ from ..core.observations import Observation, ProbeRequest, Seen, probe_error, va
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.shapes import COUNT, LINK_TARGET, NUMBER, TEXT, Field, choice, union
 from ..core.stack import Target
+from ..core.templates import TemplateError
 from ..core.vocabulary import Verb
 from . import http
 
@@ -33,7 +34,7 @@ VERB = Verb(
     name="tries",
     doc="Requests over HTTP one after another, and how often each is tried at a link behind the target: once, with retries, or not at all. "
     "`until: quiet` goes on until some in a row are not tried any more (a breaker has opened), `until: tried` until one is (it is "
-    "half-open). What the last answer was is seen as with http.",
+    "half-open). What the last answer was is seen as with http; {{ op.n }} is the number of each request, from 1.",
     what=TEXT,
     observes={
         **{n: http.VERB.observes[n] for n in ("status", "json", "text", "headers")},
@@ -64,6 +65,7 @@ VERB = Verb(
     example="{tries: GET /listings/1, at: router, behind: router -> listings, expect: tries == 3 and min(gaps) > 50ms}",
     schemes=("http", "https"),
     check_what=http.check_what,
+    makes=http.REPETITION,
 )
 
 
@@ -114,9 +116,13 @@ async def run(request: ProbeRequest) -> Observation:
 async def _send(request: ProbeRequest, link: Target, since: int, seen: _Seen, deadline: int) -> Observation | None:
     """One request, and what was tried of it; the observation where it could not even be sent."""
     arguments = {n: v for n, v in request.arguments.items() if n not in _OWN}
+    try:
+        nth = http.numbered(replace(request, arguments=arguments), len(seen.each) + 1)
+    except TemplateError as error:
+        return probe_error("spec", str(error))
     began = time.monotonic_ns()
     timeout = max(1, min(_EACH_NS, deadline - began))
-    answer = await http.run(replace(request, arguments=arguments, timeout_ns=timeout))
+    answer = await http.run(replace(nth, timeout_ns=timeout))
     if answer.seen is Seen.PROBE_ERROR:
         return answer
     tried = await request.around.tries(link, since)

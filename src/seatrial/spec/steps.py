@@ -73,6 +73,13 @@ class Steps:
             check=lambda node: self._nested_check(node, replace(scene, values=values)),
         )
 
+    def _place_of(self, node: MappingNode, verb: Verb, scene: Scene, observes: Mapping[str, Type]) -> Place:
+        """The place of a verb's arguments, where it makes values of its own."""
+        makes = verb.makes_of(node.entries, scene.values)
+        place = self.place(scene, observes, makes)
+        needed = {n: f"{n} is known where {verb.makes_with}: is given" for n in verb.makes if verb.makes_with and n not in makes}
+        return replace(place, later={**needed, **place.later})
+
     def _nested(self, node: Node, scene: Scene) -> ProbeCall | Bad:
         read = self.request(node, scene)
         return BAD if read is None else read[0]
@@ -189,7 +196,7 @@ class Steps:
         self, node: MappingNode, verb: Verb, scene: Scene, common: Mapping[str, Field]
     ) -> tuple[CheckPlan | None, dict[str, Any]]:
         """A probe with its expectation and times; beside it what was read of the other keys."""
-        place = self.place(scene, {**verb.observes, **ALWAYS}, verb.makes)
+        place = self._place_of(node, verb, scene, {**verb.observes, **ALWAYS})
         fields = {**verb.arguments, **common}
         found = self.reader.fields(node, fields, place, what=f"a step with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
@@ -352,7 +359,7 @@ class Steps:
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen, verb.makes)
+        place = self._place_of(node, verb, scene, {**verb.observes, **ALWAYS} if seen is None else seen)
         fields = {**verb.arguments, **call, **(extra or {})}
         found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
