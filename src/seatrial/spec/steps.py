@@ -77,7 +77,11 @@ class Steps:
         """The place of a verb's arguments, where it makes values of its own."""
         makes = verb.makes_of(node.entries, scene.values)
         place = self.place(scene, observes, makes)
-        needed = {n: f"{n} is known where {verb.makes_with}: is given" for n in verb.makes if verb.makes_with and n not in makes}
+        needed = {
+            n: f"{n} is known where {verb.makes_with}: is given"
+            for n in verb.makes
+            if verb.makes_with and n not in makes
+        }
         return replace(place, later={**needed, **place.later})
 
     def _nested(self, node: Node, scene: Scene) -> ProbeCall | Bad:
