@@ -62,6 +62,7 @@ class ScenarioRun:
         self._reason = ""
         self._hurried = False  # somebody ends the trial: nothing is waited for any more
         self._loads: list[str] = []  # run by a step of this scenario
+        self._looks: list[tuple[str, int, int]] = []  # steps that look at something: id, begin, end
 
     @property
     def reason(self) -> str:
@@ -141,9 +142,11 @@ class ScenarioRun:
         for live in self.crew.faults.all:
             if live.scenario == self.plan.id and live.unhealed:
                 id_ = live.id if live.id in self.crew.ledger.planned else f"{self.plan.id}/body"
-                self.crew.ledger.inconclusive(
-                    id_, f"it is not known how long {live.id} acted: {live.unhealed}", exercised=True
-                )
+                reason = f"it is not known how long {live.id} acted: {live.unhealed}"
+                self.crew.ledger.inconclusive(id_, reason, exercised=True)
+                for step, began_ns, ended_ns in self._looks:
+                    if ended_ns > live.injected_ns and began_ns < (live.healed_ns or ended_ns):
+                        self.crew.ledger.withdraw(f"{self.plan.id}/{step}", reason)
 
     async def _settle(self, within_ns: int) -> None:
         """Wait until the clients are served again, so that recovery can be told."""
@@ -217,6 +220,8 @@ class ScenarioRun:
             StepStarted(scenario=self.plan.id, step=step.id, title=step.title, deadline_ns=deadline)
         )
         verdict, message, attempts = await self._act(step)
+        if isinstance(step, ProbeStep | LoadStep):
+            self._looks.append((step.id, began, time.monotonic_ns()))
         self.crew.journal.write(
             StepEnded(
                 scenario=self.plan.id,
