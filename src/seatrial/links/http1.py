@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Self
 
 from .impairments.gates import Decide, Fate, Part, Request, Section
@@ -15,24 +15,90 @@ from .impairments.gates import Decide, Fate, Part, Request, Section
 _MOST_HEAD = 64 << 10
 _MOST_SIZE = 4 << 10  # of a line that says how long a chunk is
 _END = re.compile(rb"\n\r?\n")  # of a head
-_BEGIN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\Z| )")  # of a request, as far as it is there
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
-class Http1Requests:
-    """One connection's requests. `count` of those whose head has passed; `lost` when the rest of the connection cannot be told apart."""
+class Messages:
+    """Where messages that come one way begin and end. `lost` when what comes cannot be told apart any more."""
 
-    NAME = "HTTP/1.1"
+    BEGIN: re.Pattern[bytes]  # of a message, as far as it is there
 
     def __init__(self) -> None:
-        self.count = 0
         self.lost = False
-        self._pending = b""  # of a head that has not arrived as a whole
-        self._already = 0  # bytes of it that were passed on
         self._body = 0  # bytes that are left of it; of the present chunk where it is chunked
         self._chunked = False
         self._trailing = False  # behind the last chunk
+
+    def end(self, data: bytes) -> int:
+        """Where the section that begins here ends; 0 where that is not known yet, or where it is none (`lost`)."""
+        if self._body:
+            return min(self._body, len(data))
+        if self._chunked or self._trailing:
+            # Behind a chunk there is the end of its line.
+            end = data.find(b"\n", 2 if self._chunked and data.startswith(b"\r\n") else 0) + 1
+            self.lost = not end and len(data) > (_MOST_SIZE if self._chunked else _MOST_HEAD)
+            return end
+        if lines := len(data) - len(data.lstrip(b"\r\n")):
+            return lines
+        found = _END.search(data)
+        self.lost = found is None and (len(data) > _MOST_HEAD or self.BEGIN.match(data) is None)
+        return found.end() if found is not None else 0
+
+    def section(self, data: bytes) -> Section:
+        """What a section that is there as a whole is."""
+        if self._body:
+            self._body -= len(data)
+            return Section(data, last=not self._body and not self._chunked)
+        if self._chunked:
+            return self._chunk(data)
+        if self._trailing:
+            self._trailing = bool(data.strip(b"\r\n"))
+            return Section(data, last=not self._trailing)
+        return self._head(data) if data.strip(b"\r\n") else Section(data)
+
+    def _chunk(self, line: bytes) -> Section:
+        """The line before a chunk; behind the last one there are trailers, which end with an empty line."""
+        size = line.partition(b";")[0].strip()
+        if _SIZE.fullmatch(size) is None:
+            self.lost = True
+            return Section(line)
+        self._body = int(size, 16)
+        self._chunked, self._trailing = self._body > 0, self._body == 0
+        return Section(line)
+
+    def _head(self, data: bytes) -> Section:
+        raise NotImplementedError
+
+    def _framed(self, fields: Iterable[bytes]) -> bool:
+        """Read how the body is framed; whether it is said at all."""
+        said = False
+        for field in fields:
+            name, _, value = field.lower().partition(b":")
+            value = value.strip()
+            if name == b"content-length":
+                said = True
+                if _LENGTH.fullmatch(value) is None:
+                    self.lost = True
+                else:
+                    self._body = int(value)
+            elif name == b"transfer-encoding":
+                self._chunked = b"chunked" in value
+        self._body = 0 if self._chunked else self._body
+        return said or self._chunked
+
+
+class Http1Requests(Messages):
+    """One connection's requests. `count` of those whose head has passed; `lost` when the rest of the connection cannot be told apart."""
+
+    NAME = "HTTP/1.1"
+    BEGIN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+(?:\Z| )")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+        self._pending = b""  # of a head that has not arrived as a whole
+        self._already = 0  # bytes of it that were passed on
         self._fate: Fate | None = None  # of the present request
 
     @property
@@ -71,7 +137,7 @@ class Http1Requests:
             if section.last:
                 self._fate = None
             if fate is None:
-                yield Part(section.data)
+                yield Part(section.data, head=section.head)
             else:
                 begins = section.head is not None
                 yield Part(
@@ -79,6 +145,7 @@ class Http1Requests:
                     fate if begins else None,
                     fate.answer if begins else b"",
                     fate.delay,
+                    section.head,
                 )
 
     def split(self, data: bytes) -> Iterator[Section]:
@@ -94,51 +161,15 @@ class Http1Requests:
     def _split(self, data: bytes) -> Iterator[Section]:
         data, self._pending = self._pending + data, b""
         while data and not self.lost:
-            end = self._end(data)
+            end = self.end(data)
             if not end:
                 break
             part, data = data[:end], data[end:]
-            yield self._section(part)
+            yield self.section(part)
         if data and self.lost:
             yield Section(data)
         else:
             self._pending = data
-
-    def _end(self, data: bytes) -> int:
-        """Where the section that begins here ends; 0 where that is not known yet, or where it is none (`lost`)."""
-        if self._body:
-            return min(self._body, len(data))
-        if self._chunked or self._trailing:
-            # Behind a chunk there is the end of its line.
-            end = data.find(b"\n", 2 if self._chunked and data.startswith(b"\r\n") else 0) + 1
-            self.lost = not end and len(data) > (_MOST_SIZE if self._chunked else _MOST_HEAD)
-            return end
-        if lines := len(data) - len(data.lstrip(b"\r\n")):
-            return lines
-        found = _END.search(data)
-        self.lost = found is None and (len(data) > _MOST_HEAD or _BEGIN.match(data) is None)
-        return found.end() if found is not None else 0
-
-    def _section(self, data: bytes) -> Section:
-        if self._body:
-            self._body -= len(data)
-            return Section(data, last=not self._body and not self._chunked)
-        if self._chunked:
-            return self._chunk(data)
-        if self._trailing:
-            self._trailing = bool(data.strip(b"\r\n"))
-            return Section(data, last=not self._trailing)
-        return self._head(data) if data.strip(b"\r\n") else Section(data)
-
-    def _chunk(self, line: bytes) -> Section:
-        """The line before a chunk; behind the last one there are trailers, which end with an empty line."""
-        size = line.partition(b";")[0].strip()
-        if _SIZE.fullmatch(size) is None:
-            self.lost = True
-            return Section(line)
-        self._body = int(size, 16)
-        self._chunked, self._trailing = self._body > 0, self._body == 0
-        return Section(line)
 
     def _head(self, data: bytes) -> Section:
         line, *fields = (each.rstrip(b"\r") for each in data.split(b"\n"))
@@ -147,20 +178,10 @@ class Http1Requests:
             self.lost = True
             return Section(data)
         self.count += 1
-        for field in fields:
-            name, _, value = field.lower().partition(b":")
-            value = value.strip()
-            if name == b"content-length":
-                if _LENGTH.fullmatch(value) is None:
-                    self.lost = True
-                else:
-                    self._body = int(value)
-            elif name == b"transfer-encoding":
-                self._chunked = b"chunked" in value
-            elif name == b"upgrade" and value != b"h2c":
-                self.lost = True  # what follows is another protocol; h2c is offered on the way, and seldom taken
+        self._framed(fields)
+        if any(n == b"upgrade" and v.strip() != b"h2c" for n, _, v in (f.lower().partition(b":") for f in fields)):
+            self.lost = True  # what follows is another protocol; h2c is offered on the way, and seldom taken
         if words[0] == b"CONNECT":
             self.lost = True
-        self._body = 0 if self._chunked else self._body
         head = Request(words[0].decode("latin-1"), words[1].decode("latin-1"))
         return Section(data, head=head, last=not self._body and not self._chunked)

@@ -173,7 +173,9 @@ class Http2Requests:
 
 
 class Http2Answers:
-    """What comes back: passed on as it is, with frames of our own between its frames."""
+    """What comes back: passed on as it is, with frames of our own between its frames. Bytes to the client, and whether they are ours."""
+
+    busy = True  # where a frame ends has to be known at any time
 
     def __init__(self) -> None:
         self._skip = 0
@@ -181,27 +183,27 @@ class Http2Answers:
         self._begun = False
         self._waiting: list[bytes] = []
 
-    def pass_on(self, data: bytes) -> Iterator[bytes]:
+    def pass_on(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
         """The same bytes, and what waits for the end of a frame."""
         if not self._waiting:
             self._walk(data)
-            yield data
+            yield data, False
             return
         while data:
             step = min(len(data), self._skip or _HEAD - len(self._head))
             part, data = data[:step], data[step:]
             self._walk(part)
-            yield part
+            yield part, False
             if self._between and self._waiting:
-                yield b"".join(self._waiting)
+                yield b"".join(self._waiting), True
                 self._waiting.clear()
 
-    def put(self, frame: bytes) -> bytes:
+    def put(self, frame: bytes) -> Iterator[tuple[bytes, bool]]:
         """A frame of our own: what of it can be sent now. The first frame of a connection is the service's."""
         if self._between and self._begun:
-            return frame
-        self._waiting.append(frame)
-        return b""
+            yield frame, True
+        else:
+            self._waiting.append(frame)
 
     @property
     def _between(self) -> bool:

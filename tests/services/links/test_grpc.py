@@ -119,6 +119,17 @@ async def test_the_deadlines_of_callers_are_seen_whether_a_call_is_passed_on_or_
         assert 0.8 * asked < deadline <= 1.02 * asked
 
 
+async def test_a_refusal_takes_as_long_as_all_that_comes_back(setting: Setting) -> None:
+    late = await setting.control.impair(LINK, "latency", {"delay_ns": 150_000_000, "direction": "from"})
+    number = await setting.control.impair(LINK, "grpc", {"code": 14})
+    began = time.monotonic()
+    assert await setting.refused() is grpc.StatusCode.UNAVAILABLE
+    assert time.monotonic() - began >= 0.149
+    await setting.control.ask("mend", link=LINK, number=number)
+    await setting.control.ask("mend", link=LINK, number=late)
+    assert await setting.say(b"hi ") == b"hi ann"
+
+
 async def test_a_status_in_place_of_the_service_on_a_channel_that_was_there(setting: Setting) -> None:
     seen = len(setting.echo.seen)
     number = await setting.control.impair(LINK, "grpc", {"code": 14, "path": "/echo.Echo/*"})

@@ -98,10 +98,11 @@ def fate_of(request: Request, gates: Sequence[Gate]) -> Fate | None:
 @dataclass(frozen=True, slots=True)
 class Part:
     """What comes of bytes that have arrived: what is passed on, so much later; the fate of a request that begins here and was hit, and
-    what is answered in place of the service.
+    what is answered in place of the service; over HTTP/1.1 the request that begins here, whether it was hit or not.
     """
 
     data: bytes
     fate: Fate | None = None
     answer: bytes = b""
     delay: float = 0.0
+    head: Request | None = None
