@@ -12,6 +12,7 @@ from ..core.expressions import Judgement
 from ..core.observations import Observation, Seen
 from ..core.plan import CheckPlan, ProbeCall
 from ..core.quantities import NS_PER_S, Dimension, Quantity
+from ..core.remedies import LIKELY, remedy
 from ..core.results import Evidence
 from ..core.verdicts import Verdict, from_truth
 from .counting import Baseline, Counting
@@ -221,6 +222,9 @@ class _Run:
             or "as expected"
         )
         data = {"at": observation.at, "seen": observation.seen.value, "attempts": self.attempts, **observation.record}
+        if judgement.truth is not True:
+            mends = remedy(observation)
+            data |= ({"error": observation.error} if observation.error else {}) | ({LIKELY: mends} if mends else {})
         evidence = Evidence(kind="observation", summary=summary, at_ns=observation.ended_ns, data=data)
         return CheckResult(
             verdict=from_truth(judgement.truth),

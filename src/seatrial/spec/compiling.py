@@ -57,6 +57,7 @@ DEFAULTS = {
 PYTHON = list_of(TEXT)
 SCENARIOS_OF_SEATRIAL = ("setup", "steady", "trial")
 TRIAL = Type.record({"id": Type.TEXT, "directory": Type.TEXT})
+OVER = Type.record({**TRIAL.fields, "took": Type.DURATION})  # a trial that is over, in its own expectations
 SPEC = Type.record({"directory": Type.TEXT})
 
 
@@ -196,7 +197,7 @@ class _Compiler:
         plans = with_time_for_loads(plans, loads, root)
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
-        trial_scene = Scene(values=known, defaults=defaults)
+        trial_scene = Scene(values={**known, "trial": OVER}, defaults=defaults)
         own = (*reader.judged(throughout), *(abort_finding(n) for n in throughout if n in reader.known.abortable))
         trial_scene.ids |= dict.fromkeys(own, root.entries["throughout"].key) if own else {}
         extra = {"stack": Type.record(STACK_METRICS), **usage_type(self.reader.known.services)}
