@@ -76,8 +76,6 @@ def test_the_same_scenarios_run_on_containers_and_a_variant_is_noticed(seatrial:
     assert seatrial("plan", "--stack", "compose.yaml").stdout.startswith("shop on platform compose: web")
     done = seatrial("run", "--stack", "compose.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads((tmp_path / ".seatrial/latest/report.json").read_text())
-    assert report["outcome"] == "GO"
     done = seatrial("variants", ".", "--stack", "compose.yaml", "--no-control")
     assert done.returncode == 0, done.stdout + done.stderr
     names = subprocess.run(
