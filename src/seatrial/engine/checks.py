@@ -53,17 +53,49 @@ class Place:
     step: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A check as it ran: with these values of the spec and marks in logs, it came to that."""
+
+    check: CheckPlan
+    values: Mapping[str, object]
+    marks: Mapping[str, int]
+    result: CheckResult
+
+    @property
+    def seen(self) -> Mapping[str, object]:
+        """All names that its expectation could use of the observation."""
+        observation = self.result.observation
+        took = Quantity(observation.ended_ns - observation.started_ns, Dimension.DURATION)
+        own = {"error": observation.error, "instance": observation.at, "took": took, "attempts": self.result.attempts}
+        return {**own, **observation.values}
+
+
 class Checks:
-    """Runs checks and records their attempts."""
+    """Runs checks and records their attempts. `kept`: what came of them last, by finding, where somebody wants to know."""
 
     def __init__(self, prober: Prober, journal: Journal) -> None:
         self._prober = prober
         self._journal = journal
+        self.kept: dict[str, Kept] | None = None
 
     async def run(
-        self, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int] | None = None
+        self,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int] | None = None,
+        finding: str = "",
     ) -> CheckResult:
-        """Attempt until it holds (`within`), and for as long as it must (`for`)."""
+        """Attempt until it holds (`within`), and for as long as it must (`for`). `finding`: the id of what it judges."""
+        result = await self._run(check, values, place, marks)
+        if self.kept is not None and finding:
+            self.kept[finding] = Kept(check=check, values=values, marks=marks or {}, result=result)
+        return result
+
+    async def _run(
+        self, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int] | None
+    ) -> CheckResult:
         run = _Run(self, check, values, place, marks or {})
         targets = await self._everywhere(check.call)
         if targets is not None:

@@ -278,7 +278,11 @@ class ScenarioRun:
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
         crew = self.crew
         result = await crew.checks.run(
-            step.check, self.values.all(), Place(scenario=self.plan.id, step=step.id), self._marks
+            step.check,
+            self.values.all(),
+            Place(scenario=self.plan.id, step=step.id),
+            self._marks,
+            f"{self.plan.id}/{step.id}",
         )
         verdict: Verdict = result.verdict
         message = result.judgement.reason or result.observation.message
@@ -387,7 +391,9 @@ class ScenarioRun:
         verdict, reason = Verdict.INCONCLUSIVE, "never looked at"
         try:
             while True:
-                result = await self.crew.checks.run(named.check, self.values.all(), place, self._marks)
+                result = await self.crew.checks.run(
+                    named.check, self.values.all(), place, self._marks, f"{self.plan.id}/{named.id}"
+                )
                 times += 1
                 evidence, verdict, reason = result.evidence, result.verdict, result.judgement.reason
                 if verdict is not Verdict.PASS:

@@ -6,6 +6,7 @@ from ..core.expressions import Type
 from ..core.observations import Observation, ProbeRequest
 from ..core.shapes import ANY, TEXT, Field, mapping_of
 from ..core.vocabulary import Verb
+from ..core.writing import grpc_writes
 from .speaking import ask
 
 VERB = Verb(
@@ -30,6 +31,7 @@ VERB = Verb(
     client="grpc",
     sent=("message", "metadata", "descriptors"),
     schemes=("grpc", "grpcs", "http", "https"),
+    writes=grpc_writes,
 )
 
 

@@ -18,6 +18,7 @@ from ..core.quantities import Dimension, Quantity
 from ..core.shapes import ANY, BOOLEAN, COUNT, PATH, TEXT, Field, mapping_of, union
 from ..core.stack import Endpoint
 from ..core.vocabulary import Verb
+from ..core.writing import http_writes
 from .aiming import endpoints, located
 
 if TYPE_CHECKING:
@@ -90,6 +91,7 @@ VERB = Verb(
     sent=("json", "body", "headers", "verify"),
     schemes=("http", "https"),
     check_what=check_what,
+    writes=http_writes,
 )
 
 

@@ -29,6 +29,7 @@ VERB = Verb(
     },
     run="seatrial.probes.link:run",
     example="{link: traffic, at: web -> postgres}",
+    asks=False,
 )
 
 

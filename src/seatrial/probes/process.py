@@ -41,6 +41,7 @@ VERB = Verb(
     },
     run="seatrial.probes.process:run",
     example="process: instances",
+    asks=False,
 )
 
 

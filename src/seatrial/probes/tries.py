@@ -19,6 +19,7 @@ from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.shapes import COUNT, LINK_TARGET, NUMBER, TEXT, Field, choice, union
 from ..core.stack import Target
 from ..core.vocabulary import Verb
+from ..core.writing import http_writes
 from . import http
 
 _OWN = ("behind", "until", "quiet", "times", "since")
@@ -61,6 +62,7 @@ VERB = Verb(
     example="{tries: GET /listings/1, at: router, behind: router -> listings, expect: tries == 3 and min(gaps) > 50ms}",
     schemes=("http", "https"),
     check_what=http.check_what,
+    writes=http_writes,
 )
 
 
