@@ -59,7 +59,7 @@ def line_for(pattern: str, ignore: Iterable[str] = ()) -> str | None:
 
 def _literal(part: str) -> str:
     """What a simple pattern stands for: each class by one of it, each repetition by one."""
-    text = part
+    text = re.sub(r"(?<!\\)\((?:\?:)?([^()|]*)\|[^()]*\)", r"\1", part)  # of a choice, the first
     for written, meant in ((r"\d", "7"), (r"\w", "w"), (r"\s", " "), (r"\b", ""), (r"\S", "x")):
         text = text.replace(written, meant)
     text = re.sub(r"\[\^?(.)[^\]]*\]", r"\1", text)

@@ -128,7 +128,9 @@ def test_what_is_put_somewhere_is_found_there_and_the_rest_stays(value: object, 
     assert repr(value) == before
     places = [changed]
     for key in keys:
-        inner = [p.values() if isinstance(p, dict) else p for p in places] if key is EACH else [[p[key]] for p in places]
+        inner = (
+            [p.values() if isinstance(p, dict) else p for p in places] if key is EACH else [[p[key]] for p in places]
+        )
         places = [v for found in inner for v in found]
     assert set(places) <= {"new"}
 
