@@ -16,9 +16,9 @@ from .probing import Prober
 
 
 @contextlib.asynccontextmanager
-async def planted(prober: Prober, call: ProbeCall, directory: Path) -> AsyncIterator[str]:
-    """While it lasts, a log check reads copies with such a line at their end; yields why that cannot be, or nothing."""
-    line = line_for(str(call.what), _texts(call.arguments.get("ignore")))
+async def planted(prober: Prober, call: ProbeCall, directory: Path, *, nothing: bool = False) -> AsyncIterator[str]:
+    """While it lasts, a log check reads copies with such a line at their end, or empty ones (`nothing`); yields why that cannot be."""
+    line = "" if nothing else line_for(str(call.what), _texts(call.arguments.get("ignore")))
     platform: object = prober.platform
     if line is None:
         yield f"no line could be made that matches {call.what}"
@@ -31,10 +31,10 @@ async def planted(prober: Prober, call: ProbeCall, directory: Path) -> AsyncIter
             found = {}
             for instance in await prober.instances(call.at):
                 source, copy = platform.log_file(instance), Path(copies) / f"{instance.name}.log"
-                if source.exists():
+                if source.exists() and not nothing:
                     shutil.copyfile(source, copy)
                 with copy.open("a", encoding="utf-8") as file:
-                    file.write(f"{line}\n")
+                    file.write("" if nothing else f"{line}\n")
                 found[instance.name] = copy
         except (SeatrialError, OSError) as error:
             yield f"its logs cannot be copied: {error}"

@@ -32,9 +32,10 @@ NOTICE_NS = 5 * NS_PER_S  # so long a check may take to turn red
 ATTEMPT_NS = 2 * NS_PER_S
 TOGETHER = 16
 _POLL_S = 0.2
-_ELSEWHERE = frozenset(
-    {"name", "tls", "spec", "bug", "not-exercised"}
-)  # errors that are of something else than what was broken
+_GONE = frozenset(
+    {"refused", "reset", "timeout", "closed", "absent", "unreachable"}
+)  # errors of a target that is not there
+_ELSEWHERE = frozenset({"name", "tls", "spec", "bug", "not-exercised"})  # and of something else than what was broken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +60,9 @@ class Wanted:
 
 @dataclass(kw_only=True)
 class _Course:
+    """How far it is. `once`: findings that were green in their scenario, and are not so out of it."""
+
+    once: set[str] = field(default_factory=set)
     reactions: list[Reaction] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
     stopped: str = ""
@@ -97,6 +101,10 @@ class Proving:
         green = [s for s in subjects if self._was_green(s)]
         course = _Course()
         try:
+            self._tell(
+                f"{len(green)} of {len(subjects)} checks were green; each is asked once more, out of its scenario"
+            )
+            course.once = await self._once(green)
             for fault, name in windows(green, self._capabilities):
                 if course.stopped:
                     break
@@ -136,7 +144,8 @@ class Proving:
     async def _window(self, fault: str, name: str, green: Sequence[Subject], course: _Course) -> None:
         state_id = f"{fault} {name}"
         asked = [s for s in green if must_notice(s, fault, name)]
-        beside = [s for s in green if s not in asked and not s.writes and not s.silent] if self._wanted.matrix else []
+        others = [s for s in green if s not in asked and not s.writes and not s.silent and s.finding not in course.once]
+        beside = others if self._wanted.matrix else []
         self._tell(f"{state_id}: {len(asked)} checks must notice, {len(beside)} are asked beside")
         step = FaultStep(
             id=state_id.replace(LINK, "-").replace(" ", "-"),
@@ -152,7 +161,7 @@ class Proving:
             witnessed, detail = False, str(error)
         course.states.append(State(id=state_id, fault=fault, at=name, witnessed=witnessed, detail=detail))
         if witnessed:
-            found = await self._ask([*((s, True) for s in asked), *((s, False) for s in beside)], state_id)
+            found = await self._ask([*((s, True) for s in asked), *((s, False) for s in beside)], state_id, course)
         else:
             why = f"nothing saw it act: {detail}"
             found = [
@@ -166,7 +175,7 @@ class Proving:
         if unhealed or not gate.holds:
             course.stopped = f"the stack was not whole again after {state_id}: {'; '.join(unhealed) or gate.reason}"
         elif witnessed:
-            found = await self._green_again(found, {s.finding: s for s in asked})
+            found = await self._green_again(found, {s.finding: s for s in asked if s.finding not in course.once})
         self._record(found, course)
 
     def _record(self, reactions: Sequence[Reaction], course: _Course) -> None:
@@ -184,34 +193,61 @@ class Proving:
         course.reactions += reactions
 
     async def _plant(self, subject: Subject, course: _Course) -> None:
-        """A line that a check of logs looks for, in copies of the logs that it reads."""
+        """A line that a check of logs looks for, in copies of the logs that it reads; or none, where it wants some."""
         kept = self._kept(subject)
-        state = State(id="a line is written", fault="plant", at=str(kept.check.call.at))
+        wants = bool(kept.seen.get("count"))
+        state = State(
+            id="nothing is logged" if wants else "a line is logged", fault="plant", at=str(kept.check.call.at)
+        )
         if not any(s.id == state.id for s in course.states):
             course.states.append(state)
-        async with planted(self._prober, kept.check.call, self._journal.directory) as why_not:
+        async with planted(self._prober, kept.check.call, self._journal.directory, nothing=wants) as why_not:
             if why_not:
                 reaction = Reaction(
                     finding=subject.finding, state=state.id, heard=Heard.NOT_ASKED, must=True, reason=why_not
                 )
             else:
                 reaction = await self._react(subject, state.id, must=True)
-        self._tell(f"{subject.finding}: a line that it looks for was written to a copy of the log: {reaction.heard}")
+        self._tell(f"{subject.finding}: in a copy of its log {state.id}: {reaction.heard}")
         self._record([reaction], course)
 
-    async def _ask(self, asked: Sequence[tuple[Subject, bool]], state: str) -> list[Reaction]:
+    async def _once(self, green: Sequence[Subject]) -> set[str]:
+        """Those that cannot be asked again as they were: they write, or what they saw was a moment of their scenario."""
+        limit = asyncio.Semaphore(TOGETHER)
+
+        async def again(subject: Subject) -> bool:
+            async with limit:
+                return subject.writes or subject.silent or await self._is_green(subject)
+
+        greens = await asyncio.gather(*(again(s) for s in green))
+        return {s.finding for s, is_green in zip(green, greens, strict=True) if s.writes or not is_green}
+
+    async def _is_green(self, subject: Subject) -> bool:
+        kept = self._kept(subject)
+        check, place = replace(kept.check, within_ns=None, for_ns=None), Place(scenario=SCENARIO, step=subject.finding)
+        deadline = time.monotonic_ns() + max(NOTICE_NS, kept.check.within_ns or 0)
+        while True:
+            result = await self._checks.run(check, kept.values, place, kept.marks)
+            if result.verdict is Verdict.PASS or time.monotonic_ns() > deadline:
+                return result.verdict is Verdict.PASS
+            await asyncio.sleep(_POLL_S)
+
+    async def _ask(self, asked: Sequence[tuple[Subject, bool]], state: str, course: _Course) -> list[Reaction]:
         limit = asyncio.Semaphore(TOGETHER)
 
         async def one(subject: Subject, must: bool) -> Reaction:
             async with limit:
-                return await self._react(subject, state, must)
+                return await self._react(subject, state, must, once=subject.finding in course.once)
 
         return list(await asyncio.gather(*(one(s, must) for s, must in asked)))
 
-    async def _react(self, subject: Subject, state: str, must: bool) -> Reaction:
-        """Ask until it is not green, or was green for as long as it may take to notice; one that need not notice is asked once."""
+    async def _react(self, subject: Subject, state: str, must: bool, *, once: bool = False) -> Reaction:
+        """Ask until it is not green, or was green for as long as it may take to notice; one that need not notice is asked once.
+
+        `once`: it would not be green now if nothing were broken, so that only a target that is gone makes it red for the right reason.
+        """
         kept = self._kept(subject)
-        check = hurried(kept.check, self._checks.timeout_ns(kept.check))
+        check = hurried(kept, self._checks.timeout_ns(kept.check))
         place = Place(scenario=SCENARIO, step=subject.finding)
         began = time.monotonic_ns()
         while True:
@@ -220,7 +256,7 @@ class Proving:
             if result.verdict is not Verdict.PASS or not must or took >= NOTICE_NS:
                 break
             await asyncio.sleep(_POLL_S)
-        heard, reason = hear(result.verdict, result.observation)
+        heard, reason = hear(result.verdict, result.observation, once=once)
         reason = reason or result.judgement.reason or result.observation.message
         return Reaction(finding=subject.finding, state=state, heard=heard, must=must, reason=reason, took_ns=took)
 
@@ -231,14 +267,9 @@ class Proving:
             subject = subjects.get(reaction.finding)
             if subject is None or reaction.heard is not Heard.RED or subject.writes:
                 return reaction
-            kept = self._kept(subject)
-            check = replace(kept.check, within_ns=max(kept.check.within_ns or 0, NOTICE_NS), for_ns=None)
-            place = Place(scenario=SCENARIO, step=subject.finding)
-            result = await self._checks.run(check, kept.values, place, kept.marks)
-            if result.verdict is Verdict.PASS:
+            if await self._is_green(subject):
                 return reaction
-            why = f"it stayed red when all was whole again: {result.judgement.reason or result.observation.message}"
-            return replace(reaction, heard=Heard.UNSURE, reason=why)
+            return replace(reaction, heard=Heard.UNSURE, reason="it stayed red when all was whole again")
 
         return list(await asyncio.gather(*(one(r) for r in found)))
 
@@ -270,28 +301,36 @@ class Proving:
 
 def deaf(kept: Kept) -> list[str]:
     """Conditions of a green check that any answer meets, in words."""
-    check, observation = kept.check, kept.result.observation
+    check = kept.check
     if check.expect is None:
         return []
-    seen: dict[str, object] = {"error": None, **observation.values}
     counts = ("rows",) if check.call.verb == "sql" and names_counts(str(check.call.what)) else ()
-    found = deaf_conditions(check.expect, {**kept.values, **kept.seen}, seen, counts)
+    found = deaf_conditions(check.expect, {**kept.values, **kept.seen}, kept.seen, counts)
     return [f"any answer satisfies it: {d}" for d in found]
 
 
-def hurried(check: CheckPlan, timeout_ns: int) -> CheckPlan:
-    """One attempt, and not a long one."""
-    return replace(check, within_ns=None, for_ns=None, timeout_ns=min(timeout_ns, ATTEMPT_NS))
+def hurried(kept: Kept, timeout_ns: int) -> CheckPlan:
+    """One attempt, and not a long one; but so long that it is not late where it was green."""
+    seen = kept.result.observation
+    enough = max(ATTEMPT_NS, 3 * (seen.ended_ns - seen.started_ns))
+    return replace(kept.check, within_ns=None, for_ns=None, timeout_ns=min(timeout_ns, enough))
 
 
-def hear(verdict: Verdict, observation: Observation) -> tuple[Heard, str]:
-    """A verdict in a state, and why it does not count where it is red for something else."""
+def hear(verdict: Verdict, observation: Observation, *, once: bool = False) -> tuple[Heard, str]:
+    """A verdict in a state, and why it does not count where it is red for something else.
+
+    A check that could not look because the store that it reads is gone is not green, and says why: red enough.
+    """
     if verdict is Verdict.PASS:
         return Heard.GREEN, ""
+    if observation.seen is not Seen.VALUE and observation.error in _GONE:
+        return Heard.RED, ""
     if verdict is Verdict.INCONCLUSIVE:
         return Heard.UNSURE, ""
     if observation.error in _ELSEWHERE:
         return Heard.UNSURE, f"red for something else ({observation.error}): {observation.message}"
+    if once:
+        return Heard.UNSURE, f"out of its scenario it is red in any case: {observation.message}"
     return Heard.RED, ""
 
 
