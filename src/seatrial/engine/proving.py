@@ -329,9 +329,16 @@ def hear(verdict: Verdict, observation: Observation, *, once: bool = False) -> t
         return Heard.UNSURE, ""
     if observation.error in _ELSEWHERE:
         return Heard.UNSURE, f"red for something else ({observation.error}): {observation.message}"
-    if once:
+    if once and not _fails(observation):
         return Heard.UNSURE, f"out of its scenario it is red in any case: {observation.message}"
     return Heard.RED, ""
+
+
+def _fails(observation: Observation) -> bool:
+    """Whether an answer says itself that something is broken, whatever was asked."""
+    status, code, failed = (observation.values.get(n) for n in ("status", "code", "failed"))
+    broken = isinstance(status, int) and status >= 500
+    return broken or code in ("UNAVAILABLE", "DEADLINE_EXCEEDED") or (isinstance(failed, int) and failed > 0)
 
 
 def must_notice(subject: Subject, fault: str, name: str) -> bool:
@@ -380,8 +387,8 @@ def _subject(finding: str, part: ProbeStep | NamedCheck, vocabulary: Vocabulary)
 
 
 def _services(call: ProbeCall) -> Iterator[str]:
-    """The services that a call names; of a link, the one that it leads to."""
-    targets = [call.at, *(v for v in call.arguments.values() if isinstance(v, Target))]
+    """The services that a call asks. What is counted at a link is asked at its client."""
+    targets = [call.at, *(v for v in call.arguments.values() if isinstance(v, Target) and LINK not in v.service)]
     for target in targets:
         if target is not None:
             yield target.service.rpartition(LINK)[2]
