@@ -32,7 +32,7 @@ FILL = """insert into {table} select i, (i * 7919 % 1003)::int, (i % 1000000) / 
 timestamp '2024-01-01' + i * interval '1.000001 s' from generate_series(1::bigint, {rows}) i"""
 OURS = """
 import json, sys, time
-import pyarrow.compute, adbc_driver_postgresql.dbapi
+import pyarrow.compute
 from seatrial.compare.layout import Options
 from seatrial.compare.running import Task, run
 from seatrial.compare.tables import Stop

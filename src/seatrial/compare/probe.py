@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ..core.errors import SeatrialError, UsageError
 from ..core.observations import Observation, ProbeRequest, Reach, probe_error, value
 from ..core.stores import POSTGRES, Store, is_file_name, read_store
-from .results import Comparison, SourceError
+from .results import Comparison, SourceError, no_client
 from .stating import as_row, lines, options_of, shortened
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ async def run(request: ProbeRequest) -> Observation:
         from .running import run as compare
         from .tables import Stop
     except ImportError as error:
-        return probe_error("no-client", f"{error.name} is not installed: pip install 'seatrial[compare]'")
+        return probe_error("no-client", no_client(error).message)
     stop, read = Stop(), [0, 0]
     try:
         task = _task(request)
