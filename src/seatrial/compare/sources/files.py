@@ -85,9 +85,15 @@ class FileSource:
             case ".csv" | ".tsv":
                 return iter(self._csv(dict.fromkeys(self._header(), pa.string()), columns))
             case ".parquet":
-                file = pyarrow.parquet.ParquetFile(self._path, buffer_size=_BUFFER)
-                return (b.select(columns) for b in file.iter_batches(_ROWS, columns=list(columns)))
+                return self._parquet_batches(columns)
         return self._arrow_batches(columns)
+
+    def _parquet_batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """A row group at a time, by one thread: a reader keeps what it unpacked until its last row, and each thread memory of its own."""
+        file = pyarrow.parquet.ParquetFile(self._path, buffer_size=_BUFFER)
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(columns), use_threads=False):
+                yield batch.select(columns)
 
     def _arrow_batches(self, columns: Sequence[str]) -> Iterator[Any]:
         with pa.memory_map(str(self._path)) as file:
