@@ -265,6 +265,7 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
+    stack_file: Path | None = None  # used in place of the one that the spec names
     require_proof: bool = False  # a blocking check that is not proven shows nothing
 
     @property

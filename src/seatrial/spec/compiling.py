@@ -19,6 +19,7 @@ from ..core.shapes import ANY, BOOLEAN, DURATION, TEXT, Field, list_of, mapping_
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
+from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
@@ -221,6 +222,7 @@ class _Compiler:
             scenarios=plans,
             expect=expect,
             scale=profiles.scale,
+            stack_file=self.stack_override,
             require_proof=self._require_proof(root),
         )
         check_requirements(reader, plan)
@@ -320,8 +322,11 @@ class _Compiler:
     ) -> StackPlan | None:
         node = root.get("stack")
         directory, content = self.directory, node
+        compose = ComposeStacks(self.reader, self.vocabulary, root, self.files)
         if self.stack_override is not None:
             directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
+            if is_compose(content):
+                return compose.read(node, self.stack_override, name, self.path.parent, over)
         elif isinstance(node, Scalar):
             text = self.reader.read(node, TEXT, Place(literal=True))
             if not isinstance(text, str):
@@ -332,6 +337,10 @@ class _Compiler:
                 self.reader.wrong(node, f"there is no file {self.path.parent / text}", hint)
                 return None
             content = self._stack_file(self.path.parent / text)
+            if is_compose(content):
+                return compose.read(None, self.path.parent / text, name, self.path.parent, over)
+        elif isinstance(node, MappingNode) and "compose" in node.entries:
+            return compose.read(node, None, name, self.path.parent, over)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
         stacks = Stacks(self.reader, self.vocabulary)
