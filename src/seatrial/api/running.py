@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
@@ -134,12 +136,17 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 end=here.end,
                 machine=machine(),
                 judge_usage=judge_usage,
+                fingerprinter=PlanFingerprinter(
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                ),
             )
             await prepare_probes(verbs_of(plan))
             try:
                 result: Result = await trial.run()
             finally:
                 await close_probes()
+                written = journal.written
+    seal_trial(directory, written)
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .fingerprints import Fingerprint, Part
 from .intervals import Interval
 from .quantities import Quantity
 from .results import Accounting, Finding, PlannedFinding
@@ -276,6 +277,24 @@ class ColumnSealed(Event):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindingJudged(Event):
     finding: Finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fingerprinted(Event):
+    """What is tested, before it is started; every file with its digest is in `file`, whose sha256 is here."""
+
+    print: Fingerprint
+    file: str
+    sha256: str
+    took_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartsIdentified(Event):
+    """What the instances run, once the stack is up. `digest`: of all that is tested, these parts included."""
+
+    parts: tuple[Part, ...]
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

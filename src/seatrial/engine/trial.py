@@ -21,6 +21,7 @@ from ..core.events import (
     plain,
 )
 from ..core.expressions import Missing
+from ..core.fingerprints import Fingerprinter
 from ..core.load_plans import abort_finding
 from ..core.plan import LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
@@ -48,6 +49,7 @@ from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
 from .schedule import next_batch
 from .steady import Steady
+from .unchanged import Unchanged
 from .usage import UsageWatch
 from .values import Values
 from .workloads import Workloads
@@ -97,12 +99,16 @@ class Trial:
         end: Callable[[], Any],
         machine: dict[str, Any],
         judge_usage: JudgeUsage,
+        fingerprinter: Fingerprinter | None = None,
     ) -> None:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
         prober.platform = platform
         prober.allow = plan.stack.allow
-        self.ledger = Ledger(planned_findings(plan, selected), journal)
+        today = datetime.now(UTC).date()
+        waived = {w.finding: str(w) for w in plan.waivers.values() if w.counts(today)}
+        self.ledger = Ledger(planned_findings(plan, selected), journal, waived)
+        self._unchanged = Unchanged(fingerprinter, platform, journal, self.ledger)
         self.values = Values(
             {
                 **plan.values,
@@ -155,12 +161,14 @@ class Trial:
         return Result(outcome=self.ledger.outcome(), ledger=self.ledger, residue=residue)
 
     async def _trial(self) -> str:
+        await self._unchanged.begin()
         if self.options.start:
             await self._up()
         else:
             if self.plan.stack.platform == "remote":
                 await self.platform.up(self._progress)  # it runs already: is it there?
             await self._describe()
+        await self._unchanged.identify()
         self.journal.write(PhaseChanged(phase="steady"))
         gate = await self._steady.gate("before the first scenario")
         if not gate.holds:
@@ -345,6 +353,7 @@ class Trial:
         for name in self.plan.judged:
             if name in self.crew.workloads.own:
                 judge_own(self.ledger, f"trial/{name}", self.crew.workloads.own[name], self._began)
+        await self._unchanged.judge()
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)

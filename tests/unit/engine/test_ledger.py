@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from seatrial.core.events import FindingJudged, read_journal
 from seatrial.core.expressions import compile_expression
+from seatrial.core.fingerprints import UNCHANGED
 from seatrial.core.plan import CheckPlan, Expectation, FaultStep, Plan, ProbeCall, ProbeStep, Requirement, ScenarioPlan
 from seatrial.core.redaction import Redactor
 from seatrial.core.results import Finding, PlannedFinding, decide
@@ -62,7 +63,7 @@ def plan(**changes: object) -> Plan:
 
 def test_every_claim_is_planned_before_anything_runs() -> None:
     ids = [p.id for p in planned_findings(plan(), plan().scenarios)]
-    assert ids == [STEADY, "s/kill", "s/look", "s/back", RESIDUE]
+    assert ids == [STEADY, "s/kill", "s/look", "s/back", UNCHANGED, RESIDUE]
 
 
 def test_what_covers_an_expectation_is_its_own_and_not_its_scenarios() -> None:
