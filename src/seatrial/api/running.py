@@ -33,6 +33,7 @@ from ..probes import close as close_probes
 from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
+from .remembering import remember_trial
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
@@ -147,6 +148,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 await close_probes()
                 written = journal.written
     seal_trial(directory, written)
+    remember_trial(directory)
     return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
 
 

@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .files import JOURNAL as JOURNAL
 from .fingerprints import Fingerprint, Part
 from .intervals import Interval
 from .quantities import Quantity
 from .results import Accounting, Finding, PlannedFinding
-
-JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
