@@ -108,6 +108,7 @@ def _overview_lines(found: dict[str, Any]) -> Iterator[str]:
         mark = _colour(f"{MARK.get(t['outcome'], '·')} {t['outcome']:<12}", t["outcome"])
         notes = [f"variant {t['variant']}"] * bool(t["variant"]) + [f"only {t['selection']}"] * bool(t["selection"])
         notes += [f"{t['waived']} waived"] * bool(t["waived"]) + [f"round of {t['part_of']}"] * bool(t["part_of"])
+        notes += ["killed"] * t["summary"].startswith("killed")
         notes += ["records gone"] * (not t["directory_exists"])
         line = f"{t['trial']}  {mark} {t['passed']:>4}/{t['planned']:<4} {format_duration(t['took_ns'], 2):>7}  {t['tested'][:8]:<8}"
         yield f"{line}  {_colour('; '.join(notes), 'dim')}".rstrip()

@@ -51,6 +51,7 @@ class Request:
     attach: Path | None = None  # the trial directory of a kept stack
     root: Path | None = None
     variant: str = ""
+    selected: str = ""  # what else chose the scenarios of `only`, for people
     on: Cluster = HERE  # where loads are sent from
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
@@ -107,7 +108,8 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
     users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
+    chosen = (request.selected,) if request.selected else request.only
+    selection = ", ".join((*chosen, *(f"label {x}" for x in request.labels), *users))
     options = Options(
         trial=directory.name,
         version=__version__,

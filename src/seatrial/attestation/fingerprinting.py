@@ -73,10 +73,11 @@ class PlanFingerprinter:
         for directory, services in directories(plan).items():
             name = f"{', '.join(services)} ({_shown(directory, base)})"
             trees[name] = Tree(root=directory, ignore=ignore, beside=beside)
-        also = tuple(p for pattern in plan.tested.also for p in sorted(base.glob(pattern)))
-        for place in (p for p in also if p.is_dir()):
-            trees.setdefault(_shown(place, base), Tree(root=place, ignore=ignore, beside=beside))
-        single = (p for p in (*also, *_declared(plan, base)) if p.is_file() and ignore.fullmatch(p.name) is None)
+        also = (*(p for pattern in plan.tested.also for p in sorted(base.glob(pattern))), *_declared(plan, base))
+        for place in (p.resolve() for p in also if p.is_dir() and ignore.fullmatch(p.name) is None):
+            if not any(t.only is None and (t.root == place or t.root in place.parents) for t in trees.values()):
+                trees[_shown(place, base)] = Tree(root=place, ignore=ignore, beside=beside)
+        single = (p.resolve() for p in also if p.is_file() and ignore.fullmatch(p.name) is None)
         named = tuple(
             dict.fromkeys(p for p in single if not any(t.root in p.parents for t in trees.values() if t.only is None))
         )
@@ -163,12 +164,36 @@ def _lines(group: Mapping[str, Any]) -> str:
 
 
 def read_tested(trial: Path) -> dict[str, dict[str, list[Any]]] | None:
-    """Group -> path -> [sha256, size, mode, link], as a trial found it; with the root as `root` of each. None where it is not there."""
+    """Root -> path -> [sha256, size, mode, link], as a trial found it. None where it is not there."""
     try:
         groups = json.loads((trial / TESTED).read_text(encoding="utf-8"))["groups"]
-        return {str(g["root"]): dict(g["files"]) for g in groups.values()}
+        found: dict[str, dict[str, list[Any]]] = {}
+        for group in groups.values():
+            found.setdefault(str(group["root"]), {}).update(group["files"])
+        return found
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def changed_since(plan: Plan, trial: Path) -> list[Path] | None:
+    """Files that are otherwise than an earlier trial found them, those that appeared or went included; None where its records are gone."""
+    known = read_tested(trial)
+    if known is None:
+        return None
+    looking = PlanFingerprinter(plan=plan, version="", directory=trial, secret=dict)
+    found: list[Path] = []
+    seen: set[Path] = set()
+    for tree in looking._all_trees().values():
+        tree.look(Budget(bytes=plan.tested.most_bytes))
+        before = known.get(str(tree.root), {})
+        now = {name: (s.sha256, s.stamp[0], s.link) for name, s in tree.files.items()}
+        for name in sorted(now.keys() | before.keys()):
+            was = (before[name][0], before[name][1], before[name][3]) if name in before else None
+            path = (tree.root / name).resolve()
+            if now.get(name) != was and path not in seen:
+                seen.add(path)
+                found.append(path)
+    return found
 
 
 def spec_files(trial: Path) -> dict[str, str]:

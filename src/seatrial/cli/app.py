@@ -46,7 +46,8 @@ def run(arguments: Sequence[str]) -> int:
     try:
         from . import attesting, baselines, evidence, history, loads, stacks, stores, trials  # noqa: F401 - they register their commands
 
-        result = app(args=list(arguments), standalone_mode=False)
+        given = ["--changed=" if a == "--changed" else a for a in arguments]  # its value may be left out
+        result = app(args=given, standalone_mode=False)
     except UsageError as error:
         _print_problems(error)
         return USAGE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -46,7 +47,11 @@ class Follower:
             self._live.start()
 
     def look(self) -> None:
-        """Take in what is new and show it."""
+        """Take in what is new and show it. When nobody reads any more (`| head`) the trial goes on all the same."""
+        with contextlib.suppress(SystemExit):  # rich's way; its console is quiet from then on
+            self._look()
+
+    def _look(self) -> None:
         for entry in self._tail.fresh():
             self.model.feed([entry])
             line = news(self.model, entry)
