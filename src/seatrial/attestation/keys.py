@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 COSIGN = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
 PASSWORDS = ("SEATRIAL_KEY_PASSWORD", "COSIGN_PASSWORD")
-_MOST_SCRYPT = 1 << 30  # bytes: N * r * 128
+_MOST_SCRYPT = 1 << 29  # bytes: N * r * 128
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,7 +234,7 @@ def _open_cosign(body: bytes, password: bytes, path: Path) -> bytes:
         raise UsageError.simple(f"{path} is encrypted with {' and '.join(map(str, names))}, which is not known here")
     if not n > 1 or n & (n - 1) or n * r * 128 > _MOST_SCRYPT:
         raise UsageError.simple(f"{path}: scrypt with N={n} r={r} p={p} is not done here")
-    key = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, dklen=32, maxmem=2 * _MOST_SCRYPT)
+    key = hashlib.scrypt(password, salt=salt, n=n, r=r, p=p, dklen=32, maxmem=2 * n * r * 128)
     opened = open_secretbox(key, nonce, text)
     if opened is None:
         raise UsageError.simple(f"{path} does not open with this password", f"it is read from {' or '.join(PASSWORDS)}")

@@ -120,12 +120,16 @@ def entries(directory: Path) -> Iterator[Mapping[str, Any]]:
 
 def reports_in(manifest: list[Mapping[str, Any]]) -> Mapping[str, str]:
     """The digests of the reports that were made last."""
-    return next((e["files"] for e in reversed(manifest) if e.get("seal") == "reports"), {})
+    found = next((e.get("files") for e in reversed(manifest) if e.get("seal") == "reports"), {})
+    return {str(n): str(digest) for n, digest in found.items()} if isinstance(found, dict) else {}
 
 
 def problems(directory: Path) -> Iterator[str]:
     """What is not as it was sealed, a line each: the chain, the journal, the keeper's records, columns, fingerprints, reports."""
-    yield from _chain(directory)
+    broken = list(_chain(directory))
+    yield from broken
+    if broken:
+        return  # what it says of the others is worth nothing
     manifest = list(entries(directory))
     sealed = [e for e in manifest if e.get("seal") == "journal"]
     if not sealed:
@@ -136,8 +140,8 @@ def problems(directory: Path) -> Iterator[str]:
     except OSError as error:
         yield f"{JOURNAL}: {error.strerror}"
         return
-    journal = sealed[-1].get(JOURNAL, {})
-    if (len(content), hashlib.sha256(content).hexdigest()) != (journal.get("bytes"), journal.get("sha256")):
+    journal = sealed[-1].get(JOURNAL)
+    if not isinstance(journal, dict) or hashlib.sha256(content).hexdigest() != journal.get("sha256"):
         yield f"{JOURNAL} is not what was sealed"
     yield from _keeper(directory, sealed[-1].get(KEEPER))
     yield from _files(directory, dict(_sealed_files(content)))
@@ -183,10 +187,12 @@ def _keeper(directory: Path, sealed: Mapping[str, Any] | None) -> Iterator[str]:
     if sealed is None:
         return
     try:
-        content = (directory / KEEPER).read_bytes()[: int(sealed.get("bytes", 0))]
+        content = (directory / KEEPER).read_bytes()[: int(sealed["bytes"])]
     except OSError as error:
         yield f"{KEEPER}: {error.strerror}"
         return
+    except (KeyError, TypeError, ValueError):
+        content = b""
     if hashlib.sha256(content).hexdigest() != sealed.get("sha256"):
         yield f"{KEEPER} is not what was sealed"
 

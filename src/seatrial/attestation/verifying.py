@@ -83,10 +83,11 @@ def _trial(statement: Mapping[str, Any], trial: Path, found: Verified) -> None:
     files = {n: d for n, d in names.items() if n != WHAT_WAS_TESTED and ": " not in n and not n.startswith(SPEC)}
     wrong = list(_files(files, trial))
     wrong += [f"it says nothing of {needed}" for needed in (JOURNAL, MANIFEST) if needed not in files]
-    said = {w.partition(" ")[0].rstrip(":") for w in wrong}
-    wrong += [p for p in problems(trial) if p.partition(" ")[0].rstrip(":") not in said]
     found.wrong += wrong
-    if not wrong:
+    said = {w.partition(" ")[0].rstrip(":") for w in wrong}
+    more = [p for p in problems(trial) if p.partition(" ")[0].rstrip(":") not in said]
+    found.wrong += more
+    if not wrong and not more:
         found.checked.append(f"{len(files)} files of {trial.resolve().name} are what was attested")
 
 

@@ -235,7 +235,7 @@ class SecretSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TestedFiles:
+class FilesTested:
     """Which files belong to what is tested, beside those of the spec and of the directories that services run from.
 
     `also`: files, directories and patterns, relative to the spec; `ignore`: names and patterns of what is written while it runs.
@@ -269,7 +269,7 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
     waivers: Mapping[str, Waiver] = field(default_factory=dict)  # by the finding's id
-    tested: TestedFiles = field(default_factory=lambda: TestedFiles())
+    tested: FilesTested = field(default_factory=lambda: FilesTested())
     warnings: tuple[str, ...] = ()
 
     @property

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..core.fingerprints import UNCHANGED
-from ..core.plan import Plan, TestedFiles
+from ..core.plan import Plan, FilesTested
 from ..core.quantities import Quantity
 from ..core.shapes import SIZE, TEXT, Field, list_of
 from ..core.waivers import Waiver
@@ -55,19 +55,19 @@ def tested_patterns(reader: Reader, node: Node | None, found: object) -> tuple[s
     return tuple(t for t in found if isinstance(t, str))
 
 
-def read_tested_files(reader: Reader, node: Node | None) -> TestedFiles:
+def read_tested_files(reader: Reader, node: Node | None) -> FilesTested:
     """`tested:`"""
     if node is None:
-        return TestedFiles()
+        return FilesTested()
     found = reader.fields(node, TESTED, Place(literal=True), what="tested")
     if isinstance(found, Bad):
-        return TestedFiles()
+        return FilesTested()
     also = node.get("also") if isinstance(node, MappingNode) else None
     most = found["most"]
-    return TestedFiles(
+    return FilesTested(
         also=tested_patterns(reader, also, found["also"]),
         ignore=() if isinstance(found["ignore"], Bad) else tuple(str(t) for t in found["ignore"]),
-        most_bytes=int(most.value) if isinstance(most, Quantity) else TestedFiles().most_bytes,
+        most_bytes=int(most.value) if isinstance(most, Quantity) else FilesTested().most_bytes,
     )
 
 
