@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -75,7 +74,7 @@ def _overview(database: Database, last: int, rounds: bool, name: str | None) -> 
     whole, among = queries.counted(database)
     found: dict[str, Any] = {
         "trials": [
-            {**dataclasses.asdict(t), "directory_exists": (Path(t.directory) / "journal.jsonl").exists()}
+            {**_fields(t), "directory_exists": (Path(t.directory) / "journal.jsonl").exists()}
             for t in trials
         ],
         "known": whole,
@@ -91,9 +90,9 @@ def _overview(database: Database, last: int, rounds: bool, name: str | None) -> 
             "trial": mine.trial if mine is not None else "",
             "baseline": base,
             "baseline_is": why,
-            "regressions": [dataclasses.asdict(r) for r in worse],
-            "flaky": [dataclasses.asdict(f) for f in queries.flaky(database, spec)],
-            "slowest": [dataclasses.asdict(s) for s in queries.slowest(database, spec)[:5]],
+            "regressions": [_fields(r) for r in worse],
+            "flaky": [_fields(f) for f in queries.flaky(database, spec)],
+            "slowest": [_fields(s) for s in queries.slowest(database, spec)[:5]],
         }
         if len(found["specs"]) == 3:
             break  # the last ones: what a person works on
@@ -147,7 +146,7 @@ def _trend(database: Database, finding: str, spec: str, last: int) -> dict[str, 
         "spec": spec,
         "counts": dict(counts),
         "passed": {"of": whole, "passed": passed, "at_least": low, "at_most": high, "confidence": 0.95},
-        "points": [dataclasses.asdict(p) for p in points],
+        "points": [_fields(p) for p in points],
     }
 
 
@@ -177,6 +176,11 @@ def sparkline(values: Sequence[float]) -> str:
     low, high = min(values), max(values)
     step = (high - low) / (len(_BARS) - 1)
     return "".join(_BARS[round((v - low) / step) if step else 0] for v in values)
+
+
+def _fields(row: Any) -> dict[str, Any]:
+    """A row's fields; what `dataclasses.asdict` gives, without its copies."""
+    return {name: getattr(row, name) for name in row.__slots__}
 
 
 def _share(value: float) -> str:

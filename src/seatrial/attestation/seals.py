@@ -120,7 +120,7 @@ def entries(directory: Path) -> Iterator[Mapping[str, Any]]:
 
 def reports_in(manifest: list[Mapping[str, Any]]) -> Mapping[str, str]:
     """The digests of the reports that were made last."""
-    found = next((e.get("files") for e in reversed(manifest) if e.get("seal") == "reports"), {})
+    found: object = next((e.get("files") for e in reversed(manifest) if e.get("seal") == "reports"), {})
     return {str(n): str(digest) for n, digest in found.items()} if isinstance(found, dict) else {}
 
 
@@ -167,7 +167,7 @@ def _chain(directory: Path) -> Iterator[str]:
     try:
         lines = (directory / MANIFEST).read_bytes().splitlines(keepends=True)
     except OSError:
-        yield f"there is no {MANIFEST}"
+        yield f"{MANIFEST} is not there: the trial has no end"
         return
     previous = _FIRST
     for number, line in enumerate(lines, 1):

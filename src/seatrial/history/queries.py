@@ -123,10 +123,10 @@ def trend(database: Database, finding: str, spec: str, limit: int) -> list[Point
     """The last points, oldest first; without variants, which are made to be otherwise."""
     rows = database.rows(
         "select t.trial, t.began, f.verdict, f.measured, f.bound, f.reason, f.low, f.high, f.dimension, f.waived, f.proven, t.tested"
-        " from findings f join trials t on t.id = f.trial"
-        " where f.name = (select id from names where finding = ? and spec = ?) and t.variant = ''"
-        " order by f.trial desc limit ?",
+        " from trials t join findings f on f.trial = t.id and f.name = (select id from names where finding = ? and spec = ?)"
+        " where t.spec = ? and t.variant = '' order by t.began desc limit ?",
         finding,
+        spec,
         spec,
         limit,
     )
@@ -277,11 +277,8 @@ def _apart(before: tuple[float, float | None], after: tuple[float, float | None]
 def last_verdicts(database: Database, spec: str) -> dict[str, tuple[str, str]]:
     """Scenario -> its verdict in the last trial of the spec that ran it, and that trial; variants and rounds aside."""
     rows = database.rows(
-        "select s.scenario, s.verdict, t.trial from scenarios s join trials t on t.id = s.trial"
-        " where t.spec = ? and t.variant = '' and t.id >= coalesce("
-        "  (select min(id) from (select id from trials where spec = ? and variant = '' order by began desc limit ?) recent), 0)"
-        " order by t.began",
-        spec,
+        "with last as (select id, trial, began from trials where spec = ? and variant = '' order by began desc limit ?)"
+        " select s.scenario, s.verdict, l.trial from last l join scenarios s on s.trial = l.id order by l.began",
         spec,
         WINDOW,
     )

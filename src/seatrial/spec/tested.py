@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ..core.fingerprints import UNCHANGED
-from ..core.plan import Plan, FilesTested
+from ..core.plan import FilesTested, Plan
 from ..core.quantities import Quantity
 from ..core.shapes import SIZE, TEXT, Field, list_of
 from ..core.waivers import Waiver

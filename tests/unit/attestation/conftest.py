@@ -12,7 +12,7 @@ from seatrial.attestation.fingerprinting import PlanFingerprinter
 from seatrial.attestation.seals import seal_trial, sha256_of
 from seatrial.core.events import ColumnSealed, FindingJudged, Fingerprinted, PartsIdentified, TrialEnded, TrialStarted
 from seatrial.core.fingerprints import TESTED, Part
-from seatrial.core.plan import Plan, FilesTested
+from seatrial.core.plan import FilesTested, Plan
 from seatrial.core.redaction import Redactor
 from seatrial.core.results import Accounting, Finding, PlannedFinding
 from seatrial.core.stack import ServicePlan, StackPlan

@@ -10,7 +10,7 @@ import pytest
 
 from seatrial.attestation.fingerprinting import PlanFingerprinter, changed_since, directories, installation_key
 from seatrial.core.fingerprints import TESTED, Part, changed_parts
-from seatrial.core.plan import Plan, FilesTested
+from seatrial.core.plan import FilesTested, Plan
 from seatrial.core.stack import ServicePlan
 
 

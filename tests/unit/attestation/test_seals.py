@@ -57,7 +57,9 @@ def test_what_the_keeper_writes_later_is_no_change(recorded: Recorded) -> None:
 
 def test_a_trial_without_an_end_is_not_sealed(tmp_path: Path) -> None:
     (tmp_path / "journal.jsonl").write_text("{}\n")
-    assert "journal.jsonl was never sealed: the trial has no end" in list(seals.problems(tmp_path))
+    assert list(seals.problems(tmp_path)) == ["manifest.jsonl is not there: the trial has no end"]
+    seals.append(tmp_path, {"seal": "other"})
+    assert list(seals.problems(tmp_path)) == ["journal.jsonl was never sealed: the trial has no end"]
 
 
 def test_a_column_that_was_changed(recorded: Recorded) -> None:
