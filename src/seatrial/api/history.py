@@ -73,10 +73,7 @@ def _overview(database: Database, last: int, rounds: bool, name: str | None) -> 
     trials = queries.last_trials(database, last, rounds=rounds, name=name)
     whole, among = queries.counted(database)
     found: dict[str, Any] = {
-        "trials": [
-            {**_fields(t), "directory_exists": (Path(t.directory) / "journal.jsonl").exists()}
-            for t in trials
-        ],
+        "trials": [{**_fields(t), "directory_exists": (Path(t.directory) / "journal.jsonl").exists()} for t in trials],
         "known": whole,
         "rounds": among,
     }

@@ -430,6 +430,9 @@ def _reading(hint: Any) -> Reading | None:
     if origin is tuple:
         inner = _reading(arguments[0]) if arguments else None
         return tuple if inner is None else lambda value: tuple(map(inner, value))
+    if origin is Mapping:
+        each = _reading(arguments[1])
+        return None if each is None else lambda value: {name: each(v) for name, v in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _builder(hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

@@ -165,3 +165,21 @@ def test_only_blocking_findings_decide() -> None:
 @pytest.mark.parametrize(("outcome", "status"), [(Outcome.GO, 0), (Outcome.NO_GO, 1), (Outcome.INCONCLUSIVE, 2)])
 def test_exit_status(outcome: Outcome, status: int) -> None:
     assert outcome.exit_status == status
+
+
+def test_a_waived_finding_stays_red_and_does_not_decide(journal: Journal) -> None:
+    planned = [PlannedFinding(id=f"s/{i}", scenario="s", claim=i, covers=("R-1",)) for i in "ab"]
+    ledger = Ledger(
+        planned, journal, {"s/a": "by Ada until 2027-01-31: later", "s/b": "by Ada until 2027-01-31: later"}
+    )
+    ledger.judge(finding("s/a", Verdict.FAIL))
+    assert ledger.outcome() is Outcome.INCONCLUSIVE  # nothing is left that could be shown
+    ledger.judge(finding("s/b", Verdict.PASS))
+    assert ledger.outcome() is Outcome.GO
+    assert ledger.findings["s/a"].verdict is Verdict.FAIL
+    assert ledger.findings["s/a"].waived.startswith("by Ada")
+    assert ledger.findings["s/b"].waived == ""  # what passes needs nobody
+    sums = ledger.accounting(plan())
+    assert (sums.planned, sums.passed, sums.failed, sums.inconclusive, sums.waived) == (2, 1, 1, 0, 1)
+    assert "1 failed, 1 waived" in ledger.summary(plan(requirements={"R-1": Requirement(id="R-1", text="one")}))
+    assert ledger.verdict("s") is Verdict.FAIL  # of the scenario: who needs it does without it
