@@ -107,7 +107,7 @@ class Tree:
                 yield f"{name} {why}"
         yield from (f"{name} is gone" for name in left)
 
-    def _change(self, path: Path, before: SeenFile) -> str:
+    def _change(self, path: str, before: SeenFile) -> str:
         try:
             now = _stamp(path)
         except OSError:
@@ -123,30 +123,33 @@ class Tree:
         changed = after.sha256 != before.sha256 if hashed else after.stamp[:4] != before.stamp[:4]
         return "changed" if changed else "has other permissions" if after.mode != before.mode else ""
 
-    def _walk(self) -> Iterator[tuple[str, Path]]:
+    def _walk(self) -> Iterator[tuple[str, str]]:
+        """Names and paths; text, for a Path for each of many thousands takes longer than to look at it."""
         if self.only is not None:
-            yield from ((_relative(p, self.root), p) for p in self.only if os.path.lexists(p))
+            yield from ((_relative(p, self.root), str(p)) for p in self.only if os.path.lexists(p))
             return
-        yield from self._within(self.root, "", set())
+        yield from self._within(str(self.root), "", frozenset(), {str(b) for b in self.beside})
 
-    def _within(self, directory: Path, prefix: str, above: set[tuple[int, int]]) -> Iterator[tuple[str, Path]]:
+    def _within(
+        self, directory: str, prefix: str, above: frozenset[tuple[int, int]], beside: set[str]
+    ) -> Iterator[tuple[str, str]]:
         try:
-            mine = directory.stat()
-            entries = sorted(os.scandir(directory), key=lambda e: e.name)
+            mine = os.stat(directory)  # noqa: PTH116
+            with os.scandir(directory) as found:
+                entries = sorted(found, key=lambda e: e.name)
         except OSError:
             return
         identity = (mine.st_dev, mine.st_ino)
-        if identity in above or any(directory == b for b in self.beside):
+        if identity in above or directory in beside:
             return  # a link that leads back up
         for entry in entries:
             name = f"{prefix}{entry.name}"
-            if self.ignore.fullmatch(entry.name) or self.ignore.fullmatch(name):
+            if self.ignore.fullmatch(entry.name) or (prefix and self.ignore.fullmatch(name)):
                 continue
-            path = Path(entry.path)
             if entry.is_dir():
-                yield from self._within(path, f"{name}/", above | {identity})
+                yield from self._within(entry.path, f"{name}/", above | {identity}, beside)
             elif entry.is_file() or entry.is_symlink():
-                yield name, path
+                yield name, entry.path
 
 
 def pattern_of(ignore: Sequence[str]) -> re.Pattern[str]:
@@ -158,20 +161,24 @@ def _relative(path: Path, root: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _stamp(path: Path) -> Stamp:
-    found = path.stat() if path.exists() else path.lstat()
+def _stamp(path: str) -> Stamp:
+    """Of what a link leads to; of itself, where that is nothing. Raises OSError."""
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except FileNotFoundError:
+        found = os.lstat(path)
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino, found.st_mode
 
 
-def _see(path: Path, budget: Budget) -> SeenFile | None:
+def _see(path: str, budget: Budget) -> SeenFile | None:
     """None for what cannot be looked at."""
     try:
-        link = str(path.readlink()) if path.is_symlink() else ""
+        link = os.readlink(path) if os.path.islink(path) else ""  # noqa: PTH114, PTH115
         stamp = _stamp(path)
         if not stat.S_ISREG(stamp[4]) or stamp[0] > budget.bytes:
             return SeenFile(stamp=stamp, sha256="", link=link)
         budget.bytes -= stamp[0]
-        with path.open("rb") as file:
+        with open(path, "rb") as file:  # noqa: PTH123
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return SeenFile(stamp=stamp, sha256=sha256, link=link)
     except OSError:
