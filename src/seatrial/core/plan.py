@@ -16,6 +16,9 @@ from .stack import StackPlan, Target
 from .verdicts import Severity, Verdict
 from .waivers import Waiver
 
+BEGIN, SETUP = "begin", "setup"  # moments that have no step
+ATTEMPT_NS = 5_000_000_000  # of an attempt, where nothing else is said
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeCall:
@@ -53,7 +56,8 @@ class CheckPlan:
     """A probe with an expectation and a deadline or a duration.
 
     `within_ns`: tried again until it holds or the time is over (None: one attempt). `for_ns`: once it holds it must go on
-    holding that long. `every_ns`: time between attempts.
+    holding that long. `every_ns`: time between attempts. `since`: what the verb counts is what was counted since then: BEGIN (of the
+    scenario), SETUP (its end), or the id of a step (its end).
     """
 
     call: ProbeCall
@@ -62,6 +66,7 @@ class CheckPlan:
     for_ns: int | None = None
     every_ns: int | None = None
     timeout_ns: int | None = None
+    since: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +86,7 @@ class ProbeStep(StepBase):
 
     check: CheckPlan
     save: Mapping[str, Expression] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()  # services and links that it must turn red for, beside its target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,7 +142,9 @@ class PythonBody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenarioPlan:
-    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together."""
+    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together, unless they are to be `alone`.
+    `needs`: they must have passed; `after`: they must have ended, however, where they run at all.
+    """
 
     id: str
     title: str
@@ -144,6 +152,8 @@ class ScenarioPlan:
     severity: Severity = Severity.BLOCKING
     labels: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    alone: bool = False
     deadline_ns: int
     throughout: tuple[str, ...] = ()
     judged: tuple[str, ...] = ()  # of `throughout`: loads whose tools have a verdict of their own, each a finding
@@ -167,6 +177,7 @@ class NamedCheck:
     title: str
     check: CheckPlan
     covers: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()  # as those of a ProbeStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -271,6 +282,7 @@ class Plan:
     waivers: Mapping[str, Waiver] = field(default_factory=dict)  # by the finding's id
     tested: FilesTested = field(default_factory=lambda: FilesTested())
     warnings: tuple[str, ...] = ()
+    require_proof: bool = False  # a blocking check that is not proven shows nothing
 
     @property
     def judged(self) -> tuple[str, ...]:

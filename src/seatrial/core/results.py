@@ -49,7 +49,6 @@ class Finding:
     ended_ns: int = 0
     evidence: tuple[Evidence, ...] = ()
     waived: str = ""  # by whom, until when and why: then it does not decide, whatever its verdict
-    proven: str = ""  # what is known of its check: that it was seen to fail, or that it is blind; empty: nothing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -12,8 +12,10 @@ from ..core.expressions import Judgement
 from ..core.observations import Observation, Seen
 from ..core.plan import CheckPlan, ProbeCall
 from ..core.quantities import NS_PER_S, Dimension, Quantity
+from ..core.remedies import LIKELY, remedy
 from ..core.results import Evidence
 from ..core.verdicts import Verdict, from_truth
+from .counting import Baseline, Counting
 from .journal import Journal
 from .probing import DEFAULT_TIMEOUT_NS, Prober, judge
 
@@ -51,28 +53,71 @@ class Place:
 
     scenario: str
     step: str
+    finding: str = ""  # that it judges, where it is to be kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A check as it ran: with these values of the spec, marks in logs and counters of before, it came to that."""
+
+    check: CheckPlan
+    values: Mapping[str, object]
+    marks: Mapping[str, int]
+    baseline: Baseline | None
+    result: CheckResult
+
+    @property
+    def seen(self) -> Mapping[str, object]:
+        """All names that its expectation could use of the observation."""
+        observation = self.result.observation
+        took = Quantity(observation.ended_ns - observation.started_ns, Dimension.DURATION)
+        own = {"error": observation.error, "instance": observation.at, "took": took, "attempts": self.result.attempts}
+        return {**own, **observation.values}
 
 
 class Checks:
-    """Runs checks and records their attempts."""
+    """Runs checks and records their attempts. `kept`: what came of them last, by finding, where somebody wants to know."""
 
     def __init__(self, prober: Prober, journal: Journal) -> None:
         self._prober = prober
         self._journal = journal
+        self.counting = Counting(prober)
+        self.kept: dict[str, Kept] | None = None
 
     async def run(
-        self, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int] | None = None
+        self,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int] | None = None,
+        baseline: Baseline | None = None,
     ) -> CheckResult:
-        """Attempt until it holds (`within`), and for as long as it must (`for`)."""
-        run = _Run(self, check, values, place, marks or {})
+        """Attempt until it holds (`within`), and for as long as it must (`for`); of what it counts `baseline` is subtracted."""
+        result = await self._run(check, values, place, marks or {}, baseline)
+        if self.kept is not None and place.finding:
+            self.kept[place.finding] = Kept(
+                check=check, values=values, marks=marks or {}, baseline=baseline, result=result
+            )
+        return result
+
+    async def _run(
+        self,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int],
+        baseline: Baseline | None,
+    ) -> CheckResult:
+        run = _Run(self, check, values, place, marks, baseline)
         targets = await self._everywhere(check.call)
         if targets is not None:
-            return await self._all(check, values, place, marks or {}, targets)
+            return await self._all(check, values, place, marks, targets)
         return await run.go()
 
     async def _everywhere(self, call: ProbeCall) -> list[ProbeCall] | None:
-        """`at: web *` asks each instance, and holds when all do; process and log read all instances themselves."""
-        if call.at is None or not call.at.everywhere or call.verb in ("process", "log"):
+        """`at: web *` asks each instance, and holds when all do; some verbs look at all instances by themselves."""
+        verb = self._prober.verb(call.verb)
+        if call.at is None or not call.at.everywhere or (verb is not None and verb.together):
             return None
         view = await self._prober.view(call.at.service)
         return [
@@ -116,6 +161,8 @@ class Checks:
     async def attempt(self, run: _Run, timeout_ns: int) -> tuple[Observation, Judgement]:
         """One attempt of a run."""
         observation = await self._prober.call(run.check.call, run.values, timeout_ns, run.marks)
+        if run.baseline is not None:
+            observation = await self.counting.since(run.check, run.baseline, observation)
         return observation, judge(run.check, observation, {**run.values, "attempts": run.attempts})
 
     def record(self, run: _Run, observation: Observation, judgement: Judgement) -> None:
@@ -140,9 +187,16 @@ class _Run:
     """The state of one check's attempts."""
 
     def __init__(
-        self, checks: Checks, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int]
+        self,
+        checks: Checks,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int],
+        baseline: Baseline | None = None,
     ) -> None:
         self.checks, self.check, self.values, self.place, self.marks = checks, check, values, place, marks
+        self.baseline = baseline
         self.attempts = 0
         self._last_shown = ""
 
@@ -204,6 +258,9 @@ class _Run:
             or "as expected"
         )
         data = {"at": observation.at, "seen": observation.seen.value, "attempts": self.attempts, **observation.record}
+        if judgement.truth is not True:
+            mends = remedy(observation)
+            data |= ({"error": observation.error} if observation.error else {}) | ({LIKELY: mends} if mends else {})
         evidence = Evidence(kind="observation", summary=summary, at_ns=observation.ended_ns, data=data)
         return CheckResult(
             verdict=from_truth(judgement.truth),

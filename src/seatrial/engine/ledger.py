@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..core.events import FindingJudged
@@ -16,6 +16,7 @@ from .journal import Journal
 
 STEADY = "steady/stack"
 RESIDUE = "trial/nothing-remains"
+UNPROVEN = "it passed, and nobody has seen yet that it can fail (require-proof): seatrial prove"
 UNFINISHED = "not exercised: the trial ended before its turn"
 
 
@@ -103,12 +104,17 @@ def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
 
 
 class Ledger:
-    """Judged findings beside the planned ones; writes each to the journal."""
+    """Judged findings beside the planned ones; writes each to the journal. `unproven`: findings that show nothing when they pass."""
 
     def __init__(
-        self, planned: Iterable[PlannedFinding], journal: Journal, waived: Mapping[str, str] | None = None
+        self,
+        planned: Iterable[PlannedFinding],
+        journal: Journal,
+        unproven: Collection[str] = (),
+        waived: Mapping[str, str] | None = None,
     ) -> None:
         """`waived`: id to who waives it, until when and why."""
+        self._unproven = frozenset(unproven)
         self.planned = {p.id: p for p in planned}
         self.findings: dict[str, Finding] = {}
         self._waived = waived or {}
@@ -116,9 +122,14 @@ class Ledger:
 
     def judge(self, finding: Finding) -> Finding:
         """Record a finding. One judged before keeps the worse verdict: nothing is overwritten by a later success."""
+        if finding.verdict is Verdict.PASS and finding.id in self._unproven:
+            finding = replace(finding, verdict=Verdict.INCONCLUSIVE, reason=UNPROVEN)
         before = self.findings.get(finding.id)
         if before is not None and combine([before.verdict, finding.verdict]) is before.verdict:
             return before
+        return self._record(finding)
+
+    def _record(self, finding: Finding) -> Finding:
         if finding.verdict is not Verdict.PASS and finding.id in self._waived:
             finding = replace(finding, waived=self._waived[finding.id])
         self.findings[finding.id] = finding
@@ -143,6 +154,14 @@ class Ledger:
                 ended_ns=now,
             )
         )
+
+    def withdraw(self, id_: str, reason: str) -> None:
+        """A finding that was judged rested on what was not there: it is INCONCLUSIVE, whatever it was, and keeps what was seen."""
+        before = self.findings.get(id_)
+        if before is None or before.verdict is Verdict.INCONCLUSIVE:
+            return
+        seen = f"{before.verdict}{f' ({before.reason})' if before.reason else ''}"
+        self._record(replace(before, verdict=Verdict.INCONCLUSIVE, reason=f"{reason}; it was {seen}"))
 
     def verdict(self, scenario: str) -> Verdict:
         """The worst blocking verdict of a scenario's planned findings, the worst of all where none is blocking; unjudged ones are

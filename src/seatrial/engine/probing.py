@@ -7,16 +7,16 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
 from ..core.credentials import Maker
 from ..core.errors import NotExercised, SeatrialError
 from ..core.expressions import Judgement, Missing
-from ..core.links import KIND, HasLinks, LinkTraffic, sum_of
+from ..core.links import KIND, HasLinks, LinkTraffic, Tried, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
-from ..core.plan import CheckPlan, IdentityPlan, ProbeCall
+from ..core.plan import ATTEMPT_NS, CheckPlan, IdentityPlan, ProbeCall
 from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
 from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -26,7 +26,7 @@ from ..core.templates import Template, TemplateError, render, render_partly
 from ..core.vocabulary import Verb, Vocabulary, load
 from .values import missing
 
-DEFAULT_TIMEOUT_NS = 5 * NS_PER_S
+DEFAULT_TIMEOUT_NS = ATTEMPT_NS
 _ADDRESS = re.compile(r"\s*(?:[A-Z]+\s+)?https?://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:?#\s]+)")
 _NOWHERE = Reach(name="", service="", kind="", endpoints={})
 
@@ -40,6 +40,7 @@ class Around:
     marks: Mapping[str, int]
     adopt: Callable[[int, str], Awaitable[None]] | None = None
     asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
+    copies: Mapping[str, Path] = field(default_factory=dict)  # read in place of the logs of these instances
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
         """A check inside a step."""
@@ -81,7 +82,7 @@ class Around:
             raise NotExercised("what has passed is counted at links: at: web -> postgres")
         return sum_of([await links.traffic(i) for i in self.instances])
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
         """At all instances of a link, or at one."""
         links = self.platform
         if not isinstance(links, HasLinks):
@@ -90,13 +91,14 @@ class Around:
         if view is None or view.kind != KIND:
             raise NotExercised(f"{link} is no link of this stack")
         chosen = [i for i in view.instances if link.ordinal in (None, i.ordinal)]
-        return sorted([ns for i in chosen for ns in await links.tries(i, since_ns)])
+        found = [each for i in chosen for each in await links.tries(i, since_ns)]
+        return sorted(found, key=lambda tried: tried.at_ns)
 
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name."""
         if not isinstance(self.platform, CanReadLogs):
             raise NotExercised(f"platform {self.platform.name} does not show logs")
-        return {i.name: self.platform.log_file(i) for i in self.instances}
+        return {i.name: self.copies.get(i.name) or self.platform.log_file(i) for i in self.instances}
 
     def log_mark(self) -> Mapping[str, int]:
         """Offsets at the scenario's start."""
@@ -117,6 +119,7 @@ class Prober:
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
+        self.copies: Mapping[str, Path] = {}  # of logs, by instance: read in their place
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:
@@ -327,9 +330,17 @@ class Prober:
         if self.platform is None:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
-            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks)
+            around = Around(
+                platform=self.platform,
+                instances=instances,
+                marks=marks,
+                adopt=self.adopt,
+                asks=asks,
+                copies=self.copies,
+            )
+        makes = verb.makes_of(call.arguments, values)
         what, arguments = (
-            render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
+            render_partly(tree, values, self.secret, makes) if makes else render(tree, values, self.secret)
             for tree in (call.what, call.arguments)
         )
         arguments = _mapping(await self._aimed(arguments))

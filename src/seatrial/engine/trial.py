@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..core.errors import SeatrialError
@@ -17,15 +16,15 @@ from ..core.events import (
     StackDescribed,
     StackProgress,
     TrialEnded,
-    TrialStarted,
     plain,
 )
 from ..core.expressions import Missing
 from ..core.fingerprints import Fingerprinter
 from ..core.load_plans import abort_finding
-from ..core.plan import LoadStep, Plan, ScenarioPlan
+from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
+from ..core.proofs import Proof, Reaction, State
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.results import Evidence, Finding
@@ -36,15 +35,17 @@ from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
 from .aborting import judge_not_aborted
 from .asking import too_short
+from .beginning import Options, beginning, unproven, waived
 from .checks import Checks
 from .expectations import judge_expectation
 from .faulting import Faults
 from .journal import Journal
-from .ledger import RESIDUE, Ledger, in_scope, planned_findings
+from .ledger import RESIDUE, Ledger, planned_findings
 from .outside import outside
 from .own import judge_own
 from .pools import PoolWatch, pools_wanted
 from .probing import Prober
+from .proving import Proving, Wanted
 from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
 from .schedule import next_batch
@@ -58,26 +59,15 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a trial is run. `start`: bring the stack up (False: attach to one that runs); `keep`: leave it running."""
-
-    trial: str
-    version: str
-    command: tuple[str, ...] = ()
-    start: bool = True
-    keep: bool = False
-    fail_fast: bool = False
-    selection: str = ""
-    variant: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a trial came to."""
 
     outcome: Outcome
     ledger: Ledger
     residue: Residue
+    proofs: tuple[Proof, ...] = ()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 class Trial:
@@ -105,9 +95,8 @@ class Trial:
         self.platform, self.journal = platform, journal
         prober.platform = platform
         prober.allow = plan.stack.allow
-        today = datetime.now(UTC).date()
-        waived = {w.finding: str(w) for w in plan.waivers.values() if w.counts(today)}
-        self.ledger = Ledger(planned_findings(plan, selected), journal, waived)
+        planned = planned_findings(plan, selected)
+        self.ledger = Ledger(planned, journal, unproven(plan, planned, options), waived(plan))
         self._unchanged = Unchanged(fingerprinter, platform, journal, self.ledger)
         self.values = Values(
             {
@@ -118,6 +107,8 @@ class Trial:
         )
         prober.know(plan.identities, self.values.all)
         checks = Checks(prober, journal)
+        if options.proving is not None:
+            checks.kept = {}
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
@@ -142,10 +133,16 @@ class Trial:
         self._ordered: bool | None = None
         self._starts: list[Instance] = []
         self._scopes: dict[str, Values] = {}
+        self._at_the_end: list[tuple[Expectation, Mapping[str, object], Sequence[Evidence]]] = []
+        self._vocabulary, self._prober = vocabulary, prober
+        self._proving: Proving | None = None
+        self._proofs: tuple[Proof, ...] = ()
 
     async def run(self) -> Result:
         """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
-        self._write_start()
+        self.journal.write(beginning(self.plan, self.selected, self.options, self.ledger, self._machine))
+        for warning in self.plan.warnings:
+            self.journal.write(Noted(level="warning", message=warning))
         reason, residue = "", Residue()
         watch = asyncio.create_task(self._watch())
         try:
@@ -158,7 +155,15 @@ class Trial:
         finally:
             watch.cancel()
             residue = await asyncio.shield(asyncio.ensure_future(self._finish(reason)))
-        return Result(outcome=self.ledger.outcome(), ledger=self.ledger, residue=residue)
+        proving = self._proving
+        return Result(
+            outcome=self.ledger.outcome(),
+            ledger=self.ledger,
+            residue=residue,
+            proofs=self._proofs,
+            states=proving.states if proving is not None else (),
+            reactions=proving.reactions if proving is not None else (),
+        )
 
     async def _trial(self) -> str:
         await self._unchanged.begin()
@@ -181,6 +186,8 @@ class Trial:
                 return f"setup did not pass: {setup.reason}"
             if verdict is not Verdict.PASS and any(p.scenario == "setup" for p in self.ledger.planned.values()):
                 return "setup did not pass"
+        for scenario in self.selected:
+            await self.crew.checks.counting.mark(scenario, SETUP, self.values.all())
         began = time.monotonic_ns()
         looking = asyncio.create_task(self._usage.run())
         try:
@@ -189,10 +196,30 @@ class Trial:
             reason = await self._scenarios()
             await self._expectations(began)
             await self._not_aborted(began)
+            if self.options.proving is not None:
+                await self._prove(self.options.proving)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
         return reason
+
+    async def _prove(self, wanted: Wanted) -> None:
+        """What clients of the trial saw is judged by now: they are not to see what is broken for the checks."""
+        await self.crew.workloads.stop_all()
+        self._proving = Proving(
+            self.plan,
+            wanted,
+            vocabulary=self._vocabulary,
+            capabilities=self.platform.capabilities,
+            checks=self.crew.checks,
+            faults=self.crew.faults,
+            steady=self._steady,
+            journal=self.journal,
+            prober=self._prober,
+            fingerprints=self.options.fingerprints,
+            tell=lambda words: self.journal.write(Noted(level="info", message=words)),
+        )
+        self._proofs = await self._proving.run()
 
     async def _up(self) -> None:
         self.journal.write(PhaseChanged(phase="starting"))
@@ -254,13 +281,13 @@ class Trial:
             done[scenario.id] = Verdict.INCONCLUSIVE
 
     async def _together(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict]) -> None:
-        """Observing scenarios at once, each as soon as those that it needs are through."""
+        """Observing scenarios at once, each as soon as those that it waits for are through."""
         limit, ended = asyncio.Semaphore(TOGETHER), {s.id: asyncio.Event() for s in batch}
 
         async def one(scenario: ScenarioPlan) -> None:
-            for need in scenario.needs:
-                if need in ended:
-                    await ended[need].wait()
+            for other in (*scenario.needs, *scenario.after):
+                if other in ended:
+                    await ended[other].wait()
             async with limit:
                 done[scenario.id] = await self._one(scenario, done)
             ended[scenario.id].set()
@@ -298,14 +325,28 @@ class Trial:
         figures |= {"stack": await self._stack_figures(), "usage": self._usage.figures(began, time.monotonic_ns())}
         for expectation in self.plan.expect:
             used = [n for n in names if n in expectation.condition.names]
-            judge_expectation(
-                self.ledger,
-                "trial",
-                expectation,
-                {**self.values.all(), **figures},
-                began,
-                self.crew.workloads.evidence(used),
-            )
+            evidence = self.crew.workloads.evidence(used)
+            if "trial" in expectation.condition.names:  # how long it took is known when it is over
+                self._at_the_end.append((expectation, figures, evidence))
+            else:
+                judge_expectation(self.ledger, "trial", expectation, {**self.values.all(), **figures}, began, evidence)
+
+    def _judge_at_the_end(self) -> None:
+        known = self.values.all()
+        own = {**dict(known["trial"]), "took": self._took()} if isinstance(known["trial"], Mapping) else {}
+        for expectation, figures, evidence in self._at_the_end:
+            values = {**known, **figures, "trial": own}
+            judge_expectation(self.ledger, "trial", expectation, values, self._began, evidence)
+
+    def _took(self) -> object:
+        """All of it, from the start of the stack to its end; a part says nothing of the whole."""
+        options = self.options
+        if options.selection or self.plan.scale != 1:
+            part = options.selection or f"profiles scaled to {self.plan.scale:g}"
+            return Missing(f"how long all of it takes is not shown by a part: {part}")
+        if options.keep or not (options.start or self.plan.stack.platform == "remote"):
+            return Missing("the stack was not started and ended by this trial")
+        return Quantity(time.monotonic_ns() - self._began, Dimension.DURATION)
 
     async def _not_aborted(self, began: int) -> None:
         """The loads that ran through the whole trial and may be aborted."""
@@ -357,6 +398,8 @@ class Trial:
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)
+        if not reason:
+            self._judge_at_the_end()
         self.ledger.close(f"not exercised: {reason or 'the trial ended before its turn'}")
         outcome = self.ledger.outcome()
         self.journal.write(
@@ -398,50 +441,6 @@ class Trial:
                 evidence=(Evidence(kind="stack", summary=text, at_ns=now, data=plain(residue)),),
             )
         )
-
-    def _write_start(self) -> None:
-        plan, options, scope = self.plan, self.options, in_scope(self.plan)
-        chosen = {s.id for s in self.selected}
-        self.journal.write(
-            TrialStarted(
-                trial=options.trial,
-                name=plan.name,
-                spec=str(plan.file),
-                digest=plan.digest,
-                seatrial=options.version,
-                platform=plan.stack.platform,
-                wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                command=options.command,
-                machine=self._machine,
-                selection=options.selection,
-                variant=options.variant,
-                scale=plan.scale,
-                requirements=tuple(
-                    {
-                        "id": r.id,
-                        "text": r.text,
-                        "severity": r.severity.value,
-                        "in_scope": r.id in scope,
-                        "open_reason": r.open_reason,
-                    }
-                    for r in plan.requirements.values()
-                ),
-                findings=tuple(self.ledger.planned.values()),
-                scenarios=tuple(
-                    {
-                        "id": s.id,
-                        "title": s.title,
-                        "covers": list(s.covers),
-                        "disrupting": s.disrupting,
-                        "severity": s.severity.value,
-                        "selected": s.id in chosen,
-                    }
-                    for s in plan.scenarios
-                ),
-            )
-        )
-        for warning in plan.warnings:
-            self.journal.write(Noted(level="warning", message=warning))
 
 
 def setup_of(plan: Plan) -> ScenarioPlan:

@@ -13,14 +13,17 @@ from ..core.files import JOURNAL
 
 _WANTED = tuple(
     f'"type":"{name}"'.encode()
-    for name in ("TrialStarted", "PartsIdentified", "ScenarioEnded", "FindingJudged", "TrialEnded")
+    for name in ("TrialStarted", "PartsIdentified", "CheckProven", "ScenarioEnded", "FindingJudged", "TrialEnded")
 )
 KILLED = "killed: the trial has no end"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindingRow:
-    """A finding as it was judged; `low` and `high` in the base unit of `dimension`, `took_ns` from its beginning to its end."""
+    """A finding as it was judged. `low`, `high`: in the base unit of `dimension`; `took_ns`: from its beginning to its end.
+
+    `proven`: what was known of its check: proven, unproven, blind, wrong reason, not provable; empty: nothing.
+    """
 
     id: str
     scenario: str
@@ -74,6 +77,7 @@ class _Read:
     tested: str = ""
     findings: dict[str, dict[str, Any]] = field(default_factory=dict)
     scenarios: dict[str, tuple[str, int]] = field(default_factory=dict)
+    proven: dict[str, str] = field(default_factory=dict)
     last_ns: int = 0
 
 
@@ -87,6 +91,8 @@ def read_trial(directory: Path, part_of: str = "") -> TrialRow | None:
                 found.started = entry
             case "PartsIdentified":
                 found.tested = str(entry["digest"])
+            case "CheckProven":
+                found.proven[str(entry["finding"])] = str(entry["outcome"])
             case "ScenarioEnded":
                 found.scenarios[str(entry["scenario"])] = str(entry["verdict"]), int(entry["took_ns"])
             case "FindingJudged":
@@ -111,7 +117,9 @@ def goes_on(directory: Path) -> bool:
 def _row(found: _Read, started: dict[str, Any], directory: Path, part_of: str) -> TrialRow:
     ended = found.ended or {}
     sums = ended.get("accounting", {})
-    rows = tuple(map(_finding, found.findings.values()))
+    before = started.get("proven") or {}
+    known = {name: "proven" if by else "unproven" for name, by in before.items()} | found.proven
+    rows = tuple(_finding(f, known.get(name, "")) for name, f in found.findings.items())
     verdicts = [r.verdict for r in rows]
     return TrialRow(
         trial=str(started["trial"]),
@@ -140,7 +148,7 @@ def _row(found: _Read, started: dict[str, Any], directory: Path, part_of: str) -
     )
 
 
-def _finding(found: dict[str, Any]) -> FindingRow:
+def _finding(found: dict[str, Any], proven: str) -> FindingRow:
     interval = found.get("interval")
     low, high = (_number(v) for v in interval) if interval else (None, None)
     return FindingRow(
@@ -157,7 +165,7 @@ def _finding(found: dict[str, Any]) -> FindingRow:
         took_ns=int(found.get("ended_ns", 0)) - int(found.get("began_ns", 0)),
         exercised=bool(found.get("exercised", True)),
         waived=str(found.get("waived", "")),
-        proven=str(found.get("proven", "")),
+        proven=proven,
     )
 
 

@@ -33,6 +33,7 @@ VERB = Verb(
     what=TEXT,
     observes={"count": Type.NUMBER, "lines": Type.list_of(Type.TEXT)},
     run="seatrial.probes.log:run",
+    together=True,
     arguments={
         "since": Field(
             shape=choice("scenario", "start"), doc="From the scenario's begin (default) or from the start of the log."
@@ -41,6 +42,7 @@ VERB = Verb(
     },
     example='{log: "ERROR|panic", at: web *, expect: count == 0}',
     check_what=check_what,
+    asks=False,
 )
 
 

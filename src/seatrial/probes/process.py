@@ -40,7 +40,9 @@ VERB = Verb(
         "processes": Type.NUMBER,
     },
     run="seatrial.probes.process:run",
+    together=True,
     example="process: instances",
+    asks=False,
 )
 
 

@@ -170,7 +170,7 @@ def test_exit_status(outcome: Outcome, status: int) -> None:
 def test_a_waived_finding_stays_red_and_does_not_decide(journal: Journal) -> None:
     planned = [PlannedFinding(id=f"s/{i}", scenario="s", claim=i, covers=("R-1",)) for i in "ab"]
     ledger = Ledger(
-        planned, journal, {"s/a": "by Ada until 2027-01-31: later", "s/b": "by Ada until 2027-01-31: later"}
+        planned, journal, waived={"s/a": "by Ada until 2027-01-31: later", "s/b": "by Ada until 2027-01-31: later"}
     )
     ledger.judge(finding("s/a", Verdict.FAIL))
     assert ledger.outcome() is Outcome.INCONCLUSIVE  # nothing is left that could be shown

@@ -92,11 +92,14 @@ def written(directory: Path, *, ended: bool = True, finding: str = "PASS") -> Pa
 
 
 def test_a_journal_as_a_row(tmp_path: Path) -> None:
-    found = read_trial(written(tmp_path / "t"), "soak")
+    directory = written(tmp_path / "t")
+    with (directory / "journal.jsonl").open("a") as file:
+        file.write('{"seq":7,"ns":70,"type":"CheckProven","finding":"s/back","outcome":"blind","by":[],"why":"x"}\n')
+    found = read_trial(directory, "soak")
     assert found is not None
     assert (found.outcome, found.tested, found.took_ns, found.part_of) == ("GO", "t", 7, "soak")
     (finding,) = found.findings
-    assert (finding.low, finding.high, finding.took_ns, finding.proven) == (1e9, None, 4, "")
+    assert (finding.low, finding.high, finding.took_ns, finding.proven) == (1e9, None, 4, "blind")
     assert found.scenarios == (("s", "PASS", 4),)
 
 
