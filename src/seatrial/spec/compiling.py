@@ -40,13 +40,14 @@ from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
 from .steps import Steps
+from .tested import read_tested_files, read_waivers
 from .tools import tools_in
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof", "waivers", "tested",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -224,7 +225,9 @@ class _Compiler:
             scale=profiles.scale,
             stack_file=self.stack_override,
             require_proof=self._require_proof(root),
+            tested=read_tested_files(reader, root.get("tested")),
         )
+        plan = replace(plan, waivers=read_waivers(reader, root.get("waivers"), plan))
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
