@@ -153,6 +153,7 @@ class ScenarioPlan:
     disrupting: bool = False
     python: PythonBody | None = None
     abortable: tuple[str, ...] = ()  # loads of `throughout` that may be aborted: a finding each, see `abort_finding`
+    last: bool = False  # runs when all the others are over
     full_length: bool = False  # says nothing where profiles are scaled down or a shorter one was chosen
     position: Position | None = None
 
@@ -254,6 +255,7 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()  # what `stack-health` made no scenario of, and why
 
     @property
     def judged(self) -> tuple[str, ...]:

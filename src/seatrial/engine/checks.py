@@ -71,8 +71,8 @@ class Checks:
         return await run.go()
 
     async def _everywhere(self, call: ProbeCall) -> list[ProbeCall] | None:
-        """`at: web *` asks each instance, and holds when all do; process and log read all instances themselves."""
-        if call.at is None or not call.at.everywhere or call.verb in ("process", "log"):
+        """`at: web *` asks each instance, and holds when all do; process, log and stack read all instances themselves."""
+        if call.at is None or not call.at.everywhere or call.verb in ("process", "log", "stack"):
             return None
         view = await self._prober.view(call.at.service)
         return [

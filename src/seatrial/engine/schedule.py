@@ -26,8 +26,13 @@ def select(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -> 
 def next_batch(left: Sequence[ScenarioPlan], done: Mapping[str, Verdict]) -> list[ScenarioPlan]:
     """What runs next: every observing scenario that needs nothing but what is done or runs with it, else the first disrupting one.
 
-    The scenarios of a batch wait for each other by their needs; empty when none can ever run.
+    The scenarios of a batch wait for each other by their needs; empty when none can ever run. Those that are to be `last` run when
+    no other can.
     """
+    return _next([s for s in left if not s.last], done) or _next([s for s in left if s.last], done)
+
+
+def _next(left: Sequence[ScenarioPlan], done: Mapping[str, Verdict]) -> list[ScenarioPlan]:
     batch = [s for s in left if not s.disrupting]
     while stuck := [s for s in batch if not all(n in done or n in {b.id for b in batch} for n in s.needs)]:
         batch = [s for s in batch if s not in stuck]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -43,9 +43,9 @@ from .ledger import RESIDUE, Ledger, in_scope, planned_findings
 from .outside import outside
 from .own import judge_own
 from .pools import PoolWatch, pools_wanted
-from .probing import Prober
+from .probing import Prober, Watched
 from .roles import RoleWatch
-from .scenario import Crew, ScenarioRun
+from .scenario import Crew, ScenarioRun, log_marks
 from .schedule import next_batch
 from .steady import Steady
 from .usage import UsageWatch
@@ -135,6 +135,8 @@ class Trial:
         self._up_ns: int | None = None
         self._ordered: bool | None = None
         self._starts: list[Instance] = []
+        self._explained: dict[str, list[tuple[int, int]]] = {}
+        prober.watched = Watched(changes=self._starts if options.start else None, explained=self._explained)
         self._scopes: dict[str, Values] = {}
 
     async def run(self) -> Result:
@@ -231,14 +233,22 @@ class Trial:
                 if not whole:
                     self._skip(batch, done, f"not exercised: no steady state: {reason}")
                     continue
+                marks = await log_marks(self.platform)
                 done[batch[0].id] = await self._one(batch[0], done)
                 gate = await self._steady.gate(f"after {batch[0].id}")
+                await self._explain(marks)
                 whole, reason = gate.holds, gate.reason if not gate.holds else reason
             else:
                 await self._together(batch, done)
             if self.options.fail_fast and Verdict.FAIL in done.values():
                 return "stopped at the first failure, as asked"
         return ""
+
+    async def _explain(self, since: Mapping[str, int]) -> None:
+        """What was written since then was written while something was broken on purpose, or mended."""
+        for name, end in (await log_marks(self.platform)).items():
+            begin = since.get(name, 0)
+            self._explained.setdefault(name, []).append((begin if begin <= end else 0, end))
 
     def _skip(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict], reason: str) -> None:
         for scenario in batch:

@@ -20,6 +20,8 @@ from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .coverage import check_requirements, secrets_used
+from .health import KEY as HEALTH
+from .health import StackHealth
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
 from .judging import is_search_throughout, named_by, no_search_in_setup
@@ -45,7 +47,7 @@ from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "stack-health",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -132,6 +134,7 @@ class _Compiler:
         self.files: list[Path] = [path]
         self.metrics: dict[str, Type] = {}
         self.choice = Choice()
+        self.left_out: tuple[str, ...] = ()
 
     def plan(self, overlays: Sequence[Path]) -> Plan | None:
         root = read_file(self.path, str(self.path), self.reader.problems)
@@ -151,6 +154,8 @@ class _Compiler:
         name = self._name(root)
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
+        if stack is not None:
+            root = self._healthy(root, stack)
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
         self.reader.known.tools = tools_in(root.get("loads"))
@@ -225,7 +230,9 @@ class _Compiler:
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
         secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
-        return replace(plan, secrets=secrets, warnings=tuple(str(with_line(p)) for p in lint(plan)))
+        return replace(
+            plan, secrets=secrets, left_out=self.left_out, warnings=tuple(str(with_line(p)) for p in lint(plan))
+        )
 
     # -- parts
 
@@ -241,7 +248,7 @@ class _Compiler:
                 version, f"{describe(version)} is no version of the spec language", "this seatrial reads seatrial: 1"
             )
         for part in ("stack", "scenarios"):
-            if part not in root.entries and not (part == "scenarios" and "python" in root.entries):
+            if part not in root.entries and not (part == "scenarios" and {"python", HEALTH} & set(root.entries)):
                 self.reader.wrong(
                     root,
                     f'a spec needs "{part}"',
@@ -252,6 +259,13 @@ class _Compiler:
         node = root.get("name")
         found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
         return found if isinstance(found, str) else self.directory.name
+
+    def _healthy(self, root: MappingNode, stack: StackPlan) -> MappingNode:
+        """With what `stack-health` stands for."""
+        health = StackHealth(self.reader, stack)
+        written = health.spec(root)
+        self.left_out = tuple(health.left_out)
+        return written
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)

@@ -33,6 +33,7 @@ SCENARIO: Mapping[str, Field] = {
     "deadline": Field(
         shape=SOME_TIME, doc="For all of it (2m, and the length of the loads that its steps run).", example="3m"
     ),
+    "last": Field(shape=BOOLEAN, default=False, doc="Runs when all the others are over."),
     "full-length": Field(
         shape=BOOLEAN, default=False, doc="Says nothing where profiles are scaled down: not exercised."
     ),
@@ -109,6 +110,7 @@ class Scenarios:
             deadline_ns=int(found["deadline"].value) if isinstance(found["deadline"], Quantity) else self._deadline_ns,
             throughout=tuple(found["throughout"]),
             judged=judged,
+            last=found["last"] is True,
             full_length=found["full-length"] is True,
             holds=holds,
             steps=steps,
