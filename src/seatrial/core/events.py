@@ -19,6 +19,7 @@ from typing import Any
 from .intervals import Interval
 from .quantities import Quantity
 from .results import Accounting, Finding, PlannedFinding
+from .sweeps import Swept
 
 JOURNAL = "journal.jsonl"
 
@@ -274,6 +275,29 @@ class ColumnSealed(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SweepPlanned(Event):
+    """What a sweep goes through. `clients`: by name, what they ask, for people."""
+
+    services: tuple[str, ...]
+    faults: tuple[str, ...]
+    cells: tuple[str, ...]  # fault service
+    clients: Mapping[str, str]
+    hold_ns: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellStarted(Event):
+    cell: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellSwept(Event):
+    swept: Swept
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FindingJudged(Event):
     finding: Finding
 
@@ -412,6 +436,9 @@ def _reading(hint: Any) -> Reading | None:
     if origin is tuple:
         inner = _reading(arguments[0]) if arguments else None
         return tuple if inner is None else lambda value: tuple(map(inner, value))
+    if origin is Mapping:
+        of = _reading(arguments[1])
+        return None if of is None else lambda value: {name: of(each) for name, each in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _builder(hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

@@ -209,6 +209,7 @@ class WorkloadPlan:
     model_arguments: Mapping[str, object] = field(default_factory=dict)  # amount
     read_back: ReadBack | None = None  # set: the keys; counter: the final value
     initial: ReadBack | None = None  # counter: the value before
+    answers: bool = False  # what stands for the text of each answer is recorded, too (HTTP)
     position: Position | None = None
 
 

@@ -100,6 +100,7 @@ class Trial:
     ) -> None:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
+        self.prober = prober
         prober.platform = platform
         prober.allow = plan.stack.allow
         self.ledger = Ledger(planned_findings(plan, selected), journal)

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..core.events import plain
 from .model import FaultView, TrialModel
+from .sweep import summary
 
 SCHEMA_VERSION = 1
 
@@ -55,6 +56,7 @@ def report(model: TrialModel) -> dict[str, Any]:
         "findings": [_finding(model, i) for i in model.findings],
         "faults": [_fault(model, f) for f in model.faults.values()],
         "profiles": model.profiles(),
+        **({"sweep": summary(model)} if model.sweep is not None else {}),
         "workloads": [plain(r) for r in model.runs],
         "accounting": plain(ended.accounting) if ended else {},
         "residue": list(ended.residue) if ended else [],

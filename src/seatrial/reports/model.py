@@ -9,6 +9,8 @@ from typing import Any
 
 from ..core.events import (
     Attempted,
+    CellStarted,
+    CellSwept,
     ColumnSealed,
     Entry,
     FaultHealed,
@@ -30,6 +32,7 @@ from ..core.events import (
     StackProgress,
     StepEnded,
     StepStarted,
+    SweepPlanned,
     TrialEnded,
     TrialStarted,
     UsageSampled,
@@ -38,6 +41,7 @@ from ..core.events import (
     read_journal,
 )
 from ..core.results import Finding
+from ..core.sweeps import Swept
 from ..core.verdicts import Verdict, combine
 
 WHOLE = "trial"  # the scenario of what ran through the whole trial
@@ -168,6 +172,10 @@ class TrialModel:
         self.stack: StackDescribed | None = None
         self.progress: dict[str, StackProgress] = {}
         self.phases: list[tuple[int, str]] = []
+        self.sweep: SweepPlanned | None = None
+        self.swept: list[Swept] = []
+        self.cell: CellStarted | None = None  # that is under way
+        self.cell_since_ns = self.cells_since_ns = 0
 
     @classmethod
     def read(cls, directory: Path) -> TrialModel:
@@ -420,6 +428,19 @@ def _noted(model: TrialModel, ns: int, event: Noted) -> None:
     model.notes.append((ns, event))
 
 
+def _sweep(model: TrialModel, ns: int, event: SweepPlanned) -> None:
+    model.sweep, model.cells_since_ns = event, ns
+
+
+def _cell(model: TrialModel, ns: int, event: CellStarted) -> None:
+    model.cell, model.cell_since_ns = event, ns
+
+
+def _swept(model: TrialModel, _ns: int, event: CellSwept) -> None:
+    model.swept.append(event.swept)
+    model.cell = None
+
+
 def _ended(model: TrialModel, _ns: int, event: TrialEnded) -> None:
     model.ended = event
 
@@ -450,5 +471,8 @@ _TAKERS: Mapping[type, Any] = {
     InstanceChanged: _instance,
     RoleChanged: _role,
     Noted: _noted,
+    SweepPlanned: _sweep,
+    CellStarted: _cell,
+    CellSwept: _swept,
     TrialEnded: _ended,
 }
