@@ -73,7 +73,8 @@ def sweep(given: SweepRequest, console: Console, *, as_json: bool = False) -> in
     from ..checkers.sweeping import Clients
     from ..engine.sweeping import SweepPlan, SweepTrial
     from ..reports.model import TrialModel
-    from ..reports.sweep import emitted, show, summary
+    from ..reports.sweep import show, summary
+    from ..reports.sweep_scenarios import emitted
     from .reporting import write_reports
 
     gate = _gate(given.gate)
@@ -263,7 +264,7 @@ def _client(text: str, plan: Plan, number: int, request_of: Any) -> tuple[str, d
         )
     if slash:
         return f"at-{service}", {"http": f"GET /{path}", "at": service}
-    request = request_of(known[service])
+    request = request_of(known[service], plan.stack)
     if request is None:
         raise UsageError.simple(
             f"--client {text}: it is not known what {service} can be asked", f"--client {text}/PATH"

@@ -52,13 +52,17 @@ class Sample(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Moments:
-    """A fault's course: before `began` all was steady, at `witnessed` it was seen to act, nobody looked any more after `ended`."""
+    """A fault's course: before `began` all was steady, at `witnessed` it was seen to act, nobody looked any more after `ended`.
+
+    `mending`: the heal changed something; what crashed and was started again before needed none.
+    """
 
     from_ns: int
     began_ns: int
     witnessed_ns: int
     healed_ns: int
     ended_ns: int
+    mending: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -179,7 +183,7 @@ def classify(samples: Sequence[Sample], moments: Moments, pace_ns: float) -> See
         return said(Impact.STILL_DOWN, f"{share:.0%} still failed {spent} after the heal")
     if other:
         still = " (still when it was over)" if other[-1].due_ns >= last[0].due_ns else ""
-        return said(Impact.WRONG, f"{len(other)} answers were others than before{still}")
+        return said(Impact.WRONG, f"{len(other)} answers differed from those before the fault{still}")
     if bad and errors is not None:
         end = [
             s
@@ -187,7 +191,7 @@ def classify(samples: Sequence[Sample], moments: Moments, pace_ns: float) -> See
             if s.due_ns >= moments.healed_ns - min(NS_PER_S, (moments.healed_ns - moments.began_ns) // 2)
         ]
         long = f"{format_duration(errors[0], 2)} to {format_duration(errors[1], 2)}"
-        if end and not any(s.ok and s.done_ns <= moments.healed_ns for s in end):
+        if moments.mending and end and not any(s.ok and s.done_ns <= moments.healed_ns for s in end):
             back = min(s.done_ns for s in mine if s.ok and s.done_ns > moments.healed_ns) - moments.healed_ns
             return said(Impact.DOWN, f"no answer until healed, served {format_duration(max(0, back), 2)} after; {long}")
         share = len(bad) / max(1, sum(bad[0].due_ns <= s.due_ns <= bad[-1].due_ns for s in mine))
@@ -203,12 +207,22 @@ def classify(samples: Sequence[Sample], moments: Moments, pace_ns: float) -> See
     return said(Impact.UNAFFECTED, f"{len(under)} answered meanwhile")
 
 
+def hit_most(seen: Mapping[str, Seen]) -> str | None:
+    """The client that was hit most; one who saw nothing decides where no other was hit: it is not known then."""
+    hit = [n for n, s in seen.items() if s.impact.rank > 0]
+    blind = [n for n, s in seen.items() if s.impact is Impact.NOT_EXERCISED]
+
+    def badness(name: str) -> tuple[int, int]:
+        errors = seen[name].errors_ns
+        return seen[name].impact.rank, errors[1] if errors else 0
+
+    return max(hit or blind or list(seen), key=badness, default=None)
+
+
 def worst(seen: Mapping[str, Seen]) -> Seen | None:
-    """What the client saw that was hit most; one who saw nothing decides where no other was hit: it is not known then."""
-    hit = [s for s in seen.values() if s.impact.rank > 0]
-    blind = [s for s in seen.values() if s.impact is Impact.NOT_EXERCISED]
-    ranked = hit or blind or list(seen.values())
-    return max(ranked, key=lambda s: (s.impact.rank, s.errors_ns[1] if s.errors_ns else 0), default=None)
+    """What that client saw."""
+    name = hit_most(seen)
+    return seen[name] if name is not None else None
 
 
 def _usual(steady: Sequence[Sample]) -> tuple[frozenset[int], str]:

@@ -13,7 +13,7 @@ from ..core.events import CellStarted, CellSwept, Noted, SweepPlanned
 from ..core.plan import FaultStep
 from ..core.quantities import NS_PER_S
 from ..core.stack import Instance, InstanceState
-from ..core.sweeps import BEFORE_NS, QUIET_NS, Cell, Impact, Moments, Onlooker, Seen, Swept, worst
+from ..core.sweeps import BEFORE_NS, QUIET_NS, Cell, Impact, Moments, Onlooker, Seen, Swept, hit_most
 from ..core.targets import parse_target
 from .faulting import LiveFault
 from .health import NOT_OF_NOW, health_of
@@ -119,13 +119,16 @@ class SweepTrial(Trial):
             witnessed_ns=live.span().witnessed_ns,
             healed_ns=healed_ns,
             ended_ns=time.monotonic_ns() - (0 if why else _LATELY_NS),
+            mending=live.lasting or bool(down),
         )
         seen = await self._seen(moments)
         mended = await self._mend(unwell) if why else ""
         self._beyond = cell.id if why and not mended else ""
-        most = worst(seen)
-        impact = most.impact if most is not None else Impact.NOT_EXERCISED
-        words = most.words if most is not None else "there is no client"
+        who = hit_most(seen)
+        impact = seen[who].impact if who is not None else Impact.NOT_EXERCISED
+        words = seen[who].words if who is not None else "there is no client"
+        if who is not None and len(seen) > 1 and impact.rank > 0:
+            words = f"{self._sweep.clients[who]}: {words}"
         if not live.witnessed:
             impact, words = Impact.NOT_EXERCISED, f"no witness saw it act: {told}"
         elif live.unhealed:

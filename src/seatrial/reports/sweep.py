@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +30,7 @@ _NOT_BACK = (
     3.5  # how bad it is when nobody starts what crashed, or it is not well after, whatever clients see: worse than down
 )
 _LASTING = ("stop", "pause")
+_RETRIED_NS = 2 * NS_PER_S  # a client that tries again hides less than that
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,7 +93,9 @@ def weaknesses(model: TrialModel) -> list[Weakness]:
 
 def _long(swept: Swept) -> int:
     seen = worst(swept.seen)
-    return seen.errors_ns[1] if seen is not None and seen.errors_ns is not None else 0
+    if seen is None:
+        return 0
+    return seen.errors_ns[1] if seen.errors_ns is not None else seen.differing
 
 
 def _rank(swept: Swept) -> float:
@@ -137,6 +139,8 @@ def _next(swept: Swept, model: TrialModel) -> str:
         case Impact.DOWN:
             held = format_duration(model.sweep.hold_ns if model.sweep else 0)
             return f"{name} was not back in {held}: a second instance, or a quicker start"
+        case Impact.ERRORS if _long(swept) > _RETRIED_NS:
+            return f"{name} is missed for longer than a retry bridges: a second instance, a quicker start, or an answer without it"
         case Impact.ERRORS:
             return f"retry what is refused while {name} comes back, or let another instance answer"
         case Impact.SLOWER:
@@ -300,95 +304,3 @@ def _indented(lead: str, text: str, style: str, width: int) -> Any:
 
     wide = max(40, width) - 1
     return Text(textwrap.fill(text, wide, initial_indent=lead, subsequent_indent="     "), style=style)
-
-
-def emitted(model: TrialModel, *, stack: str, clients: Mapping[str, Mapping[str, Any]], rate: str) -> str:
-    """A spec (or, without `stack`, parts to include in one): a scenario for each weakness that says what should be true instead."""
-    lines = [
-        "# Written by seatrial sweep: for each weakness a scenario that fails until it is mended. The bounds are yours to choose."
-    ]
-    if stack:
-        lines += ["seatrial: 1", f"stack: {_flow(stack)}"]
-    made = [c for c in clients if _is_own(c)]
-    if made:
-        lines += ["workloads:"]
-        lines += [f"  {n}: {_flow({**clients[n], 'rate': rate, 'in-flight': 500})}" for n in made]
-    lines += ["scenarios:"]
-    found = weaknesses(model)
-    for weakness in found:
-        lines += _scenario(weakness, clients, model)
-    if not found:
-        there = {"services": "all", "expect": "missing == []", "id": "there"}
-        lines += ["  all-is-there:", "    steps:", f"      - {_flow(there)}"]
-    return "\n".join(lines) + "\n"
-
-
-def _scenario(weakness: Weakness, clients: Mapping[str, Mapping[str, Any]], model: TrialModel) -> Iterator[str]:
-    swept = weakness.worst
-    hold = format_duration(model.sweep.hold_ns if model.sweep else 0)
-    wrong = [c for c, s in swept.seen.items() if s.impact is Impact.WRONG and "http" in clients.get(c, {})]
-    yield f"  {_slug(f'{swept.fault} {swept.service}')}:"
-    yield from (f"    # {line}" for line in textwrap.wrap(f"{swept.impact.value}: {weakness.what}", 110))
-    yield f"    title: {_flow(f'clients hardly notice a {swept.fault} of {swept.service}')}"
-    yield "    deadline: 3m"
-    yield f"    throughout: [{', '.join(clients)}]"
-    yield "    steps:"
-    for number, client in enumerate(wrong, 1):
-        ask = {n: v for n, v in clients[client].items() if n in ("http", "at")}
-        yield f"      - {_flow({**ask, 'expect': 'status == 200', 'save': {f'usual_{number}': 'text'}, 'id': f'usual-{number}'})}"
-    lasting = {} if wrong or swept.fault in ("kill", "restart") else {"for": hold}
-    yield f"      - {_flow({'fault': {'black-hole': 'cut'}.get(swept.fault, swept.fault), 'at': swept.target, **_arguments(swept.fault), **lasting, 'id': 'broken'})}"
-    for number, client in enumerate(wrong, 1):
-        ask = {n: v for n, v in clients[client].items() if n in ("http", "at")}
-        same = f"status >= 500 or text == usual_{number}"
-        yield f"      - {_flow({**ask, 'expect': same, 'within': '5s', 'for': hold, 'id': f'no-other-answer-{number}'})}"
-    if wrong:
-        yield "      - {heal: broken}"
-    if "->" not in swept.service:
-        whole = {
-            "process": "instances",
-            "at": f"{swept.service} *",
-            "expect": "ready == wanted",
-            "within": "30s",
-            "id": "back",
-        }
-        yield f"      - {_flow(whole)}"
-    for other in (o for o in swept.unwell if o != swept.service):
-        yield f"      - {_flow({'stack': 'health', 'at': f'{other} *', 'within': '30s', 'id': f'{other}-well'})}"
-    hit = [c for c, s in swept.seen.items() if s.impact.rank >= Impact.SLOWER.rank] or list(clients)
-    yield "    expect:"
-    for client in hit:
-        yield f"      {client}-served: {client}.recovery < 10s"
-        if swept.impact is Impact.SLOWER:
-            yield f"      {client}-in-time: {client}.latency.during.p95 < 500ms"
-        elif swept.impact is not Impact.WRONG:
-            yield f"      {client}-outage: {client}.outage.longest < 2s"
-
-
-def _arguments(fault: str) -> dict[str, str]:
-    """What a column of links means, in a spec's words."""
-    return {
-        "black-hole": {"how": "black-hole"},
-        "latency": {"delay": "200ms"},
-        "loss": {"share": "20%"},
-    }.get(fault, {})
-
-
-def _is_own(client: str) -> bool:
-    return client.startswith(("at-", "client-"))
-
-
-def _slug(text: str) -> str:
-    return "-".join("".join(c if c.isalnum() else " " for c in text).split()).lower()
-
-
-def _flow(value: object) -> str:
-    """YAML in one line: JSON is some, with plain keys and words where they can be."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_flow(v)}" for k, v in value.items()) + "}"
-    text = str(value)
-    return (
-        text
-        if text.replace("-", "").replace("/", "").replace("_", "").replace(".", "").isalnum()
-        else json.dumps(text, ensure_ascii=False)
-    )

@@ -133,7 +133,7 @@ def matrix(model: TrialModel, width: int) -> Table:
             if cell is not None:
                 more = "\n  not restarted" if cell.stayed_down else "\n  not well after" if cell.unwell else ""
                 cells.append(Text(cell_of(cell), style=STYLE[cell.impact]).append(more, style="bold red"))
-            elif model.cell is not None and model.cell.cell == f"{fault} {row}":
+            elif model.cell is not None and model.ended is None and model.cell.cell == f"{fault} {row}":
                 cells.append(Text("▸ now", style="cyan"))
             else:
                 cells.append(Text("·" if f"{fault} {row}" in sweep.cells else "", style="dim"))

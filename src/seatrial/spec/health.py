@@ -35,7 +35,6 @@ CHECKS = (
     "volumes",
     "logs",
 )
-_ALL_OR = union(choice("all"), list_of(TEXT))
 LOGS = record(
     {
         "errors": Field(shape=TEXT, default=PATTERN, doc="What an error looks like, as a regular expression."),
@@ -44,8 +43,8 @@ LOGS = record(
     doc="logs",
 )
 SETTINGS: Mapping[str, Field] = {
-    "checks": Field(shape=union(choice("all"), list_of(choice(*CHECKS))), default="all", doc="Which of them (all)."),
-    "services": Field(shape=_ALL_OR, default="all", doc="Which services (all)."),
+    "checks": Field(shape=list_of(choice("all", *CHECKS)), default=("all",), doc="Which of them (all)."),
+    "services": Field(shape=list_of(TEXT), default=("all",), doc="Which services (all)."),
     "except": Field(
         shape=list_of(TEXT),
         default=(),
@@ -123,7 +122,7 @@ class StackHealth:
             return rest
         chosen = self._chosen(given.value, settings)
         making = Making(
-            names=frozenset(CHECKS if settings["checks"] == "all" else settings["checks"]),
+            names=frozenset(CHECKS if "all" in settings["checks"] else settings["checks"]),
             faults=tuple(settings["faults"]),
             hold=str(settings["hold"] or "3s"),
             recovery=str(settings["recovery"] or "60s"),
@@ -164,7 +163,7 @@ class StackHealth:
         return found
 
     def _chosen(self, node: Node, settings: Mapping[str, Any]) -> dict[str, _Service]:
-        if settings["services"] == "all":
+        if "all" in settings["services"]:
             return {n: s for n, s in self._services.items() if not self._excluded(n)}
         wanted = node.get("services") if isinstance(node, MappingNode) else None
         for name in settings["services"]:
@@ -347,7 +346,7 @@ class StackHealth:
 
 def entries(stack: StackPlan) -> dict[str, dict[str, Any]]:
     """Services by which clients come in, with what these would ask: those on which none depends that can itself be asked."""
-    asked = {n: r for n, p in stack.services.items() if p.kind != LINK_KIND and (r := request_of(p)) is not None}
+    asked = {n: r for n, p in stack.services.items() if p.kind != LINK_KIND and (r := request_of(p, stack)) is not None}
     behind = {d for n in asked for d in stack.services[n].after}
     behind |= {d for link in behind if link in stack.services for d in _end_of(stack.services[link])}
     return {n: r for n, r in asked.items() if n not in behind} or asked
@@ -357,15 +356,17 @@ def _end_of(plan: ServicePlan) -> tuple[str, ...]:
     return (str(plan.arguments["to"]),) if plan.kind == LINK_KIND else ()
 
 
-def request_of(plan: ServicePlan) -> dict[str, Any] | None:
-    """A small request that a service answers, as a probe; None where none can be derived."""
+def request_of(plan: ServicePlan, stack: StackPlan) -> dict[str, Any] | None:
+    """A small request that a service answers, as a probe; None where none can be derived. Of a proxy it is that of the service behind."""
     call = plan.ready.call if plan.ready is not None else None
     if call is not None and call.verb in ("http", "sql", "redis") and isinstance(call.what, str) and call.at is None:
         return {call.verb: call.what, "at": plan.name}
     match plan.kind:
         case "caddy":
-            health = plan.arguments.get("health")
-            return {"http": f"GET {health if isinstance(health, str) else '/'}", "at": plan.name}
+            health, to = plan.arguments.get("health"), str(plan.arguments.get("to")).partition("#")[0]
+            behind = request_of(stack.services[to], stack) if to in stack.services and to != plan.name else None
+            asked = behind.get("http") if behind is not None else None
+            return {"http": asked or f"GET {health if isinstance(health, str) else '/'}", "at": plan.name}
         case "postgres":
             return {"sql": "select 1", "at": plan.name}
         case "redis":

@@ -34,3 +34,11 @@ def test_a_scenario_waits_for_what_it_needs() -> None:
 
 def test_nothing_can_run_when_a_need_never_comes() -> None:
     assert next_batch([replace(A, needs=("nowhere",))], {}) == []
+
+
+def test_what_is_to_be_last_waits_for_all_the_others() -> None:
+    end = replace(A, id="end", last=True)
+    assert next_batch([end, B, KILL], {}) == [B]
+    assert next_batch([end, KILL], {}) == [KILL]
+    assert next_batch([end], {}) == [end]
+    assert next_batch([end, replace(KILL, needs=("nowhere",))], {}) == [end]
