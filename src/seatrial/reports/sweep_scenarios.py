@@ -60,7 +60,7 @@ def _scenario(weakness: Weakness, clients: Mapping[str, Mapping[str, Any]], mode
     for number, client in enumerate(wrong, 1):
         ask = {n: v for n, v in clients[client].items() if n in ("http", "at")}
         same = f"status >= 500 or text == usual_{number}"
-        yield f"      - {_flow({**ask, 'expect': same, 'within': '5s', 'for': hold, 'id': f'no-other-answer-{number}'})}"
+        yield f"      - {_flow({**ask, 'expect': same, 'for': hold, 'every': '50ms', 'id': f'no-other-answer-{number}'})}"
     if wrong:
         yield "      - {heal: broken}"
     if "->" not in swept.service:
