@@ -85,7 +85,7 @@ def sweep(given: SweepRequest, console: Console, *, as_json: bool = False) -> in
     if hold.value < 2e9 or rate.value < 5:
         raise UsageError.simple("too little to tell anything from", "--for is at least 2s, --rate at least 5/s")
     with tempfile.TemporaryDirectory(prefix="seatrial-sweep-") as directory:
-        plan, clients, notes = _plan(given, Path(directory))
+        plan, clients, notes = _plan(given, rate, Path(directory))
         cells = _cells(plan, given)
         swept = SweepPlan(
             cells=cells,
@@ -174,7 +174,7 @@ def _of_stack(target: Path) -> Path | None:
     return file if isinstance(content, dict) and "seatrial" not in content else None
 
 
-def _plan(given: SweepRequest, directory: Path) -> tuple[Plan, dict[str, str], tuple[str, ...]]:
+def _plan(given: SweepRequest, rate: Quantity, directory: Path) -> tuple[Plan, dict[str, str], tuple[str, ...]]:
     """The plan without its scenarios, its clients in words, and what there is to say. Raises UsageError with every problem."""
     from ..spec import compile_spec
     from ..spec.health import entries, request_of
@@ -220,7 +220,10 @@ def _plan(given: SweepRequest, directory: Path) -> tuple[Plan, dict[str, str], t
     overlay.write_text(json.dumps(over), encoding="utf-8")
     plan = compile_(overlays=[overlay])
     names = (*own, *requests)
-    workloads = {n: replace(plan.workloads[n], answers=plan.workloads[n].call.verb == "http") for n in names}
+    # A spec's own clients ask what they ask there, at the small rate of a sweep, and nothing is read back.
+    small: dict[str, Any] = {"arrivals": {"constant": rate}, "retries": 0, "resend": 0.0, "in_flight": _IN_FLIGHT}
+    small |= {"model": None, "read_back": None, "initial": None}
+    workloads = {n: replace(plan.workloads[n], answers=plan.workloads[n].call.verb == "http", **small) for n in names}
     words = {n: f"{w.call.what} at {w.call.at}" if w.call.at else str(w.call.what) for n, w in workloads.items()}
     plan, notes = _secrets(plan)
     plan = replace(

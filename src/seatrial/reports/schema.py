@@ -96,6 +96,10 @@ def report_schema() -> dict[str, Any]:
                 started=_TEXT,
                 scale={"type": "number", "description": "of the durations of profiles"},
             ),
+            sweep={
+                "type": "object",
+                "description": "of a sweep: services by faults, what clients saw of each, weaknesses",
+            },
             scenarios={"type": "array", "items": scenario},
             requirements={"type": "object", "additionalProperties": requirement},
             findings={"type": "array", "items": finding},

@@ -191,7 +191,7 @@ class StackHealth:
     def _unused(self) -> None:
         for name, node in self._except.items():
             if name not in self._used:
-                hint = f"names: {listing(self._ids, 30)}. {did_you_mean(name, self._ids)}".rstrip()
+                hint = f"names: {listing(self._ids, 12)}. {did_you_mean(name, self._ids)}".rstrip()
                 self._reader.wrong(node, f"{KEY} has no {name}", hint)
 
     def _clients(self, settings: Mapping[str, Any], making: Making) -> tuple[tuple[str, ...], dict[str, Any]]:
