@@ -108,8 +108,8 @@ def test_stack_health_finds_who_does_not_say_so_and_who_does_not_come_back(
     assert "orders#1 is not well" in red["stack-orders-without-store/well-again"]
     passed = {i for i, (verdict, _) in verdicts.items() if verdict == "PASS"}
     assert passed >= {
-        "stack-order/order", "stack-ports/orders", "stack-environment/orders", "stack-early-orders/ready",
-        "stack-crash-orders/policy", "stack-crash-mailer/policy", "stack-logs/orders", "trial/nothing-remains",
+        "stack-order/order", "stack-ports-orders/ports", "stack-environment-orders/environment", "stack-early-orders/ready",
+        "stack-crash-orders/policy", "stack-crash-mailer/policy", "stack-logs-orders/logs", "trial/nothing-remains",
     }  # fmt: skip
     journal = (tmp_path / ".seatrial/latest/journal.jsonl").read_text()
     assert "TOKEN" not in journal  # it is as declared, and nobody has to see it

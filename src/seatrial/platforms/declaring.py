@@ -46,7 +46,7 @@ def _of_all(each: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 def actual(copy: Copy, process: ProcessId) -> Actual:
     """Of an instance with that process. `reads` lacks the environment where the process has written over it, as some do to show a title."""
-    listening = _ports([process, *procfs.descendants([process])])
+    listening = _ports(procfs.unit(process))
     environment = _environment(process.pid)
     wanted = copy.blueprint.environment
     known = {"ports"} | ({"environment"} if not wanted or set(wanted) & set(environment) else set())

@@ -42,14 +42,21 @@ LOGS = record(
     },
     doc="logs",
 )
+_TITLES = {
+    "ports": "its ports are as declared",
+    "environment": "its environment is as declared",
+    "limits": "its limits are as declared, and kept to",
+    "logs": "no errors in its log that no fault explains",
+}
+_UNEXPLAINED = {"since": "start", "unexplained": True, "expect": "count == 0"}
 SETTINGS: Mapping[str, Field] = {
     "checks": Field(shape=list_of(choice("all", *CHECKS)), default=("all",), doc="Which of them (all)."),
     "services": Field(shape=list_of(TEXT), default=("all",), doc="Which services (all)."),
     "except": Field(
         shape=list_of(TEXT),
         default=(),
-        doc="Services, scenarios or findings that are left out, by the names that `seatrial plan` shows.",
-        example="[worker, stack-kill-web, stack-limits/etcd]",
+        doc="Services or scenarios that are left out, by the names that `seatrial plan` shows.",
+        example="[worker, stack-kill-web]",
     ),
     "faults": Field(
         shape=list_of(choice(*FAULTS)), default=FAULTS, doc="Of faults: which (kill, stop, pause, restart)."
@@ -247,25 +254,19 @@ class StackHealth:
     def _each(
         self, check: str, chosen: Mapping[str, _Service], log: Mapping[str, Any] | None = None
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """A scenario with a step for each service."""
-        steps = []
-        titles = {
-            "ports": "ports are as declared",
-            "environment": "the environment is as declared",
-            "limits": "limits are as declared, and kept to",
-            "logs": "no errors in the logs that no fault explains",
-        }
+        """A scenario with one step for each service: what is wrong with one leaves the others to be looked at."""
         for name, service in chosen.items():
             why = self._nothing_of(check, service)
             if why:
                 self._leave_out(f"{check} of {name}", why)
-            elif not self._excluded(f"stack-{check}/{name}"):
-                common = {"at": f"{name} *", "id": name, "severity": None}
-                look = {"since": "start", "unexplained": True, "expect": "count == 0"}
-                steps.append({**log, **common, **look} if log is not None else {"stack": check, **common})
-        if steps:
-            last = {"last": True} if log is not None else {}
-            yield from self._one(f"stack-{check}", {"title": titles[check], "steps": steps, "check": check, **last})
+                continue
+            look: dict[str, Any] = {"stack": check} if log is None else {**log, **_UNEXPLAINED}
+            found = {
+                "title": f"{name}: {_TITLES[check]}",
+                "steps": [{**look, "at": f"{name} *", "id": check}],
+                "check": check,
+            }
+            yield from self._one(f"stack-{check}-{name}", found if log is None else {**found, "last": True})
 
     def _nothing_of(self, check: str, service: _Service) -> str:
         """Why there is nothing to hold it to, as far as its stack file tells."""

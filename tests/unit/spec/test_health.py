@@ -43,8 +43,8 @@ def refused(tmp_path: Path, health: str, more: str = "") -> str:
 def test_all_of_it(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, "all")
     ids = [s.id for s in plan.scenarios]
-    assert ids[:3] == ["stack-order", "stack-ports", "stack-environment"]
-    assert ids[-1] == "stack-logs"
+    assert ids[:5] == ["stack-order", "stack-ports-db", "stack-ports-store", "stack-ports-web", "stack-environment-web"]
+    assert ids[-4:] == ["stack-logs-db", "stack-logs-store", "stack-logs-web", "stack-logs-job"]
     assert {
         "stack-early-web",
         "stack-early-job",
@@ -67,7 +67,7 @@ def test_each_is_an_ordinary_scenario_that_stands_at_its_line(tmp_path: Path) ->
         assert scenario.position.line == 3
         assert scenario.labels[0] == "stack-health"
         assert any(f.scenario == scenario.id for f in planned_findings(plan, plan.scenarios))
-    assert [s.id for s in plan.scenarios if s.last] == ["stack-logs"]
+    assert {s.id for s in plan.scenarios if s.last} == {f"stack-logs-{n}" for n in ("db", "store", "web", "job")}
     (early,) = [s for s in plan.scenarios if s.id == "stack-early-web"]
     assert [str(s.at) for s in early.steps if isinstance(s, FaultStep)] == ["store *", "db *", "web *"]
     kill = {
@@ -91,21 +91,25 @@ def test_clients_come_in_where_no_other_service_that_can_be_asked_does(tmp_path:
 
 
 def test_some_of_it_by_name_and_without_some(tmp_path: Path) -> None:
-    assert [s.id for s in plan_of(tmp_path, "[order, ports]").scenarios] == ["stack-order", "stack-ports"]
+    assert [s.id for s in plan_of(tmp_path, "[order, ports]").scenarios] == [
+        "stack-order",
+        "stack-ports-db",
+        "stack-ports-store",
+        "stack-ports-web",
+    ]
     plan = plan_of(
         tmp_path,
-        "{checks: [health, ports, restart-policy], services: [web, store], except: [stack-ports/web, stack-crash-web]}",
+        "{checks: [health, ports, restart-policy], services: [web, store], except: [stack-ports-web, stack-crash-web]}",
     )
     assert [s.id for s in plan.scenarios] == [
-        "stack-ports",
+        "stack-ports-store",
         "stack-web-without-store",
         "stack-web-without-db",
         "stack-crash-store",
     ]
-    assert [s.id for s in plan.scenarios[0].steps] == ["store"]
     assert not plan.workloads
     plan = plan_of(tmp_path, "{except: [web, db, job]}")
-    assert {s.id for s in plan.scenarios} >= {"stack-kill-store", "stack-ports"}
+    assert {s.id for s in plan.scenarios} >= {"stack-kill-store", "stack-ports-store"}
     assert not any("web" in s.id for s in plan.scenarios)
 
 
