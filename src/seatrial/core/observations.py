@@ -112,7 +112,9 @@ class Surroundings(Protocol):
         ...
 
     def log_explained(self) -> Mapping[str, Sequence[tuple[int, int]]]:
-        """By instance name, ranges of its log (bytes) that were written while something was broken on purpose, or mended."""
+        """By instance name, ranges of its log (bytes) that were written while the stack came up, or while something was broken on
+        purpose or mended.
+        """
         ...
 
     def declared(self) -> Mapping[str, Declaration]:

@@ -114,7 +114,7 @@ class Around:
         return self.marks
 
     def log_explained(self) -> Mapping[str, Sequence[tuple[int, int]]]:
-        """What was written during disrupting scenarios, and until the steady state after each."""
+        """What was written up to the first steady state, during disrupting scenarios, and until the steady state after each."""
         return self.watched.explained
 
     def declared(self) -> Mapping[str, Declaration]:

@@ -168,6 +168,7 @@ class Trial:
         gate = await self._steady.gate("before the first scenario")
         if not gate.holds:
             return f"no steady state before the first scenario: {gate.reason}"
+        await self._explain({})
         self.journal.write(PhaseChanged(phase="setup"))
         if self.plan.setup:
             setup = ScenarioRun(setup_of(self.plan), self.crew, self.values, ())
@@ -246,7 +247,7 @@ class Trial:
         return ""
 
     async def _explain(self, since: Mapping[str, int]) -> None:
-        """What was written since then was written while something was broken on purpose, or mended."""
+        """What was written since then was written while something was broken on purpose, or mended; or while the stack came up."""
         for name, end in (await log_marks(self.platform)).items():
             begin = since.get(name, 0)
             self._explained.setdefault(name, []).append((begin if begin <= end else 0, end))

@@ -40,8 +40,8 @@ VERB = Verb(
         "ignore": Field(shape=list_of(TEXT), doc="Lines that match one of these do not count."),
         "unexplained": Field(
             shape=BOOLEAN,
-            doc="Only lines that no fault of the trial explains: none from the begin of a disrupting scenario to the steady state "
-            "after it (false).",
+            doc="Only lines that nothing explains: none before the first steady state, none from the begin of a disrupting scenario to "
+            "the steady state after it (false).",
         ),
     },
     example='{log: "ERROR|panic", at: web *, expect: count == 0}',

@@ -131,7 +131,7 @@ def matrix(model: TrialModel, width: int) -> Table:
         for fault in sweep.faults:
             cell = swept.get((row, fault))
             if cell is not None:
-                more = "\n  not restarted" if cell.stayed_down else "\n  not well after" if cell.unwell else ""
+                more = "\n  not back" if cell.stayed_down else "\n  not well" if cell.unwell else ""
                 cells.append(Text(cell_of(cell), style=STYLE[cell.impact]).append(more, style="bold red"))
             elif model.cell is not None and model.ended is None and model.cell.cell == f"{fault} {row}":
                 cells.append(Text("▸ now", style="cyan"))

@@ -152,12 +152,16 @@ def markers(name: str, plan: ServicePlan, making: Making) -> dict[str, Any] | st
             count = f"select count(*) from seatrial_marker where mark = '{mark}'"  # noqa: S608
             drop = "drop table if exists seatrial_marker"
             steps = [
-                {"sql": make, **at, "expect": 'error == ""', "id": "make"},
+                {"sql": make, **at, "expect": "columns == []", "id": "make"},
                 {"sql": put, **at, "expect": "count == 1", "id": "write"},
                 *again,
                 {"sql": count, **at, "expect": "rows[0][0] == 1", "id": "kept"},
             ]
-            return {**common, "steps": steps, "finally": [{"sql": drop, **at, "expect": 'error == ""', "id": "clean"}]}
+            return {
+                **common,
+                "steps": steps,
+                "finally": [{"sql": drop, **at, "expect": "columns == []", "id": "clean"}],
+            }
         case "redis":
             if plan.arguments.get("persistence") == "none":
                 return "persistence: none"
