@@ -48,7 +48,7 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "started": started,
         "ended": ended,
         "sweep": heat(model),
-        "word": model.outcome if model.sweep is None else "SWEPT",
+        "word": model.word,
         "summary": counts(model)
         if model.sweep is not None
         else ended.summary

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.events import plain
 from .model import FaultView, TrialModel
-from .sweep import summary
+from .sweep import counts, summary
 
 SCHEMA_VERSION = 1
 
@@ -18,8 +18,8 @@ def report(model: TrialModel) -> dict[str, Any]:
     started, ended = model.started, model.ended
     return {
         "seatrial": SCHEMA_VERSION,
-        "verdict": model.outcome,
-        "summary": ended.summary if ended else "the trial has no end",
+        "verdict": model.word,
+        "summary": counts(model) if model.sweep else ended.summary if ended else "the trial has no end",
         "reason": ended.reason if ended else "",
         "trial": {
             "id": started.trial if started else "",

@@ -197,6 +197,11 @@ class TrialModel:
         """GO, NO-GO, INCONCLUSIVE, or RUNNING for a trial without an end."""
         return self.ended.outcome if self.ended else "RUNNING"
 
+    @property
+    def word(self) -> str:
+        """The outcome, or SWEPT for a sweep: it comes to none."""
+        return self.outcome if self.sweep is None else "SWEPT"
+
     def since(self, ns: int) -> float:
         """Seconds since the trial's start."""
         return (ns - self.began_ns) / 1e9

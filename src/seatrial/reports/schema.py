@@ -84,7 +84,7 @@ def report_schema() -> dict[str, Any]:
         **_object(
             "seatrial verdict trial scenarios requirements findings faults accounting",
             seatrial={"const": 1},
-            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING"]},
+            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING", "SWEPT"]},
             summary=_TEXT,
             reason=_TEXT,
             trial=_object(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 from rich.console import Console
@@ -15,6 +16,7 @@ from seatrial.core.sweeps import Impact, Seen, Swept
 from seatrial.reports.html import write_html
 from seatrial.reports.machine import report
 from seatrial.reports.model import TrialModel
+from seatrial.reports.schema import report_schema
 from seatrial.reports.sweep import counts, show, weaknesses
 from seatrial.reports.sweep_live import left_ns, matrix, now
 from seatrial.reports.sweep_scenarios import emitted
@@ -160,4 +162,7 @@ def test_the_report_shows_it_and_claims_no_verdict(tmp_path: Path) -> None:
         'id="c-kill-mailer"',
     ):
         assert part in text, part
-    assert report(model)["sweep"]["summary"] == counts(model)
+    told = report(model)
+    assert (told["verdict"], told["summary"]) == ("SWEPT", counts(model))
+    assert told["sweep"]["summary"] == counts(model)
+    jsonschema.Draft202012Validator(report_schema()).validate(told)
