@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .links import LinkTraffic
+from .links import LinkTraffic, Tried
 from .processes import CommandResult
 from .stack import Actual, Declaration, Endpoint, Instance, Target, Usage
 
@@ -91,12 +91,16 @@ class Surroundings(Protocol):
 
     async def usage(self) -> Usage: ...
 
+    async def usages(self) -> Mapping[str, Usage]:
+        """Of each of the target's instances that runs."""
+        ...
+
     async def traffic(self) -> LinkTraffic:
         """What has passed through the target, a link: all its instances together."""
         ...
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
-        """When something was tried at a link, after a moment; see core.links.HasLinks."""
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
+        """What was tried at a link, after a moment; see core.links.HasLinks."""
         ...
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:

@@ -58,6 +58,7 @@ VERB = Verb(
     },
     default_expect="differences == []",
     needs_target=False,
+    together=True,
     check=_check,
     example="{stack: ports, at: web *}",
 )
@@ -168,10 +169,14 @@ async def _limits(request: ProbeRequest) -> dict[str, Any]:
             given = getattr(real.limits, what)
             if given is None or abs(given - limit) > limit * 0.01:
                 differences.append(f"{name}: {what} is {_shown(given)}, declared {_shown(limit)}")
-    usage = await _usage(request.around)
-    only = next(iter({i.service for i in request.instances}), "") if len(request.instances) == 1 else ""
-    if usage is not None and only:  # of several together nothing can be told
-        differences += over(request.around.declared()[only].limits, usage, request.instances[0].name)
+    usages = await _usages(request.around)
+    declared = request.around.declared()
+    differences += [
+        w
+        for i in request.instances
+        if i.name in usages
+        for w in over(declared[i.service].limits, usages[i.name], i.name)
+    ]
     return _found(checked, differences)
 
 
@@ -185,11 +190,11 @@ def over(limits: Limits, usage: Usage, name: str) -> list[str]:
     return found
 
 
-async def _usage(around: Surroundings) -> Usage | None:
+async def _usages(around: Surroundings) -> Mapping[str, Usage]:
     try:
-        return await around.usage()
+        return await around.usages()
     except (NotExercised, PlatformError):
-        return None
+        return {}  # what was set can be told all the same
 
 
 def _set(limits: Limits) -> Iterator[tuple[str, float]]:

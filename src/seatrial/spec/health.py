@@ -138,6 +138,12 @@ class StackHealth:
         )
         clients, workloads = self._clients(settings, making)
         scenarios = dict(self._scenarios(chosen, making, clients, settings))
+        others = rest.get("scenarios")
+        before = [
+            *(others.entries if isinstance(others, MappingNode) else ()),
+            *(n for n in scenarios if not _is_log(n)),
+        ]
+        scenarios |= {n: {**s, "after": before} for n, s in scenarios.items() if _is_log(n) and before}
         self._unused()
         place = given.key
         rest = self._with(rest, "workloads", {n: _node(w, place) for n, w in workloads.items()}, place)
@@ -266,7 +272,7 @@ class StackHealth:
                 "steps": [{**look, "at": f"{name} *", "id": check}],
                 "check": check,
             }
-            yield from self._one(f"stack-{check}-{name}", found if log is None else {**found, "last": True})
+            yield from self._one(f"stack-{check}-{name}", found)
 
     def _nothing_of(self, check: str, service: _Service) -> str:
         """Why there is nothing to hold it to, as far as its stack file tells."""
@@ -373,6 +379,11 @@ def request_of(plan: ServicePlan, stack: StackPlan) -> dict[str, Any] | None:
         case "redis":
             return {"redis": "PING", "at": plan.name}
     return None
+
+
+def _is_log(id_: str) -> bool:
+    """Of what is looked at when all else is over."""
+    return id_.startswith("stack-logs-")
 
 
 def _of_log(ready: CheckPlan | None) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from seatrial import probes
 from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Judgement
-from seatrial.core.links import LinkTraffic
+from seatrial.core.links import LinkTraffic, Tried
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
@@ -50,12 +50,15 @@ class Around:
     async def usage(self) -> Usage:
         return Usage(cpu_seconds=1.5, memory_bytes=4096, descriptors=7, threads=2, processes=1)
 
+    async def usages(self) -> Mapping[str, Usage]:
+        return {name: await self.usage() for name in self.real}
+
     async def traffic(self) -> LinkTraffic:
         if self.passed is None:
             raise NotExercised("this platform has no links")
         return self.passed
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
         raise NotExercised("there are no links")
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
