@@ -183,15 +183,14 @@ def classify(samples: Sequence[Sample], moments: Moments, pace_ns: float) -> See
         return said(Impact.STILL_DOWN, f"{share:.0%} still failed {spent} after the heal")
     if other:
         still = " (still when it was over)" if other[-1].due_ns >= last[0].due_ns else ""
-        return said(Impact.WRONG, f"{len(other)} answers differed from those before the fault{still}")
+        return said(
+            Impact.WRONG, f"{len(other)} answer{'s' if other[1:] else ''} differed from those before the fault{still}"
+        )
     if bad and errors is not None:
-        end = [
-            s
-            for s in during
-            if s.due_ns >= moments.healed_ns - min(NS_PER_S, (moments.healed_ns - moments.began_ns) // 2)
-        ]
+        end = moments.healed_ns - min(NS_PER_S, (moments.healed_ns - moments.began_ns) // 2)
+        answered = any(s.ok and end <= s.done_ns <= moments.healed_ns for s in during)
         long = f"{format_duration(errors[0], 2)} to {format_duration(errors[1], 2)}"
-        if moments.mending and end and not any(s.ok and s.done_ns <= moments.healed_ns for s in end):
+        if moments.mending and during[-1].due_ns >= end and not answered:
             back = min(s.done_ns for s in mine if s.ok and s.done_ns > moments.healed_ns) - moments.healed_ns
             return said(Impact.DOWN, f"no answer until healed, served {format_duration(max(0, back), 2)} after; {long}")
         share = len(bad) / max(1, sum(bad[0].due_ns <= s.due_ns <= bad[-1].due_ns for s in mine))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.events import plain
 from ..core.quantities import NS_PER_S, format_duration
+from ..core.stack import LINK
 from ..core.sweeps import Impact, Seen, Swept, worst
 from .model import TrialModel
 
@@ -118,7 +119,9 @@ def _what(swept: Swept) -> str:
 
 def _next(swept: Swept, model: TrialModel) -> str:
     """What to try."""
-    name, others = swept.service, [n for n in swept.unwell if n != swept.service]
+    link = LINK in swept.service
+    name = swept.service.partition(LINK)[2] or swept.service
+    others = [n for n in swept.unwell if n != name]
     if swept.impact is Impact.STILL_DOWN or others:
         who = ", ".join(others) or "whoever asks it"
         return f"{who} does not find {name} again: connect anew with a back-off, and have the readiness check say so meanwhile"
@@ -132,13 +135,17 @@ def _next(swept: Swept, model: TrialModel) -> str:
             )
         case _ if swept.stayed_down:
             return f"give {name} a restart policy; nobody starts it again after a crash"
-        case Impact.DOWN if swept.fault == "pause":
+        case Impact.DOWN if link or swept.fault == "pause":
             return f"a time-out shorter than the clients' towards {name}, and an answer without it; or a second instance that takes over"
         case Impact.DOWN if swept.fault in _LASTING:
             return f"every request needs {name}: a second instance, or an answer that does without it"
         case Impact.DOWN:
             held = format_duration(model.sweep.hold_ns if model.sweep else 0)
             return f"{name} was not back in {held}: a second instance, or a quicker start"
+        case Impact.ERRORS if link:
+            return (
+                f"fewer connections that wait for {name}: a shorter time-out, a circuit breaker, an answer without it"
+            )
         case Impact.ERRORS if _long(swept) > _RETRIED_NS:
             return f"{name} is missed for longer than a retry bridges: a second instance, a quicker start, or an answer without it"
         case Impact.ERRORS:

@@ -73,6 +73,16 @@ def test_what_was_held_back_while_it_was_paused_is_no_answer() -> None:
     assert impact(held) is Impact.DOWN
 
 
+def test_where_some_are_answered_late_to_the_end_it_was_not_down() -> None:
+    crowded = [
+        s._replace(ok=s.due_ns % (500 * MS) == 0, done_ns=s.due_ns + 1900 * MS)
+        if 3000 * MS <= s.due_ns < 8000 * MS
+        else s
+        for s in client()
+    ]
+    assert impact(crowded) is Impact.ERRORS
+
+
 def test_still_down_when_nobody_looked_any_more() -> None:
     assert impact(client(bad=(3000, 12000))) is Impact.STILL_DOWN
     half = [s._replace(ok=s.due_ns // PACE % 2 == 0) if s.due_ns >= 3000 * MS else s for s in client()]
