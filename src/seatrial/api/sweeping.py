@@ -46,7 +46,7 @@ class SweepRequest:
     faults: tuple[str, ...] = ()
     all_instances: bool = False
     hold: str = "5s"
-    recover: str = "15s"
+    recover: str = "30s"
     rate: str = "20/s"
     timeout: str = "2s"
     emit: Path | None = None

@@ -46,7 +46,7 @@ def sweep(
     hold: Annotated[str, typer.Option("--for", help="How long each fault lives.")] = "5s",
     recover: Annotated[
         str, typer.Option("--recover", help="How long clients have to be served again after it.")
-    ] = "15s",
+    ] = "30s",
     rate: Annotated[str, typer.Option("--rate", help="Requests of each client.")] = "20/s",
     timeout: Annotated[str, typer.Option("--timeout", help="Of a request.")] = "2s",
     emit: Annotated[

@@ -22,6 +22,9 @@ _SLOWER_P50, _SLOWER_P95 = 2.0, 3.0
 _MORE_P50_NS, _MORE_P95_NS = 5_000_000, 20_000_000  # what is less is no matter of a fault
 
 
+TIME_ALONE = "time alone"  # what mended a cell that needed more of it
+
+
 class Impact(enum.StrEnum):
     """What clients saw of a fault, from good to bad; the last one says nothing of them."""
 

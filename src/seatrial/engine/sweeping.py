@@ -13,7 +13,7 @@ from ..core.events import CellStarted, CellSwept, Noted, SweepPlanned
 from ..core.plan import FaultStep
 from ..core.quantities import NS_PER_S
 from ..core.stack import Instance, InstanceState
-from ..core.sweeps import BEFORE_NS, QUIET_NS, Cell, Impact, Moments, Onlooker, Seen, Swept, hit_most
+from ..core.sweeps import BEFORE_NS, QUIET_NS, TIME_ALONE, Cell, Impact, Moments, Onlooker, Seen, Swept, hit_most
 from ..core.targets import parse_target
 from .faulting import LiveFault
 from .health import NOT_OF_NOW, health_of
@@ -211,7 +211,7 @@ class SweepTrial(Trial):
         took, if anything did.
         """
         if not await self._until(lambda: self._whole(QUIET_NS), self._sweep.recover_ns):
-            return "time alone"
+            return TIME_ALONE
         order = list(self._sweep.services)
         first = [n for n in order if n in unwell]
         tried: list[str] = []

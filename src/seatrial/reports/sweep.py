@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..core.events import plain
 from ..core.quantities import NS_PER_S, format_duration
 from ..core.stack import LINK
-from ..core.sweeps import Impact, Seen, Swept, worst
+from ..core.sweeps import TIME_ALONE, Impact, Seen, Swept, worst
 from .model import TrialModel
 
 if TYPE_CHECKING:
@@ -119,22 +119,29 @@ def _what(swept: Swept) -> str:
 
 def _next(swept: Swept, model: TrialModel) -> str:
     """What to try."""
-    link = LINK in swept.service
     name = swept.service.partition(LINK)[2] or swept.service
     others = [n for n in swept.unwell if n != name]
+    if swept.mended_by == TIME_ALONE:
+        return f"{name} takes long to be found again: look at leases, time-outs and back-offs on the way to it; --recover waits longer"
     if swept.impact is Impact.STILL_DOWN or others:
         who = ", ".join(others) or "whoever asks it"
         return f"{who} does not find {name} again: connect anew with a back-off, and have the readiness check say so meanwhile"
     if swept.unwell:
         return f"{name} does not get well by itself: look at its log in logs/, and at what it needs to start"
+    if swept.stayed_down and swept.impact is not Impact.WRONG:
+        return f"give {name} a restart policy; nobody starts it again after a crash"
+    return _for_clients(swept, model, name)
+
+
+def _for_clients(swept: Swept, model: TrialModel, name: str) -> str:
+    """What would spare clients what they saw."""
+    link = LINK in swept.service
     match swept.impact:
         case Impact.WRONG:
             return (
                 f"an answer that is not the usual one should say so (an error, a header) when {name} is gone; where answers show a time "
                 "or a process, ask for another path: --client SERVICE/PATH"
             )
-        case _ if swept.stayed_down:
-            return f"give {name} a restart policy; nobody starts it again after a crash"
         case Impact.DOWN if link or swept.fault == "pause":
             return f"a time-out shorter than the clients' towards {name}, and an answer without it; or a second instance that takes over"
         case Impact.DOWN if swept.fault in _LASTING:
