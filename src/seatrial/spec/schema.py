@@ -11,6 +11,8 @@ from ..core.shapes import BOOLEAN, PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .compose import PROJECT
+from .health import KEY as HEALTH
+from .health import SETTINGS as OF_HEALTH
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
 from .keys import (
@@ -267,7 +269,7 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
         "required": ["seatrial"],
         "allOf": [
             {"anyOf": [{"required": [part]} for part in parts]}
-            for parts in (("stack", "include"), ("scenarios", "python", "include"))
+            for parts in (("stack", "include"), ("scenarios", "python", HEALTH, "include"))
         ],
         "properties": {
             "seatrial": {"const": 1, "description": "The version of the spec language."},
@@ -296,6 +298,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "description": "Before the scenarios; what it saves is known everywhere.",
             },
             "scenarios": {**_named(_scenario(), "Claims to prove, by id."), "minProperties": 1},
+            HEALTH: {
+                "description": "The stack held to its own file: written out into scenarios.",
+                "anyOf": [of_shape(OF_HEALTH["checks"].shape), of_fields(OF_HEALTH)],
+            },
             "expect": _expectations("What the workloads must show over the whole trial."),
             "python": {
                 "description": "Files with scenarios in Python.",
