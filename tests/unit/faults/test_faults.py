@@ -25,7 +25,8 @@ from seatrial.platforms import KINDS
 from seatrial.platforms.local import LocalPlatform
 
 HERE = Path(__file__).parent
-INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if not kind.on_links]
+PROCESS = ("kill", "stop", "pause", "restart")  # what can be done to a process
+INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if kind.capability in PROCESS]
 
 
 def fault(name: str, hold_ns: int | None = None) -> Fault:

@@ -18,10 +18,12 @@ from ...core.processes import ProcessId
 from .entering import made_in, namespace_of
 
 _REFUSED = (errno.ECONNREFUSED, errno.ECONNRESET, errno.EPERM, errno.EACCES)
-_SO_RCVBUFFORCE = 33
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE = 32, 33
 _BUFFER = 16 << 20
 _ECHO = {4: (8, 0, socket.AF_INET, socket.IPPROTO_ICMP), 6: (128, 129, socket.AF_INET6, socket.IPPROTO_ICMPV6)}
-_NAMES = 53
+_NAMES, _SMALL = 53, 512
+_WINDOW = 48 << 10  # bytes of echoes on their way: a kernel has little room for its answers (icmp(7))
+NOBODYS_PORT = 1  # where nobody listens the kernel itself answers, however busy its processes are
 
 
 async def sound(where: ProcessId | None, sound: Sound, to: tuple[str, int]) -> Sequence[Sounding]:
@@ -57,11 +59,13 @@ async def _connect(where: ProcessId | None, to: tuple[str, int], patience_ns: in
 
 
 async def _echo(where: ProcessId | None, host: str, sound: Sound) -> Sequence[Sounding]:
-    """All at once; those that come back are told by an identity and their numbers (RFC 792, RFC 4443)."""
+    """Those that come back are told by an identity and their numbers (RFC 792, RFC 4443). Large ones wait for those before."""
     asks, answers, family, protocol = _ECHO[ipaddress.ip_address(host).version]
     made = _socket(where, family, socket.SOCK_RAW, protocol)
     loop, identity = asyncio.get_running_loop(), secrets.randbelow(1 << 16)
-    began, came, done = [0] * sound.count, dict[int, int](), asyncio.Event()
+    began, came, stirred = list[int](), dict[int, int](), asyncio.Event()
+    window = max(1, _WINDOW // sound.size) if sound.size > _SMALL else sound.count
+    unreachable = False
 
     def hear() -> None:
         while True:
@@ -72,34 +76,32 @@ async def _echo(where: ProcessId | None, host: str, sound: Sound) -> Sequence[So
             at = (packet[0] & 15) * 4 if family == socket.AF_INET else 0
             if len(packet) >= at + 8:
                 kind, _, _, whose, number = struct.unpack_from("!BBHHH", packet, at)
-                if kind == answers and whose == identity and number < sound.count:
+                if kind == answers and whose == identity and number < len(began):
                     came.setdefault(number, time.monotonic_ns())
-
-    def heard() -> None:
-        hear()
-        if len(came) == sound.count:
-            done.set()
+                    stirred.set()
 
     with made:
-        made.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER)
-        loop.add_reader(made, heard)
-        unreachable = False
+        for option in (_SO_SNDBUFFORCE, _SO_RCVBUFFORCE):
+            made.setsockopt(socket.SOL_SOCKET, option, _BUFFER)
+        loop.add_reader(made, hear)
         try:
-            for number in range(sound.count):
-                began[number] = time.monotonic_ns()
-                try:
-                    made.sendto(_request(asks, identity, number, sound.size), (host, 0))
-                except OSError as error:
-                    unreachable = unreachable or _told(error) == "unreachable"
-                if number % 32 == 31:
-                    heard()
-            try:
-                async with asyncio.timeout(sound.patience_ns / 1e9):
-                    await done.wait()
-            except TimeoutError:
-                heard()
+            async with asyncio.timeout(sound.patience_ns / 1e9):
+                while len(came) < sound.count:
+                    stirred.clear()
+                    while len(began) < sound.count and len(began) - len(came) < window:
+                        began.append(time.monotonic_ns())
+                        try:
+                            made.sendto(_request(asks, identity, len(began) - 1, sound.size), (host, 0))
+                        except OSError as error:
+                            unreachable = unreachable or _told(error) == "unreachable"
+                        if len(began) % 32 == 0:
+                            hear()
+                    await stirred.wait()
+        except TimeoutError:
+            hear()
         finally:
             loop.remove_reader(made)
+    began += [time.monotonic_ns()] * (sound.count - len(began))  # that could not even be sent
     now, missing = time.monotonic_ns(), "unreachable" if unreachable else "silent"
     return [
         Sounding(outcome="answered" if n in came else missing, began_ns=b, took_ns=came.get(n, now) - b)
