@@ -14,6 +14,9 @@ from .vocabulary import vocabulary
 
 CAPABILITIES = {
     "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link"}),
+    "compose": frozenset(
+        {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "network", "disconnect"}
+    ),
     "remote": frozenset[str](),
 }
 
