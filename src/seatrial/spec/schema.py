@@ -14,11 +14,12 @@ from .compose import PROJECT
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, NAMED, NESTED, REASON, SOME_TIME, UNJUDGED, fault_fields
+from .linking import LINKS_FIELD
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
-from .stacks import ALLOW, LINKS_FIELD, REMOTE, SERVICE
+from .stacks import ALLOW, REMOTE, SERVICE
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import PlatformError, UsageError
+from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
 from ...core.stack import Actual, Declaration, Instance, StackPlan, Usage
@@ -24,10 +25,13 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .networking import ContainerNetworks
 from .project import own_name
 from .starting import Waiting
 
-_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"})
+_CAPABILITIES = frozenset(
+    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "network", "disconnect"}
+)
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
 
@@ -65,6 +69,7 @@ class ComposePlatform:
         self._engine: Engine | None = None
         self._fleet: Fleet | None = None
         self._acts: Acts | None = None
+        self._networks: ContainerNetworks | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._ours = False  # the project is the trial's own
@@ -211,7 +216,19 @@ class ComposePlatform:
         """CanExecute."""
         return await execute(self.engine, self.fleet.get(instance).id, argv, timeout_ns, stdin)
 
+    async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanImpairNetworks; see ContainerNetworks."""
+        return await self._nets().impair(instance, kind, arguments)
+
+    async def mend_network(self, instance: Instance, number: int) -> None:
+        """CanImpairNetworks."""
+        await self._nets().mend(instance, number)
+
     # -- looking at instances
+
+    async def sound(self, victim: Instance, sound: Sound, origin: Instance | None) -> Sequence[Sounding]:
+        """CanSoundNetworks."""
+        return await self._nets().sound(victim, sound, origin)
 
     async def look(self, instance: Instance) -> Sighting:
         """CanWitness: the kernel is asked; the engine only where it runs elsewhere."""
@@ -248,6 +265,11 @@ class ComposePlatform:
         if self._acts is None:
             raise PlatformError("the stack was not brought up")
         return self._acts
+
+    def _nets(self) -> ContainerNetworks:
+        if self._networks is None:
+            raise PlatformError("the stack was not brought up")
+        return self._networks
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -297,6 +319,14 @@ class ComposePlatform:
             on_secret=self._on_secret,
         )
         self._acts = Acts(self.engine, fleet, self._supervisor, local=self._local)
+        self._networks = ContainerNetworks(
+            self.engine,
+            fleet,
+            self._supervisor,
+            local=self._local,
+            logs=self._directory / "logs",
+            comment=self._directory.name,
+        )
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))

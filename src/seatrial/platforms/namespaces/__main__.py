@@ -1,6 +1,6 @@
 """The process that goes into a network namespace and does one thing there.
 
-    python -m seatrial.platforms.namespaces apply|serve ORDER | remove NAMESPACE TAG | choose ORDER | try
+    python -m seatrial.platforms.namespaces apply|serve ORDER | remove|look NAMESPACE TAG | choose ORDER | try
 
 Exit status: 0 done, 3 not possible here (why is on standard error), 1 gone wrong. `serve` reads a queue until it is ended. `choose` and
 `try` print an object of JSON.
@@ -50,6 +50,8 @@ def _do(verb: str, arguments: list[str]) -> dict[str, Any]:
             return _choice(read(text))
         case "remove", [number, tag]:
             return {"found": _remove(int(number), tag)}
+        case "look", [number, tag]:
+            return {"found": _there(int(number), tag)}
         case "try", []:
             return tried()
     raise ValueError(f"nobody here can {verb}")
@@ -83,6 +85,15 @@ def _remove(number: int, tag: str) -> bool:
     """Whether there was anything. A namespace that is no more has taken it along."""
     namespace = opened(number)
     return namespace is not None and _take_away(tag, namespace, _home())
+
+
+def _there(number: int, tag: str) -> bool:
+    """Whether rules of that tag are in a namespace."""
+    namespace = opened(number)
+    if namespace is None:
+        return False
+    with inside(namespace):
+        return filters.stands(tag)
 
 
 def _take_away(tag: str, namespace: int, home: int) -> bool:

@@ -61,15 +61,12 @@ def remove(tag: str) -> bool:
     return found
 
 
-def counted(tag: str) -> int:
-    """How many packets its rules have seen, in the present namespace."""
-    total = 0
-    for family, program in FAMILIES.items():
-        if tools.find(program) is not None:
-            for line in _save(family, "-c").splitlines():
-                if f"-A {tag}-" in line:
-                    total += int(line[1:].partition(":")[0])
-    return total
+def stands(tag: str) -> bool:
+    """Whether chains of that tag are in the present namespace, and something leads to each of them."""
+    lines = [line for table in _saved(4).values() for line in table]
+    chains = [line[1:].split()[0] for line in lines if line.startswith(f":{tag}-")]
+    jumps = {shlex.split(line)[-1] for line in lines if line.startswith("-A ") and not line.startswith(f"-A {tag}-")}
+    return bool(chains) and jumps.issuperset(chains)
 
 
 def _families() -> Iterator[int]:

@@ -8,7 +8,7 @@ import json
 import os
 import secrets
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,21 @@ class Networks:
             why = f"there was nothing of it in the network of process {deed.order.pid} any more"
         if why:
             raise PlatformError(f"it had ended before: {why}")
+
+    async def stands(self, number: int) -> bool:
+        """Whether its rules are where they were made."""
+        deed = self._deeds.get(number)
+        if deed is None:
+            return False
+        found = json.loads(self._read(await self._hand("look", str(deed.order.namespace), deed.order.tag)))
+        return bool(found["found"])
+
+    async def forget(self, numbers: Iterable[int]) -> None:
+        """What these did has gone with their namespaces, or will: nothing has to be undone."""
+        for number in numbers:
+            deed = self._deeds.pop(number, None)
+            if deed is not None:
+                await self._ask(self._supervisor.settle(deed.remedy, run=False))
 
     async def works(self) -> Mapping[str, str]:
         """What can be done on this machine: by kind, why not; empty where it can. Tried once."""
