@@ -55,14 +55,16 @@ class Bringing:
         """The files as they are now, secrets put in. Raises UsageError in Compose's words."""
         values = {name: self.secret(name) for name in self.plan.secrets}
         environment = reading.surroundings(self.plan, os.environ, values)
-        return parse(cli.read(self.plan, environment, self.plan.name))
+        name = (
+            self.plan.name if self.plan.adopt else self.plan.name or self.own
+        )  # it stands in its files as COMPOSE_PROJECT_NAME
+        return parse(cli.read(self.plan, environment, name))
 
     def prepare(self, config: Config, pin: Callable[[str, int], int] | None) -> Config:
         """Write out what is to be brought up; as it will be."""
-        name = self.plan.name or self.own
-        content = project.build(config, self.plan, name=name, trial=self.trial, secret=self.secret, pin=pin)
+        content = project.build(config, self.plan, name=config.name, trial=self.trial, secret=self.secret, pin=pin)
         project.write(content, self.file)
-        self.note(name, adopted=False)
+        self.note(config.name, adopted=False)
         return self.written()
 
     def written(self) -> Config:

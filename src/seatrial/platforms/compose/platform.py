@@ -75,6 +75,7 @@ class ComposePlatform:
         self._ours = False  # the project is the trial's own
         self._local = False
         self._residue: Residue | None = None
+        self._declared: Mapping[str, Declaration] = {}  # before ports were pinned
 
     @property
     def name(self) -> str:
@@ -133,6 +134,7 @@ class ComposePlatform:
             await self._adopt(bringing, config)
         else:
             pin = self._pin if self._local else None
+            self._declared = actual.declared(config)
             config = await asyncio.to_thread(bringing.prepare, config, pin)
             await self._supervisor.claim(ports=self._ports.held)
             self._ours = True
@@ -251,7 +253,7 @@ class ComposePlatform:
 
     def declared(self) -> Mapping[str, Declaration]:
         """Declares."""
-        return actual.declared(self.fleet.config)
+        return self._declared or actual.declared(self.fleet.config)
 
     async def actual(self, instance: Instance) -> Actual:
         """Declares. Raises PlatformError for an instance that is down."""
