@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import PlatformError, UsageError
+from ...core.links import KIND, LinkEnd, LinkTraffic
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
@@ -25,12 +26,13 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .linking import ContainerLinks
 from .networking import ContainerNetworks
 from .project import own_name
 from .starting import Waiting
 
 _CAPABILITIES = frozenset(
-    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "network", "disconnect"}
+    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "network", "disconnect", "link"}
 )
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
@@ -70,6 +72,7 @@ class ComposePlatform:
         self._fleet: Fleet | None = None
         self._acts: Acts | None = None
         self._networks: ContainerNetworks | None = None
+        self._links: ContainerLinks | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._ours = False  # the project is the trial's own
@@ -139,10 +142,13 @@ class ComposePlatform:
             await self._supervisor.claim(ports=self._ports.held)
             self._ours = True
             await self._muster(config, progress)
+            await self._linked().begin()
             await bringing.up(config, progress)
         await self.fleet.refresh()
         if self._plan.adopt:
+            await self._linked().begin()
             self.fleet.found_running()
+        await self._linked().settled()
         self.fleet.follow_logs()
         await Waiting(self.fleet, self._prober, progress).all()
 
@@ -157,11 +163,15 @@ class ComposePlatform:
         if missing:
             raise PlatformError(f"project {config.name} has no {', '.join(missing)}: end it with `seatrial down`")
         self.fleet.found_running()
+        await self._linked().begin()
+        await self._linked().settled()
         await Waiting(self.fleet, self._prober, progress).all()
 
     async def survey(self) -> Mapping[str, ServiceView]:
         """All services, as the engine's events tell; none before `up`."""
-        return self._fleet.views() if self._fleet is not None else {}
+        if self._fleet is None:
+            return {}
+        return {**self._fleet.views(), **(self._links.views() if self._links is not None else {})}
 
     def changes(self) -> AsyncIterator[Instance]:
         """Every change of an instance from this call on, until `down`."""
@@ -174,6 +184,7 @@ class ComposePlatform:
         if self._ours and self._bringing is not None and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
+            await self._linked().close(forget=True)
             await self._bringing.down(self._fleet.config.name)  # what resists, the remedy says
         await self.leave(within_s=_LAST_LOGS_S)
         try:
@@ -190,6 +201,8 @@ class ComposePlatform:
         self._tasks.clear()
         if self._acts is not None:
             await self._acts.close(forget=False)
+        if self._links is not None:
+            await self._links.close(forget=False)
         if self._fleet is not None:
             await self._fleet.close(within_s=within_s)
         if self._engine is not None:
@@ -225,6 +238,32 @@ class ComposePlatform:
     async def mend_network(self, instance: Instance, number: int) -> None:
         """CanImpairNetworks."""
         await self._nets().mend(instance, number)
+
+    # -- acts on links
+
+    def ends(self, link: Instance) -> Sequence[LinkEnd]:
+        """HasLinks; see ContainerLinks."""
+        return self._linked().ends(link)
+
+    async def impair(self, link: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """HasLinks."""
+        return await self._linked().impair(link, kind, arguments)
+
+    async def mend(self, link: Instance, number: int) -> None:
+        """HasLinks."""
+        await self._linked().mend(link, number)
+
+    async def traffic(self, link: Instance) -> LinkTraffic:
+        """HasLinks."""
+        return await self._linked().traffic(link)
+
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+        """HasLinks."""
+        return await self._linked().tries(link, since_ns)
+
+    async def around(self, link: Instance) -> Sequence[str]:
+        """HasWaysAround."""
+        return await self._linked().around(link)
 
     # -- looking at instances
 
@@ -272,6 +311,11 @@ class ComposePlatform:
         if self._networks is None:
             raise PlatformError("the stack was not brought up")
         return self._networks
+
+    def _linked(self) -> ContainerLinks:
+        if self._links is None:
+            raise PlatformError("the stack was not brought up")
+        return self._links
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -329,6 +373,16 @@ class ComposePlatform:
             logs=self._directory / "logs",
             comment=self._directory.name,
         )
+        self._links = ContainerLinks(
+            [plan for plan in self._stack.services.values() if plan.kind == KIND],
+            fleet,
+            self._networks,
+            self._supervisor,
+            self._ports,
+            data=self._data,
+            logs=self._directory / "logs",
+            local=self._local,
+        )
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))
@@ -339,6 +393,8 @@ class ComposePlatform:
     async def _follow(self, stream: EventStream, fleet: Fleet, progress: Callable[[Progress], None]) -> None:
         async for event in stream.follow(again=fleet.refresh):
             container = await fleet.happened(event)
+            if container is not None and self._links is not None:
+                self._links.changed(container, event.action)
             if container is not None and (word := _word(event)):
                 progress(Progress(subject=container.name, state=word, detail=event.health))
 
