@@ -45,16 +45,20 @@ def opened(number: int, pid: int | None = None) -> int | None:
 
 def enter(descriptor: int) -> None:
     """This thread is in that namespace from now on, and what it starts. Raises NotExercised."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.setns(descriptor, _CLONE_NEWNET) != 0:
-        raise NotExercised(f"a network namespace cannot be entered: {os.strerror(ctypes.get_errno())} (it takes root)")
+    _call("setns", "entered", descriptor, _CLONE_NEWNET)
 
 
 def leave_for_a_new_one() -> None:
     """This thread is in a namespace that nobody else knows. Raises NotExercised."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.unshare(_CLONE_NEWNET) != 0:
-        raise NotExercised(f"a network namespace cannot be made: {os.strerror(ctypes.get_errno())} (it takes root)")
+    _call("unshare", "made", _CLONE_NEWNET)
+
+
+def _call(name: str, deed: str, *arguments: int) -> None:
+    call = getattr(ctypes.CDLL(None, use_errno=True), name, None)
+    if call is None:
+        raise NotExercised("network namespaces are Linux's")
+    if call(*arguments) != 0:
+        raise NotExercised(f"a network namespace cannot be {deed}: {os.strerror(ctypes.get_errno())} (it takes root)")
 
 
 @contextlib.contextmanager
