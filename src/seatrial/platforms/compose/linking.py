@@ -13,7 +13,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -160,19 +160,21 @@ class ContainerLinks:
                 self._trouble = str(error)  # whoever impairs a link is told
 
     @contextlib.asynccontextmanager
-    async def _held(self, container: Container):  # type: ignore[no-untyped-def]
+    async def _held(self, container: Container) -> AsyncIterator[None]:
         """Its processes are stopped meanwhile, where they have only just begun."""
         process = container.process
         if process is None or _age_s(process) > _AGE_S:
             yield
             return
+        members = list(procfs.descendants([process]))
         name = f"let go of {container.name}, held until it is led ({process.pid})"
-        await self._supervisor.remedy(name, [["kill", "-CONT", str(process.pid)]], process)
-        _send(process, signal.SIGSTOP)
+        letting_go = ["sh", "-c", 'kill -CONT "$@" 2>/dev/null; true', "sh", *(str(m.pid) for m in members)]
+        await self._supervisor.remedy(name, [letting_go], process)
+        _send(members, signal.SIGSTOP)
         try:
             yield
         finally:
-            _send(process, signal.SIGCONT)
+            _send(members[::-1], signal.SIGCONT)
             await self._supervisor.settle(name, run=False)
 
     async def _start(self) -> None:
@@ -255,11 +257,10 @@ class ContainerLinks:
             for w in self._ways.values()
             if w.network in networks_of(container) and w.link.rpartition("#")[0] in mine
         )
-        if before is not None and before.process == process and before.leads == wanted:
-            return
-        if wanted:
-            number = await self._networks.lead(process, container.name, wanted)
-            self._led[container.name] = _Led(process=process, leads=wanted, number=number)
+        if not wanted or (before is not None and before.process == process and before.leads == wanted):
+            return  # there is nowhere to lead it, or it is led there
+        number = await self._networks.lead(process, container.name, wanted)
+        self._led[container.name] = _Led(process=process, leads=wanted, number=number)
         if before is not None:
             with contextlib.suppress(PlatformError):
                 await self._networks.mend(before.number)  # after the new one: nothing slips through between them
@@ -384,10 +385,8 @@ _WHY_NOT = (
 )
 
 
-def _send(process: ProcessId, number: signal.Signals) -> None:
-    """To all of a container, its first process last when it is let go."""
-    members = list(procfs.descendants([process]))
-    for each in members if number is signal.SIGSTOP else reversed(members):
+def _send(members: Sequence[ProcessId], number: signal.Signals) -> None:
+    for each in members:
         with contextlib.suppress(ProcessLookupError):
             if procfs.is_alive(each):
                 os.kill(each.pid, number)

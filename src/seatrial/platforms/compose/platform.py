@@ -236,8 +236,9 @@ class ComposePlatform:
         return await self._nets().impair(instance, kind, arguments)
 
     async def mend_network(self, instance: Instance, number: int) -> None:
-        """CanImpairNetworks."""
+        """CanImpairNetworks. Links are led to where it is then."""
         await self._nets().mend(instance, number)
+        await self._linked().settled()
 
     # -- acts on links
 

@@ -29,10 +29,11 @@ _BIND, _COPY_PACKET = 1, 2
 _FAIL_OPEN, _GSO = 1, 4  # a queue that is full lets pass; what is to be cut up later is not cut up for us
 _HEADER, _VERDICT_ATTRIBUTE, _PAYLOAD = 1, 2, 10
 _ACCEPT = 1
+_WITH_PORTS = (b"\x06", b"\x11")  # TCP and UDP
 _HEAD = 64  # bytes of each packet
 _LENGTH = 200_000  # packets that wait at most
 _FLOWS = 10_000
-_BUFFER = 8 << 20
+_BUFFER, _MESSAGE = 8 << 20, 1 << 16
 _NICE = -10  # what is late here is late for everybody
 
 
@@ -83,7 +84,7 @@ class Reader:
 
     def _read(self) -> None:
         try:
-            data = self._netlink.recv(1 << 20)
+            data = self._netlink.recv(_MESSAGE)
         except OSError:
             return  # more than the buffer holds: those pass (fail-open)
         now, at = time.monotonic(), 0
@@ -127,10 +128,10 @@ def flow_of(head: bytes) -> bytes:
     if not head:
         return b""
     if head[0] >> 4 == 6:
-        ports = head[40:44] if head[6] in (6, 17) else b""
+        ports = head[40:44] if head[6:7] in _WITH_PORTS else b""
         return head[6:7] + head[8:40] + ports
     start = (head[0] & 15) * 4
-    ports = head[start : start + 4] if head[9:10] in (b"\x06", b"\x11") else b""
+    ports = head[start : start + 4] if head[9:10] in _WITH_PORTS else b""
     return head[9:10] + head[12:20] + ports
 
 
