@@ -42,6 +42,7 @@ class Tcp(socketserver.ThreadingTCPServer):
     address_family = socket.AF_INET6
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 128
 
 
 threading.Thread(target=Tcp(("::", 8080), Lines).serve_forever, daemon=True).start()

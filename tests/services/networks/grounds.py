@@ -118,10 +118,9 @@ class Grounds:
         self._networks += 1
         four = [f"10.{192 + (block >> 14 & 31)}.{block >> 6 & 255}.{(block & 63) * 4 + n}" for n in (1, 2)]
         six = [f"fd5e:{self.token}:{self._networks}::{n}" for n in (1, 2)]
-        ip("link", "add", theirs, "type", "veth", "peer", "name", mine, "netns", self._label(name))
+        far = [] if other is None else ["netns", self._label(other)]
+        ip("link", "add", "name", theirs, *far, "type", "veth", "peer", "name", mine, "netns", self._label(name))
         where = [] if other is None else ["-n", self._label(other)]
-        if other is not None:
-            ip("link", "set", theirs, "netns", self._label(other))
         for words, device, end in ((["-n", self._label(name)], mine, 0), (where, theirs, 1)):
             ip(*words, "addr", "add", f"{four[end]}/30", "dev", device)
             ip(*words, "addr", "add", f"{six[end]}/64", "dev", device, "nodad")
