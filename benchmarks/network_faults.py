@@ -6,7 +6,9 @@
 
 Healed: not seen before, witnessed while it acts, and not seen after; rules and disciplines are then what they were. Killed: the process
 that orders it is killed with SIGKILL some time after it began to, its keeper undoes it, and rules and disciplines are what they were, on
-both sides, by iptables-save, ip6tables-save and tc. Delayed: what 100 ms more or less 10 ms come to. Needs root; with --containers a Docker engine and the image debian:bookworm. Exit
+both sides, by iptables-save, ip6tables-save and tc. Delayed: what 100 ms more or less 10 ms come to.
+
+Needs root; with --containers a Docker engine and the image debian:bookworm. Exit
 status 1 if any was not seen, or left anything.
 """
 
