@@ -155,15 +155,20 @@ class Networks:
             restart=Restart.NEVER,
         )
         await self._ask(self._supervisor.start(unit))
-        async with asyncio.timeout(_SERVES_S):
-            while (
-                deed.order.queue not in json.loads(self._read(await self._hand("choose", deed.order.text())))["taken"]
-            ):
-                status = (await self._ask(self._supervisor.statuses()))[deed.reader]
-                if status.state is not UnitState.RUNNING:
-                    said = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
-                    raise NotExercised(f"a queue cannot be read: {' '.join(said)}")
-                await asyncio.sleep(_LOOK_S)
+        try:
+            async with asyncio.timeout(_SERVES_S):
+                while not await self._is_served(deed.order):
+                    status = (await self._ask(self._supervisor.statuses()))[deed.reader]
+                    if status.state is not UnitState.RUNNING:
+                        said = log.read_text("utf-8", "replace").strip().splitlines()[-1:]
+                        raise NotExercised(f"a queue cannot be read: {' '.join(said)}")
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            raise PlatformError(f"the reader of a queue did not begin within {_SERVES_S:g} s") from None
+
+    async def _is_served(self, order: Order) -> bool:
+        taken = json.loads(self._read(await self._hand("choose", order.text())))["taken"]
+        return order.queue in taken
 
     async def _undo(self, deed: _Deed) -> bool:
         """Whether there was anything to undo."""
