@@ -109,6 +109,11 @@ def main() -> int:
             [sys.executable, str(benchmarks / "links.py"), "--start", "1000", "--pairs", "1" if quick else "3"],
         ),
         bar(
+            "faults of networks",
+            [sys.executable, str(benchmarks / "network_faults.py"), "--times", "2" if quick else "20"],
+            shown=12,
+        ),
+        bar(
             "containers (needs root, a Docker engine, Compose v2)",
             [sys.executable, str(benchmarks / "compose.py"), *(["--times", "3"] if quick else [])],
             shown=1,
