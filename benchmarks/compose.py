@@ -28,7 +28,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from containers import BACK_WITHIN_S, now, ready, running, service, until
+from containers import BACK_WITHIN_S, now, ready, restarted_by_hand, running, service, until
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.api.workloads import Maker
@@ -131,6 +131,8 @@ async def faults(directory: Path, times: int) -> list[str]:
                 seen += await until(witnessed, 5.0)
                 await fault.heal(platform, [victim])
                 healed += await ready(platform, name)
+                if name == "crash":
+                    await restarted_by_hand(platform, name)
             return seen, healed
 
         for name, (seen, healed) in zip(orders, await asyncio.gather(*(one(n) for n in orders)), strict=True):
@@ -316,6 +318,10 @@ async def measured(directory: Path, times: int, chance: random.Random, rate: flo
                 kind = "pause" if number % 2 else "crash"
                 victim = await now(platform, "web")
                 if kind == "crash":
+                    await restarted_by_hand(platform, "web")
+                    await asyncio.sleep(1.0 + chance.random() / rate)
+                    victim = await now(platform, "web")
+                    began, began_wall = time.monotonic_ns(), time.time()
                     killed = time.monotonic_ns()
                     await platform.kill(victim, 0)
                 else:
