@@ -1,7 +1,7 @@
 """Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE project NAME TRIAL | start ID | unpause ID``.
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
-standard error what resists. ENGINE is an address as DOCKER_HOST has it.
+standard error what resists. ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
 """
 
 from __future__ import annotations
@@ -146,12 +146,12 @@ def release(address: EngineAddress, act: str, container: str) -> list[str]:
 
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
-    return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.url, *words]
+    return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.word, *words]
 
 
 def main(words: Sequence[str]) -> int:
     """The command."""
-    address = EngineAddress(url=words[0])
+    address = EngineAddress.from_word(words[0])
     try:
         resisting: Iterable[str] = (
             remove_project(address, words[2], words[3])
