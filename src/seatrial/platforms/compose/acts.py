@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import count
 
 from ...core import procfs
-from ...core.errors import NotExercised, PlatformError
+from ...core.errors import NotExercised, PlatformError, SupervisorError
 from ...core.processes import Supervisor
 from ...core.quantities import NS_PER_S
 from ...core.stack import Instance
@@ -131,7 +131,10 @@ class Acts:
 
         async def over() -> None:
             await asyncio.sleep(hold_ns / NS_PER_S)
-            await self.release(container.instance())
+            try:
+                await self.release(container.instance())
+            except (PlatformError, SupervisorError) as error:
+                container.held = f"{container.held}; it could not be started again: {error}"
 
         self._holds[container.name] = asyncio.create_task(over())
 
