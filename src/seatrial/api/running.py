@@ -7,17 +7,20 @@ import os
 import platform as python_platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
 from ..core.plan import Plan, ProbeStep, WorkloadPlan, calls_in
 from ..core.processes import Residue
+from ..core.proofs import Proof, Reaction, State
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
@@ -25,12 +28,15 @@ from ..core.workloads import Adopt, Load, LoadRun, RenderedRequest, Workload, Wo
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
+from ..engine.proving import Wanted
 from ..engine.schedule import select
 from ..engine.trial import Options, Result, Trial
 from ..probes import close as close_probes
 from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
+from .proofs import proven
+from .remembering import remember_trial
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
@@ -48,7 +54,10 @@ class Request:
     attach: Path | None = None  # the trial directory of a kept stack
     root: Path | None = None
     variant: str = ""
+    selected: str = ""  # what else chose the scenarios of `only`, for people
     on: Cluster = HERE  # where loads are sent from
+    proving: Wanted | None = None  # prove its checks as well
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of checks, by finding
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 
@@ -60,6 +69,9 @@ class Run:
     outcome: Outcome
     ledger: Ledger
     residue: Residue
+    proofs: tuple[Proof, ...] = ()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -106,12 +118,14 @@ async def run_trial(
     check_cluster(plan, request.on)
     secrets = Secrets(plan.secrets)
     _check_secrets(plan, secrets)
-    directory = new_trial(plan.name, plan.file, request.root)
+    directory = new_trial(plan.name, plan.file, request.root, plan.stack_file)
     redactor = Redactor([])
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
     users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
+    chosen = (request.selected,) if request.selected else request.only
+    selection = ", ".join((*chosen, *(f"label {x}" for x in request.labels), *users))
+    known = proven(plan, request.root)
     options = Options(
         trial=directory.name,
         version=__version__,
@@ -121,6 +135,9 @@ async def run_trial(
         fail_fast=request.fail_fast,
         selection=selection,
         variant=request.variant,
+        proving=request.proving,
+        fingerprints=request.fingerprints or known[0],
+        proven=known[1],
     )
     maker, judge_usage = _judges(plan, request.on)
     with Journal(directory, redactor) as journal:
@@ -141,13 +158,27 @@ async def run_trial(
                 end=here.end,
                 machine=machine(),
                 judge_usage=judge_usage,
+                fingerprinter=PlanFingerprinter(
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                ),
             )
             await prepare_probes(verbs_of(plan))
             try:
                 result: Result = await trial.run()
             finally:
                 await close_probes()
-    return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+                written = journal.written
+    seal_trial(directory, written)
+    remember_trial(directory)
+    return Run(
+        directory=directory,
+        outcome=result.outcome,
+        ledger=result.ledger,
+        residue=result.residue,
+        proofs=result.proofs,
+        states=result.states,
+        reactions=result.reactions,
+    )
 
 
 def _judges(plan: Plan, on: Cluster) -> tuple[WorkloadMaker, JudgeUsage]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from .expressions import Judgement
+from .fingerprints import Part
 from .observations import Observation, Reach
 from .plan import CheckPlan, NamedCheck
 from .processes import CommandResult, Residue
@@ -108,6 +109,15 @@ class CanExecute(Protocol):
 
 
 @runtime_checkable
+class CanIdentify(Protocol):
+    """A platform that knows what its instances run."""
+
+    async def parts(self) -> Sequence[Part]:
+        """Of each instance that runs now: its program or image, with its digest. Cheap: what was hashed before is remembered."""
+        ...
+
+
+@runtime_checkable
 class CanMeasure(Protocol):
     async def usage(self, instance: Instance) -> Usage: ...
 
@@ -131,8 +141,9 @@ class CanReadLogs(Protocol):
 class Sighting:
     """What an independent look at an instance showed: read from the system itself, not from whoever acted on it.
 
-    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T; `accepts`: a TCP
-    connection to its first endpoint was accepted (None: it has none).
+    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T, or frozen; `accepts`: a TCP
+    connection to its first endpoint was accepted (None: it has none); `answers`: something came back (None: not asked for). Where
+    something stands before it that accepts for it (the proxy of a container engine), answers are what counts.
     """
 
     at_ns: int
@@ -141,6 +152,7 @@ class Sighting:
     stopped: bool
     accepts: bool | None
     detail: str = ""
+    answers: bool | None = None
 
 
 @runtime_checkable

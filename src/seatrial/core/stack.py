@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from .processes import Restart
 
 if TYPE_CHECKING:
+    from .compose import ComposeProject
     from .errors import Position
     from .plan import CheckPlan
 
@@ -69,6 +70,11 @@ class ServicePlan:
     after: tuple[str, ...] = ()  # declared ones and those that its templates refer to
     ready: CheckPlan | None = None  # overrides the kind's own
     roles: Mapping[str, CheckPlan] = field(default_factory=dict)  # likewise
+    paths: tuple[
+        str, ...
+    ] = ()  # patterns of files, relative to the stack's directory, that it is made of; none: unknown
+    promises: tuple[str, ...] | None = None  # limits, ports, environment, volumes, health; None: its arguments say it
+    ports: tuple[str, ...] = ()  # names of its endpoints, where its arguments do not say them
     position: Position | None = None
 
 
@@ -85,11 +91,12 @@ class StackPlan:
     """The whole stack as declared. For platform `remote`, services have endpoints and nothing to start."""
 
     name: str
-    platform: str  # local, remote
+    platform: str  # local, remote, compose
     services: Mapping[str, ServicePlan]
     directory: Path  # that relative paths of the stack file start from
     allow: tuple[str, ...] = ()  # hosts beyond loopback that may be addressed
     allow_faults: tuple[str, ...] = ()  # and those that may be harmed
+    compose: ComposeProject | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -142,6 +149,27 @@ class Blueprint:
     roles: Mapping[str, CheckPlan] = field(default_factory=dict)
     steady: Sequence[CheckPlan] = ()
     after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presence:
+    """A service that something else started: the endpoints of each of its instances, and what is known of it."""
+
+    service: str
+    instances: Sequence[Mapping[str, Endpoint]]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """What its kind says of such a service; as in a Blueprint. Exports are for who is outside, as the endpoints are."""
+
+    exports: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    ready: CheckPlan | None = None
+    roles: Mapping[str, CheckPlan] = field(default_factory=dict)
+    steady: Sequence[CheckPlan] = ()
 
 
 class Ground(Protocol):

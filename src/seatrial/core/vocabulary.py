@@ -60,6 +60,9 @@ class Verb:
     check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
     expects: Callable[[Mapping[str, object]], str] | None = None
     timeout_ns: int | None = None
+    asks: bool = True  # its target hears it, so that it hears when that is gone; a log file hears nobody
+    # Whether it changes something, by its main argument and the others: such a one is not asked again for nothing.
+    writes: Callable[[object, Mapping[str, object]], bool] = lambda what, arguments: False
     inside: str = ""
     counts: tuple[str, ...] = ()
     together: bool = False
@@ -98,6 +101,7 @@ class ServiceKind:
     companions: tuple[str, ...] = ()  # suffixes of services that it brings along ("-sentinel")
     extra: str = ""
     example: str = ""
+    describe: str = ""  # "module:function": core.stack.Presence -> Description, of one that something else started
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +147,9 @@ class Vocabulary:
         default_factory=dict
     )  # of loads with such a key
     credentials: Mapping[str, CredentialKind] = field(default_factory=dict)
+    compose: str = (
+        ""  # "module:function": (ComposeProject, environment) -> ComposeFile, the one reader of compose files
+    )
 
 
 def load(reference: str) -> Any:

@@ -51,6 +51,7 @@ class Around:
     asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
     prober: Prober | None = None
     watched: Watched = field(default_factory=Watched)
+    copies: Mapping[str, Path] = field(default_factory=dict)  # read in place of the logs of these instances
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
         """A check inside a step."""
@@ -115,7 +116,7 @@ class Around:
         """Log file by instance name."""
         if not isinstance(self.platform, CanReadLogs):
             raise NotExercised(f"platform {self.platform.name} does not show logs")
-        return {i.name: self.platform.log_file(i) for i in self.instances}
+        return {i.name: self.copies.get(i.name) or self.platform.log_file(i) for i in self.instances}
 
     def log_mark(self) -> Mapping[str, int]:
         """Offsets at the scenario's start."""
@@ -163,6 +164,7 @@ class Prober:
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
         self.watched = Watched()
+        self.copies: Mapping[str, Path] = {}  # of logs, by instance: read in their place
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:
@@ -374,9 +376,15 @@ class Prober:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
             around = Around(
-                platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks,
-                prober=self, watched=self.watched,
-            )  # fmt: skip
+                platform=self.platform,
+                instances=instances,
+                marks=marks,
+                adopt=self.adopt,
+                asks=asks,
+                copies=self.copies,
+                prober=self,
+                watched=self.watched,
+            )
         makes = verb.makes_of(call.arguments, values)
         what, arguments = (
             render_partly(tree, values, self.secret, makes) if makes else render(tree, values, self.secret)

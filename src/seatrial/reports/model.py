@@ -10,7 +10,7 @@ from typing import Any
 from ..core.events import (
     Attempted,
     CellStarted,
-    CellSwept,
+    CheckProven,
     ColumnSealed,
     Entry,
     FaultHealed,
@@ -18,12 +18,15 @@ from ..core.events import (
     FaultOrdered,
     FaultWitnessed,
     FindingJudged,
+    Fingerprinted,
     InstanceChanged,
     LoadAborted,
     LoadProbed,
     LoadProgressed,
     Noted,
+    PartsIdentified,
     PhaseChanged,
+    Reacted,
     RoleChanged,
     ScenarioEnded,
     ScenarioStarted,
@@ -43,6 +46,7 @@ from ..core.events import (
 from ..core.results import Finding
 from ..core.sweeps import Swept
 from ..core.verdicts import Verdict, combine
+from .sweep_events import SWEEPS
 
 WHOLE = "trial"  # the scenario of what ran through the whole trial
 
@@ -170,12 +174,16 @@ class TrialModel:
         self.sockets: list[SocketsSampled] = []
         self.notes: list[tuple[int, Noted]] = []
         self.stack: StackDescribed | None = None
+        self.tested: Fingerprinted | None = None
+        self.parts: PartsIdentified | None = None
         self.progress: dict[str, StackProgress] = {}
         self.phases: list[tuple[int, str]] = []
         self.sweep: SweepPlanned | None = None
         self.swept: list[Swept] = []
         self.cell: CellStarted | None = None  # that is under way
         self.cell_since_ns = self.cells_since_ns = 0
+        self.proofs: dict[str, CheckProven] = {}  # by finding, of a trial that proved its checks
+        self.reactions: list[Reacted] = []
 
     @classmethod
     def read(cls, directory: Path) -> TrialModel:
@@ -293,6 +301,14 @@ def _trial_started(model: TrialModel, ns: int, event: TrialStarted) -> None:
                 covers=tuple(given["covers"]),
                 disrupting=bool(given["disrupting"]),
             )
+
+
+def _proved(model: TrialModel, _ns: int, event: CheckProven) -> None:
+    model.proofs[event.finding] = event
+
+
+def _reacted(model: TrialModel, _ns: int, event: Reacted) -> None:
+    model.reactions.append(event)
 
 
 def _phase(model: TrialModel, ns: int, event: PhaseChanged) -> None:
@@ -429,21 +445,16 @@ def _role(model: TrialModel, ns: int, event: RoleChanged) -> None:
     model.roles.append((ns, event))
 
 
+def _fingerprinted(model: TrialModel, _ns: int, event: Fingerprinted) -> None:
+    model.tested = event
+
+
+def _identified(model: TrialModel, _ns: int, event: PartsIdentified) -> None:
+    model.parts = event
+
+
 def _noted(model: TrialModel, ns: int, event: Noted) -> None:
     model.notes.append((ns, event))
-
-
-def _sweep(model: TrialModel, ns: int, event: SweepPlanned) -> None:
-    model.sweep, model.cells_since_ns = event, ns
-
-
-def _cell(model: TrialModel, ns: int, event: CellStarted) -> None:
-    model.cell, model.cell_since_ns = event, ns
-
-
-def _swept(model: TrialModel, _ns: int, event: CellSwept) -> None:
-    model.swept.append(event.swept)
-    model.cell = None
 
 
 def _ended(model: TrialModel, _ns: int, event: TrialEnded) -> None:
@@ -453,6 +464,8 @@ def _ended(model: TrialModel, _ns: int, event: TrialEnded) -> None:
 _TAKERS: Mapping[type, Any] = {
     TrialStarted: _trial_started,
     PhaseChanged: _phase,
+    Reacted: _reacted,
+    CheckProven: _proved,
     StackProgress: _progress,
     StackDescribed: _described,
     ScenarioStarted: _scenario_started,
@@ -475,9 +488,9 @@ _TAKERS: Mapping[type, Any] = {
     FindingJudged: _judged,
     InstanceChanged: _instance,
     RoleChanged: _role,
+    Fingerprinted: _fingerprinted,
+    PartsIdentified: _identified,
     Noted: _noted,
-    SweepPlanned: _sweep,
-    CellStarted: _cell,
-    CellSwept: _swept,
+    **SWEEPS,
     TrialEnded: _ended,
 }

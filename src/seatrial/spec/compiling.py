@@ -15,13 +15,14 @@ from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, abort_finding
 from ..core.plan import BEGIN, SETUP, STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
-from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
+from ..core.shapes import ANY, BOOLEAN, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
+from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
 from .health import KEY as HEALTH
-from .health import StackHealth
+from .health import written_out
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
 from .judging import is_search_throughout, named_by, no_search_in_setup
@@ -41,13 +42,14 @@ from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
 from .steps import Steps
+from .tested import read_tested_files, read_waivers
 from .tools import tools_in
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "stack-health",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof", "waivers", "tested", "stack-health",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -156,7 +158,7 @@ class _Compiler:
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         if stack is not None:
-            root = self._healthy(root, stack)
+            root, self.left_out = written_out(self.reader, root, stack)
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
         self.reader.known.tools = tools_in(root.get("loads"))
@@ -226,7 +228,11 @@ class _Compiler:
             scenarios=plans,
             expect=expect,
             scale=profiles.scale,
+            stack_file=self.stack_override,
+            require_proof=self._require_proof(root),
+            tested=read_tested_files(reader, root.get("tested")),
         )
+        plan = replace(plan, waivers=read_waivers(reader, root.get("waivers"), plan))
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
@@ -261,12 +267,9 @@ class _Compiler:
         found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
         return found if isinstance(found, str) else self.directory.name
 
-    def _healthy(self, root: MappingNode, stack: StackPlan) -> MappingNode:
-        """With what `stack-health` stands for."""
-        health = StackHealth(self.reader, stack)
-        written = health.spec(root)
-        self.left_out = tuple(health.left_out)
-        return written
+    def _require_proof(self, root: MappingNode) -> bool:
+        node = root.get("require-proof")
+        return node is not None and self.reader.read(node, BOOLEAN, Place(literal=True)) is True
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)
@@ -329,8 +332,11 @@ class _Compiler:
     ) -> StackPlan | None:
         node = root.get("stack")
         directory, content = self.directory, node
+        compose = ComposeStacks(self.reader, self.vocabulary, root, self.files)
         if self.stack_override is not None:
             directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
+            if is_compose(content):
+                return compose.read(node, self.stack_override, name, self.path.parent, over)
         elif isinstance(node, Scalar):
             text = self.reader.read(node, TEXT, Place(literal=True))
             if not isinstance(text, str):
@@ -341,6 +347,10 @@ class _Compiler:
                 self.reader.wrong(node, f"there is no file {self.path.parent / text}", hint)
                 return None
             content = self._stack_file(self.path.parent / text)
+            if is_compose(content):
+                return compose.read(None, self.path.parent / text, name, self.path.parent, over)
+        elif isinstance(node, MappingNode) and "compose" in node.entries:
+            return compose.read(node, None, name, self.path.parent, over)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
         stacks = Stacks(self.reader, self.vocabulary)

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.quantities import UNITS, example
-from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
+from ..core.shapes import BOOLEAN, PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
+from .compose import PROJECT
 from .health import KEY as HEALTH
 from .health import SETTINGS as OF_HEALTH
 from .identities import IDENTITY, SECRET, with_like
@@ -34,6 +35,7 @@ from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, LINKS_FIELD, REMOTE, SERVICE
+from .tested import TESTED, WAIVER
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
@@ -245,8 +247,13 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The schema of seatrial.yaml (draft 2020-12)."""
     remote = of_fields({"name": Field(shape=TEXT)}, {"remote": of_fields(REMOTE)}, ("remote",))
     stack = {
-        "description": "A stack file, services here, or {remote: ...}.",
-        "anyOf": [{"type": "string", "examples": ["stack.yaml"]}, remote, _stack(vocabulary)],
+        "description": "A stack file, services here, {compose: ...}, or {remote: ...}.",
+        "anyOf": [
+            {"type": "string", "examples": ["stack.yaml"]},
+            remote,
+            of_fields(PROJECT),
+            _stack(vocabulary),
+        ],
     }
     requirement = {"anyOf": [_TEXT, of_fields(ENTRY)]}
     named = {"type": "object", "not": {"required": ["file"]}, "additionalProperties": requirement}
@@ -278,6 +285,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             "workloads": _named(_workload(vocabulary), "Clients whose every operation is recorded."),
             "loads": _named(_load(vocabulary), "Requests over time, measured as aggregates."),
             "steady": _named({"$ref": "#/$defs/check"}, "Holds before the first disrupting scenario and after each."),
+            "require-proof": {
+                **of_shape(BOOLEAN),
+                "description": "A blocking check that passes is INCONCLUSIVE until `seatrial prove` has seen it fail.",
+            },
             "throughout": {
                 **of_shape(SCENARIO["throughout"].shape),
                 "description": "Workloads that run through the whole trial.",
@@ -302,6 +313,15 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "description": "Files with other parts of the spec, as if they stood here.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
+            "waivers": {
+                "description": "Findings that somebody answers for until a day: they stay red, and do not decide.",
+                "type": "array",
+                "items": of_fields(WAIVER),
+            },
+            "tested": {
+                "description": "Which files belong to what is tested: those that must be at the end what they were at the beginning.",
+                **of_fields(TESTED),
+            },
             "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
@@ -314,7 +334,7 @@ def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
     for kind in vocabulary.kinds.values():
         named = {**checks, "kind": {"const": kind.name, "description": kind.doc}}
         needed = () if kind.name == "process" else ("kind",)
-        own = {**kind.arguments, "after": SERVICE["after"]}
+        own = {**kind.arguments, "after": SERVICE["after"], "paths": SERVICE["paths"]}
         kinds.append({"title": kind.name, **of_fields(own, named, needed)})
     services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
     return of_fields({"name": Field(shape=TEXT), "links": LINKS_FIELD, **ALLOW}, {"services": services}, ("services",))
