@@ -13,7 +13,7 @@ from ..engine.schedule import next_batch, select
 from .vocabulary import vocabulary
 
 CAPABILITIES = {
-    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
+    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "constrain"}),
     "remote": frozenset[str](),
 }
 

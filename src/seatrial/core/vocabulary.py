@@ -61,7 +61,10 @@ class Verb:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultKind:
-    """A fault: what it needs of the platform, and the function that makes it."""
+    """A fault: what it needs of the platform, and the function that makes it.
+
+    `check`: what is wrong with its arguments, all of them together; `within_ns`: for its witness, where that takes longer than most.
+    """
 
     name: str
     doc: str
@@ -70,7 +73,10 @@ class FaultKind:
     arguments: Mapping[str, Field] = field(default_factory=dict)
     lasting: bool = False  # goes on until healed (pause), as against an event (kill)
     on_links: bool = False  # hits links, as against instances
+    holds: bool = True  # `hold` keeps its victims down (never where it hits links)
     example: str = ""
+    check: Callable[[Mapping[str, object]], Wrong | None] | None = None
+    within_ns: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

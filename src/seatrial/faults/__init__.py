@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..core.vocabulary import FaultKind
 from .of_links import LINK_FAULTS
+from .of_resources import RESOURCE_FAULTS
 
 FAULTS: Mapping[str, FaultKind] = {
     kind.name: kind
@@ -40,6 +41,7 @@ FAULTS: Mapping[str, FaultKind] = {
             make="seatrial.faults.restart:Restart",
             example="{fault: restart, at: web#1}",
         ),
+        *RESOURCE_FAULTS,
         *LINK_FAULTS,
     )
 }

@@ -10,7 +10,7 @@ from ..core.links import KIND
 from ..core.plan import FaultStep, HealStep
 from ..core.stack import Target
 from ..core.vocabulary import FaultKind
-from .keys import COMMON, FAULT, LINK_FAULT, UNJUDGED, Scene, ns_of, severity_of
+from .keys import COMMON, FAULT, UNHELD, UNJUDGED, Scene, ns_of, severity_of
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, shorten
 from .reading import BAD, Bad
@@ -32,7 +32,7 @@ def read_fault(steps: Steps, node: MappingNode, scene: Scene) -> FaultStep | Non
     kind: FaultKind = kinds[name]
     found = steps.reader.fields(
         node,
-        {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON},
+        {**kind.arguments, **(FAULT if kind.holds and not kind.on_links else UNHELD), **COMMON},
         steps.place(scene),
         what=f"a fault step with {name}",
         also=("fault",),
@@ -45,6 +45,11 @@ def read_fault(steps: Steps, node: MappingNode, scene: Scene) -> FaultStep | Non
     if not _fits(steps, node.entries["at"].value, kind, target):
         return None
     arguments = {n: found[n] for n in kind.arguments if found[n] not in (None, BAD)}
+    wrong = kind.check(arguments) if kind.check is not None else None
+    if wrong is not None:
+        at = node.entries[wrong.key].value if wrong.key in node.entries else node
+        steps.reader.wrong(at, wrong.message, wrong.hint)
+        return None
     return FaultStep(
         id=id_,
         title=str(found["title"] or f"{name} {target}"),

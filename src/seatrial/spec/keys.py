@@ -70,7 +70,7 @@ FAULT: Mapping[str, Field] = {
     "within": Field(shape=DURATION, doc="For the witness to see it act (5s)."),
     "for": Field(shape=DURATION, doc="Heal after this time."),
 }
-LINK_FAULT: Mapping[str, Field] = {n: f for n, f in FAULT.items() if n != "hold"}  # it has no process to keep down
+UNHELD: Mapping[str, Field] = {n: f for n, f in FAULT.items() if n != "hold"}  # of faults that keep nothing down
 ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
 FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
 OWN_NAMES = dict.fromkeys(

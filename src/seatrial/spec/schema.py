@@ -12,7 +12,7 @@ from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
-from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, NESTED, REASON, SOME_TIME, UNJUDGED
+from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, NESTED, REASON, SOME_TIME, UNHELD, UNJUDGED
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
@@ -123,7 +123,9 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     for kind in vocabulary.faults.values():
         what = {"const": kind.name, "description": kind.doc}
         fault = of_fields(
-            {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON}, {"fault": what}, ("fault",)
+            {**kind.arguments, **(FAULT if kind.holds and not kind.on_links else UNHELD), **COMMON},
+            {"fault": what},
+            ("fault",),
         )
         steps[f"fault-{kind.name}"] = {"title": f"fault: {kind.name}", **fault}
     heal = {"type": "string", "description": "The id of a fault step, or all.", "examples": ["all"]}

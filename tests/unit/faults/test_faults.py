@@ -25,7 +25,7 @@ from seatrial.platforms import KINDS
 from seatrial.platforms.local import LocalPlatform
 
 HERE = Path(__file__).parent
-INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if not kind.on_links]
+INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if kind.capability not in ("link", "constrain")]
 
 
 def fault(name: str, hold_ns: int | None = None) -> Fault:
