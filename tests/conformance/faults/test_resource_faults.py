@@ -58,6 +58,9 @@ def may_mount() -> bool:
         return done.returncode == 0
 
 
+LIBRARY = os.environ.get("SEATRIAL_LIBFAKETIME") or next(
+    map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), ""
+)
 grouping = pytest.mark.skipif(not may_group(), reason="control groups may not be made here")
 EXAMPLES = {
     "cpu-pressure": "cores: 1.5",
@@ -77,6 +80,15 @@ seatrial: 1
 stack:
   services:
     web: {{command: "python worker.py {{{{ instance.port.http }}}}", directory: {here}, ports: auto, replicas: 4}}
+    timed:
+      command: "python worker.py {{{{ instance.port.http }}}}"
+      directory: {here}
+      ports: auto
+      environment:
+        LD_PRELOAD: "{library}"
+        FAKETIME_TIMESTAMP_FILE: "{disk}.time"
+        FAKETIME_NO_CACHE: "1"
+        FAKETIME_DONT_FAKE_MONOTONIC: "1"
 scenarios:
   all:
     steps:
@@ -91,7 +103,9 @@ def marked(names: list[str]) -> list[Any]:
 def compiled(disk: Path) -> tuple[StackPlan, Mapping[str, FaultStep]]:
     """A stack, and the faults as the compiler makes them."""
     steps = [f"fault: {n}, at: web#1{', ' * bool(t)}{t.replace('DISK', str(disk))}" for n, t in EXAMPLES.items()]
-    text = SPEC.format(here=HERE) + "".join(f"      - {{{s}, id: f{n}}}\n" for n, s in enumerate(steps))
+    text = SPEC.format(here=HERE, disk=disk, library=LIBRARY) + "".join(
+        f"      - {{{s}, id: f{n}}}\n" for n, s in enumerate(steps)
+    )
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "seatrial.yaml"
         file.write_text(text)
@@ -480,3 +494,23 @@ async def test_who_is_not_started_with_libfaketime_has_the_right_time(bench: Ben
     testimony = await made.witness(bench.platform, victim)
     assert not testimony.acted
     assert testimony.witness == "the Date of its answers"
+
+
+@pytest.mark.skipif(not LIBRARY, reason="libfaketime is not here (SEATRIAL_LIBFAKETIME says where it is)")
+@pytest.mark.parametrize("former", [None, "-30\n"])
+async def test_who_is_has_the_wrong_time_until_it_is_healed(bench: Bench, former: str | None) -> None:
+    victim, file = await bench.ready("timed#1"), Path(f"{bench.disk}.time")
+    file.unlink(missing_ok=True)
+    if former is not None:
+        file.write_text(former)
+    made: Fault = load(FAULTS["clock-offset"].make)(FaultOrder(hold_ns=None, arguments={"offset": -3600 * 10**9}))
+    assert not (await made.witness(bench.platform, victim)).acted
+    await made.inject(bench.platform, [victim])
+    testimony = await bench.acted(made, victim)
+    assert "behind" in testimony.detail
+    await made.heal(bench.platform, [victim])
+    assert (file.read_text() if file.exists() else None) == former
+    testimony = await made.witness(bench.platform, victim)
+    assert not testimony.acted, testimony.detail
+    assert ("30" if former else "0") in testimony.detail.split("its clock is ")[1]
+    assert (await bench.now("timed#1")).identity == victim.identity

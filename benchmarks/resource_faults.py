@@ -1,0 +1,303 @@
+"""Every fault of resources again and again: seen, healed, and undone when whoever ordered it is killed while it acts.
+
+    python benchmarks/resource_faults.py --times 20                20 of each fault in each of the first two ways, 20 in all in the third
+    python benchmarks/resource_faults.py --times 5 --only oom
+
+Healed: witnessed while it acts and not after, the instance is the same (but where it was to be killed), nothing is left. Killed: a guest
+of a stack that lives on orders it, and is killed with SIGKILL some time after it began to; the stack's keeper undoes it. Both killed: the
+owner and its keeper, then `undo`. What is left is looked for without the records: processes, control groups, files, limits.
+
+Needs root, for control groups and a mount. Exit status 1 if any was not seen, or left anything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from machine import command_line, processes, wait
+
+from seatrial.api.vocabulary import vocabulary
+from seatrial.core import cgroups, procfs
+from seatrial.core.faults import Fault, FaultOrder
+from seatrial.core.plan import FaultStep
+from seatrial.core.redaction import Redactor
+from seatrial.core.stack import Instance
+from seatrial.core.vocabulary import load
+from seatrial.engine.probing import Prober
+from seatrial.keeper import KeeperClient, undo
+from seatrial.platforms.local import LocalPlatform
+from seatrial.spec import compile_spec
+
+WORKER = Path(__file__).parents[1] / "tests/conformance/faults"
+WITHIN_S = 30.0
+FAULTS = {
+    "crash-loop": "times: 3",
+    "cpu-pressure": "share: 100%",
+    "memory-pressure": "size: 64 MiB",
+    "cpu-limit": "cores: 0.2",
+    "memory-limit": "size: 96 MiB",
+    "pids-limit": "count: 8",
+    "descriptors-limit": "count: 40",
+    "disk-full": "path: {disk}",
+    "oom": "",
+    "clock-offset": "offset: 2m",
+}
+ENDS_IT = ("crash-loop", "oom")
+SPEC = """\
+seatrial: 1
+stack:
+  services:
+    web:
+      command: "python worker.py {{{{ instance.port.http }}}}"
+      directory: {worker}
+      ports: auto
+      environment:
+        LD_PRELOAD: "{library}"
+        FAKETIME_TIMESTAMP_FILE: "{disk}.time"
+        FAKETIME_NO_CACHE: "1"
+        FAKETIME_DONT_FAKE_MONOTONIC: "1"
+scenarios:
+  all:
+    steps:
+"""
+
+
+class Bench:
+    """A stack of one worker in a directory, as its owner or as a guest."""
+
+    def __init__(self, directory: Path, library: str) -> None:
+        self.directory = directory
+        self.disk = directory / "disk"
+        self.time_file = Path(f"{self.disk}.time")
+        steps = "".join(
+            f"      - {{fault: {n}, at: web, id: {n}{', ' * bool(t)}{t.format(disk=self.disk)}}}\n"
+            for n, t in FAULTS.items()
+        )
+        spec = directory / "seatrial.yaml"
+        spec.write_text(SPEC.format(worker=WORKER, disk=self.disk, library=library) + steps)
+        plan = compile_spec(spec, vocabulary(), environment={})
+        self.stack = plan.stack
+        self.steps = {s.fault: s for s in plan.scenarios[0].steps if isinstance(s, FaultStep)}
+        self.platform: LocalPlatform
+
+    def on(self, keeper: KeeperClient) -> LocalPlatform:
+        """The platform, through this client."""
+        redactor = Redactor()
+        prober = Prober(vocabulary(), {}.__getitem__, redactor)
+        self.platform = LocalPlatform(
+            self.stack, directory=self.directory / "trial", supervisor=keeper, prober=prober, kinds=vocabulary().kinds,
+            secrets={}.__getitem__, on_secret=redactor.add, owner=keeper.keeper,
+        )  # fmt: skip
+        prober.platform = self.platform
+        return self.platform
+
+    def fault(self, name: str) -> Fault:
+        """As the engine makes it."""
+        step = self.steps[name]
+        made: Fault = load(vocabulary().faults[name].make)(FaultOrder(hold_ns=None, arguments=step.arguments))
+        return made
+
+    async def instance(self) -> Instance:
+        """As it is now."""
+        return (await self.platform.survey())["web"].instances[0]
+
+    async def ready(self) -> Instance:
+        """Once it is ready."""
+        deadline = time.monotonic() + WITHIN_S
+        while not (now := await self.instance()).ready:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{now.name} did not become ready: {now.detail}")
+            await asyncio.sleep(0.02)
+        return now
+
+    def left(self) -> list[str]:
+        """What acts or lies about, found without any record."""
+        found = [
+            f"pid {p} {c}" for p in processes() if "press.py" in (c := command_line(p)) and str(self.directory) in c
+        ]
+        for controller in ("cpu", "memory", "pids"):
+            group = cgroups.group_of(os.getpid(), controller)
+            found += [str(p) for p in group.path.glob("seatrial-web-*")] if group is not None else []
+        found += [str(p) for p in self.disk.iterdir()]
+        return [*found, str(self.time_file)] if self.time_file.exists() else found
+
+
+@contextlib.contextmanager
+def workplace() -> Iterator[Path]:
+    """A directory with a small file system in it."""
+    with tempfile.TemporaryDirectory(prefix="seatrial-resources-") as name:
+        disk = Path(name) / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "seatrial-bench", disk], check=True)
+        try:
+            yield Path(name)
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+
+async def seen(bench: Bench, fault: Fault, victim: Instance, *, acts: bool) -> str:
+    """Empty once the witness says so; else its last words."""
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        testimony = await fault.witness(bench.platform, victim)
+        if testimony.acted is acts:
+            return ""
+        if time.monotonic() > deadline:
+            return f"{'not seen' if acts else 'still seen'}: {testimony.detail}"
+        await asyncio.sleep(0.01)
+
+
+async def healed(bench: Bench, name: str) -> tuple[list[str], float]:
+    """One that is healed: what was wrong, and the seconds until it was seen."""
+    victim, fault, began = await bench.ready(), bench.fault(name), time.monotonic()
+    await fault.inject(bench.platform, [victim])
+    wrong = [await seen(bench, fault, victim, acts=True)]
+    took = time.monotonic() - began
+    await fault.heal(bench.platform, [victim])
+    if name not in ENDS_IT:
+        wrong.append(await seen(bench, fault, victim, acts=False))
+    after = await bench.ready()
+    if (after.identity == victim.identity) is (name in ENDS_IT):
+        wrong.append(f"{victim.identity} became {after.identity}")
+    return [*filter(None, wrong), *bench.left()], took
+
+
+async def killed(bench: Bench, name: str, chance: random.Random) -> tuple[list[str], float]:
+    """A guest orders it, and is killed; seconds until nothing was left."""
+    victim = await bench.ready()
+    guest = await _act(bench, name, "guest")
+    await asyncio.sleep(chance.random() * 0.4)
+    guest.send_signal(signal.SIGKILL)
+    await guest.wait()
+    began = time.monotonic()
+    cleared = await asyncio.to_thread(wait, lambda: not bench.left(), WITHIN_S, 0.01)
+    took, wrong = time.monotonic() - began, [] if cleared else bench.left()
+    after = await bench.ready()
+    if name not in ENDS_IT:
+        if after.identity != victim.identity:
+            wrong.append(f"{victim.identity} became {after.identity}")
+        wrong.append(await seen(bench, bench.fault(name), after, acts=False))
+    return [*filter(None, wrong)], took
+
+
+async def both_killed(directory: Path, library: str, name: str, chance: random.Random) -> tuple[list[str], float]:
+    """The owner and its keeper are killed while it acts, then `undo`."""
+    bench = Bench(directory, library)
+    owner = await _act(bench, name, "owner")
+    await asyncio.sleep(chance.random() * 0.4)
+    keepers = [p for p in processes() if f"seatrial.keeper {directory / 'trial'} " in command_line(p)]
+    for pid in [owner.pid, *keepers]:
+        os.kill(pid, signal.SIGSTOP)  # so that neither notices the other's end
+    for pid in [owner.pid, *keepers]:
+        os.kill(pid, signal.SIGKILL)
+    await owner.wait()
+    began = time.monotonic()
+    report = await asyncio.to_thread(undo, directory / "trial")
+    took = time.monotonic() - began
+    wrong = [*report.residue.lines, *filter(None, [report.refused]), *bench.left()]
+    return [*wrong, *(f"pid {p} {c}" for p in processes() if str(WORKER) in (c := command_line(p)))], took
+
+
+async def _act(bench: Bench, name: str, who: str) -> asyncio.subprocess.Process:
+    """A process of its own that orders the fault; it has just begun to when this returns."""
+    argv = [sys.executable, __file__, "--act", name, "--as", who, "--directory", str(bench.directory)]
+    process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    if await process.stdout.readline() != b"acting\n":
+        raise RuntimeError(f"{who} did not come to {name}")
+    return process
+
+
+async def act(directory: Path, library: str, name: str, who: str) -> None:
+    """What that process does: it waits to be killed."""
+    bench = Bench(directory, library)
+    if who == "guest":
+        platform = bench.on(await KeeperClient.attach(directory / "trial"))
+        await platform.attach(lambda _: None)
+    else:
+        platform = bench.on(await KeeperClient.launch(directory / "trial"))
+        await platform.up(lambda _: None)
+    victim, fault = await bench.ready(), bench.fault(name)
+    print("acting", flush=True)
+    await fault.inject(platform, [victim])
+    await asyncio.Event().wait()
+
+
+def line(way: str, name: str, wrong: list[list[str]], took: list[float]) -> bool:
+    """Tell how one fault did in one way; whether all went well."""
+    good = sum(not w for w in wrong)
+    print(
+        f"{way:>11} {name:<18} {good:>3} of {len(wrong)} (bound: all); median {statistics.median(took):.2f} s, max {max(took):.2f} s"
+    )
+    for each in wrong:
+        if each:
+            print(f"            {'; '.join(each)}")
+    sys.stdout.flush()
+    return good == len(wrong)
+
+
+async def measure(times: int, only: str, library: str, chance: random.Random) -> int:
+    """All of it; the exit status."""
+    names = [n for n in FAULTS if (not only or n == only) and (library or n != "clock-offset")]
+    good = []
+    with workplace() as directory:
+        bench = Bench(directory, library)
+        keeper = await KeeperClient.launch(directory / "trial")
+        platform = bench.on(keeper)
+        try:
+            await platform.up(lambda _: None)
+            for name in names:
+                outcomes = [await healed(bench, name) for _ in range(times)]
+                good.append(line("healed", name, [o[0] for o in outcomes], [o[1] for o in outcomes]))
+                outcomes = [await killed(bench, name, chance) for _ in range(times)]
+                good.append(line("killed", name, [o[0] for o in outcomes], [o[1] for o in outcomes]))
+        finally:
+            residue = await platform.down()
+            await keeper.close()
+        good.append(not residue and not bench.left())
+    outcomes = []
+    for number in range(times):
+        with workplace() as directory:
+            outcomes.append(await both_killed(directory, library, names[number % len(names)], chance))
+    good.append(line("both killed", "(all in turn)", [o[0] for o in outcomes], [o[1] for o in outcomes]))
+    print(
+        f"resource faults: {sum(good)} of {len(good)} hold{'' if library else '; clock-offset not exercised: no libfaketime here'}"
+    )
+    return 0 if all(good) else 1
+
+
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=20)
+    parser.add_argument("--only", default="", choices=["", *FAULTS])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--libfaketime", default=os.environ.get("SEATRIAL_LIBFAKETIME", ""))
+    parser.add_argument("--act", help=argparse.SUPPRESS)
+    parser.add_argument("--as", dest="who", help=argparse.SUPPRESS)
+    parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    library = given.libfaketime or next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
+    if given.act:
+        asyncio.run(act(given.directory, library, given.act, given.who))
+        return 0
+    if os.geteuid() != 0 or procfs.pid_namespace() == "":
+        print("resource faults: not exercised: root is needed, for control groups and a mount")
+        return 0
+    return asyncio.run(measure(given.times, given.only, library, random.Random(given.seed)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
