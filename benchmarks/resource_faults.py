@@ -54,6 +54,7 @@ FAULTS = {
     "oom": "",
     "clock-offset": "offset: 2m",
 }
+REPLICAS = 10
 ENDS_IT = ("crash-loop", "oom")
 SPEC = """\
 seatrial: 1
@@ -63,6 +64,7 @@ stack:
       command: "python worker.py {{{{ instance.port.http }}}}"
       directory: {worker}
       ports: auto
+      replicas: 10   # those that crash take turns: their back-off grows
       environment:
         LD_PRELOAD: "{library}"
         FAKETIME_TIMESTAMP_FILE: "{disk}.time"
@@ -109,14 +111,10 @@ class Bench:
         made: Fault = load(vocabulary().faults[name].make)(FaultOrder(hold_ns=None, arguments=step.arguments))
         return made
 
-    async def instance(self) -> Instance:
-        """As it is now."""
-        return (await self.platform.survey())["web"].instances[0]
-
-    async def ready(self) -> Instance:
-        """Once it is ready."""
+    async def ready(self, number: int = 0) -> Instance:
+        """An instance, once it is ready."""
         deadline = time.monotonic() + WITHIN_S
-        while not (now := await self.instance()).ready:
+        while not (now := (await self.platform.survey())["web"].instances[number % REPLICAS]).ready:
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{now.name} did not become ready: {now.detail}")
             await asyncio.sleep(0.02)
@@ -159,32 +157,34 @@ async def seen(bench: Bench, fault: Fault, victim: Instance, *, acts: bool) -> s
         await asyncio.sleep(0.01)
 
 
-async def healed(bench: Bench, name: str) -> tuple[list[str], float]:
+async def healed(bench: Bench, name: str, number: int) -> tuple[list[str], float]:
     """One that is healed: what was wrong, and the seconds until it was seen."""
-    victim, fault, began = await bench.ready(), bench.fault(name), time.monotonic()
+    number = number if name in ENDS_IT else 0
+    victim, fault, began = await bench.ready(number), bench.fault(name), time.monotonic()
     await fault.inject(bench.platform, [victim])
     wrong = [await seen(bench, fault, victim, acts=True)]
     took = time.monotonic() - began
     await fault.heal(bench.platform, [victim])
     if name not in ENDS_IT:
         wrong.append(await seen(bench, fault, victim, acts=False))
-    after = await bench.ready()
+    after = await bench.ready(number)
     if (after.identity == victim.identity) is (name in ENDS_IT):
         wrong.append(f"{victim.identity} became {after.identity}")
     return [*filter(None, wrong), *bench.left()], took
 
 
-async def killed(bench: Bench, name: str, chance: random.Random) -> tuple[list[str], float]:
+async def killed(bench: Bench, name: str, number: int, chance: random.Random) -> tuple[list[str], float]:
     """A guest orders it, and is killed; seconds until nothing was left."""
-    victim = await bench.ready()
-    guest = await _act(bench, name, "guest")
+    number = number if name in ENDS_IT else 0
+    victim = await bench.ready(number)
+    guest = await _act(bench, name, "guest", number)
     await asyncio.sleep(chance.random() * 0.4)
     guest.send_signal(signal.SIGKILL)
     await guest.wait()
     began = time.monotonic()
     cleared = await asyncio.to_thread(wait, lambda: not bench.left(), WITHIN_S, 0.01)
     took, wrong = time.monotonic() - began, [] if cleared else bench.left()
-    after = await bench.ready()
+    after = await bench.ready(number)
     if name not in ENDS_IT:
         if after.identity != victim.identity:
             wrong.append(f"{victim.identity} became {after.identity}")
@@ -210,9 +210,20 @@ async def both_killed(directory: Path, library: str, name: str, chance: random.R
     return [*wrong, *(f"pid {p} {c}" for p in processes() if str(WORKER) in (c := command_line(p)))], took
 
 
-async def _act(bench: Bench, name: str, who: str) -> asyncio.subprocess.Process:
+async def _act(bench: Bench, name: str, who: str, number: int = 0) -> asyncio.subprocess.Process:
     """A process of its own that orders the fault; it has just begun to when this returns."""
-    argv = [sys.executable, __file__, "--act", name, "--as", who, "--directory", str(bench.directory)]
+    argv = [
+        sys.executable,
+        __file__,
+        "--act",
+        name,
+        "--as",
+        who,
+        "--number",
+        str(number),
+        "--directory",
+        str(bench.directory),
+    ]
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     if await process.stdout.readline() != b"acting\n":
@@ -220,7 +231,7 @@ async def _act(bench: Bench, name: str, who: str) -> asyncio.subprocess.Process:
     return process
 
 
-async def act(directory: Path, library: str, name: str, who: str) -> None:
+async def act(directory: Path, library: str, name: str, who: str, number: int) -> None:
     """What that process does: it waits to be killed."""
     bench = Bench(directory, library)
     if who == "guest":
@@ -229,7 +240,7 @@ async def act(directory: Path, library: str, name: str, who: str) -> None:
     else:
         platform = bench.on(await KeeperClient.launch(directory / "trial"))
         await platform.up(lambda _: None)
-    victim, fault = await bench.ready(), bench.fault(name)
+    victim, fault = await bench.ready(number), bench.fault(name)
     print("acting", flush=True)
     await fault.inject(platform, [victim])
     await asyncio.Event().wait()
@@ -259,9 +270,9 @@ async def measure(times: int, only: str, library: str, chance: random.Random) ->
         try:
             await platform.up(lambda _: None)
             for name in names:
-                outcomes = [await healed(bench, name) for _ in range(times)]
+                outcomes = [await healed(bench, name, n) for n in range(times)]
                 good.append(line("healed", name, [o[0] for o in outcomes], [o[1] for o in outcomes]))
-                outcomes = [await killed(bench, name, chance) for _ in range(times)]
+                outcomes = [await killed(bench, name, n, chance) for n in range(times)]
                 good.append(line("killed", name, [o[0] for o in outcomes], [o[1] for o in outcomes]))
         finally:
             residue = await platform.down()
@@ -287,11 +298,12 @@ def main() -> int:
     parser.add_argument("--libfaketime", default=os.environ.get("SEATRIAL_LIBFAKETIME", ""))
     parser.add_argument("--act", help=argparse.SUPPRESS)
     parser.add_argument("--as", dest="who", help=argparse.SUPPRESS)
+    parser.add_argument("--number", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("--directory", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     library = given.libfaketime or next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
     if given.act:
-        asyncio.run(act(given.directory, library, given.act, given.who))
+        asyncio.run(act(given.directory, library, given.act, given.who, given.number))
         return 0
     if os.geteuid() != 0 or procfs.pid_namespace() == "":
         print("resource faults: not exercised: root is needed, for control groups and a mount")
