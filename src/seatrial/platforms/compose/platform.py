@@ -24,10 +24,11 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .limits import Limiter
 from .project import own_name
 from .starting import Waiting
 
-_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"})
+_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "constrain"})
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
 
@@ -65,6 +66,7 @@ class ComposePlatform:
         self._engine: Engine | None = None
         self._fleet: Fleet | None = None
         self._acts: Acts | None = None
+        self._limiter: Limiter | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._ours = False  # the project is the trial's own
@@ -166,6 +168,8 @@ class ComposePlatform:
         """End everything; what is left. Also after a failed `up`; a second call changes nothing."""
         if self._residue is not None:
             return self._residue
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._ours and self._bringing is not None and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
@@ -183,6 +187,8 @@ class ComposePlatform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._acts is not None:
             await self._acts.close(forget=False)
         if self._fleet is not None:
@@ -212,6 +218,22 @@ class ComposePlatform:
     async def execute(self, instance: Instance, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
         """CanExecute."""
         return await execute(self.engine, self.fleet.get(instance).id, argv, timeout_ns, stdin)
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanConstrain; see limits."""
+        return await self._limits().begin(instance, kind, arguments)
+
+    async def relax(self, instance: Instance, number: int) -> None:
+        """CanConstrain."""
+        await self._limits().end(number)
+
+    def presser(self, number: int) -> ProcessId | None:
+        """CanConstrain."""
+        return self._limits().presser(number)
+
+    async def leader(self, instance: Instance) -> ProcessId | None:
+        """CanLocate."""
+        return self._limits().leader(instance)
 
     # -- looking at instances
 
@@ -250,6 +272,11 @@ class ComposePlatform:
         if self._acts is None:
             raise PlatformError("the stack was not brought up")
         return self._acts
+
+    def _limits(self) -> Limiter:
+        if self._limiter is None:
+            raise PlatformError("the stack was not brought up")
+        return self._limiter
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -299,6 +326,7 @@ class ComposePlatform:
             on_secret=self._on_secret,
         )
         self._acts = Acts(self.engine, fleet, self._supervisor, local=self._local)
+        self._limiter = Limiter(self.engine, fleet, self._supervisor, self._data, local=self._local)
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))

@@ -1,4 +1,9 @@
-"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE project NAME TRIAL | start ID | unpause ID``.
+"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE ...``, with one of
+
+    project NAME TRIAL
+    start ID
+    unpause ID
+    update ID JSON
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
 standard error what resists. ENGINE is an address as DOCKER_HOST has it.
@@ -22,6 +27,7 @@ from .address import EngineAddress
 WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
+_STARTED_S = 10.0
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
 _TRIAL = "dev.seatrial.trial"
@@ -64,12 +70,13 @@ class _Connection(http.client.HTTPConnection):
             self._dialled = None
 
 
-def call(address: EngineAddress, method: str, path: str, **query: object) -> Any:
+def call(address: EngineAddress, method: str, path: str, body: str | None = None, **query: object) -> Any:
     """One call. Raises Refused, OSError where there is no engine."""
     given = "&".join(f"{k}={quote(json.dumps(v) if isinstance(v, dict) else str(v))}" for k, v in query.items())
     connection = _Connection(address)
     try:
-        connection.request(method, f"{path}?{given}" if given else path)
+        heads = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, f"{path}?{given}" if given else path, body, heads)
         answer = connection.getresponse()
         content = answer.read()
     except http.client.HTTPException as error:
@@ -144,6 +151,22 @@ def release(address: EngineAddress, act: str, container: str) -> list[str]:
     return []
 
 
+def update(address: EngineAddress, container: str, settings: str) -> list[str]:
+    """Give it other limits; one that is gone needs none, one that is just being started is asked again."""
+    deadline = time.monotonic() + _STARTED_S
+    while True:
+        try:
+            call(address, "POST", f"/containers/{container}/update", settings)
+        except Refused as error:
+            if error.status == 404:
+                return []
+            if time.monotonic() > deadline:
+                return [f"container {container[:12]} keeps its limits: {error}"]
+            time.sleep(_PAUSE_S)
+        else:
+            return []
+
+
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
     return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.url, *words]
@@ -156,6 +179,8 @@ def main(words: Sequence[str]) -> int:
         resisting: Iterable[str] = (
             remove_project(address, words[2], words[3])
             if words[1] == "project"
+            else update(address, words[2], words[3])
+            if words[1] == "update"
             else release(address, words[1], words[2])
         )
     except (OSError, Refused) as error:
