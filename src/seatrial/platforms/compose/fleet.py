@@ -16,7 +16,7 @@ from ...core.stack import Description, Endpoint, Instance, Presence, ServicePlan
 from ...core.vocabulary import ServiceKind, load
 from ..expansion import describe as words_of
 from ..feeds import Feeds
-from .clock import EngineClock
+from .clock import EngineClock, from_rfc3339
 from .config import Config, Service
 from .containers import Container, Role
 from .engine import Engine
@@ -24,6 +24,8 @@ from .events import NUMBER, ONE_OFF, PROJECT, SERVICE, Event
 from .logs import LogKeeper
 
 _TRIES = 5
+_MOMENT_S = 0.3
+_LATE_NS = 5_000_000_000
 
 
 @dataclass(kw_only=True, eq=False)
@@ -133,12 +135,22 @@ class Fleet:
         if event.action == "create":
             container.ours = 1
         container.happened(event)
+        if event.action == "die":
+            await self._date_death(container, event)
         if event.action in ("start", "unpause"):
             await self.inspect(container)
         if event.action == "start":
             self._follow_log(container)
         self.show(container)
         return container
+
+    async def _date_death(self, container: Container, event: Event) -> None:
+        """When it died: whoever waited for its process knows that, and tells the engine, which may be late with its event."""
+        with suppress(PlatformError):
+            state = (await self._engine.get(f"/containers/{event.container}/json"))["State"]
+            finished = self._clock.moment(from_rfc3339(str(state["FinishedAt"]))).ns
+            if event.at.ns - _LATE_NS < finished < event.at.ns and container.since_ns == event.at.ns:
+                container.since_ns = finished
 
     async def inspect(self, container: Container) -> None:
         """Look at one now. What an event said meanwhile is newer than the look: it is looked again."""
@@ -229,6 +241,10 @@ class Fleet:
             known = ", ".join(self.containers)
             raise PlatformError(f"this stack has no instance {instance.name}; instances: {known}")
         return self.containers[instance.name]
+
+    async def settle_logs(self, within_s: float) -> None:
+        """Have the logs of what has ended, and a moment's of what runs."""
+        await asyncio.gather(*(self._logs[c.name].settle(min(within_s, _MOMENT_S)) for c in self.containers.values()))
 
     async def close(self, *, within_s: float = 0.0) -> None:
         """Keep no more logs; those of what has ended are read to the end first."""

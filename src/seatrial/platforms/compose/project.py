@@ -66,6 +66,8 @@ def build(
             found = dict(each or {})
             if not found.get("external"):
                 found["labels"] = {**(found.get("labels") or {}), **label}
+                if (given := str(found.get("name") or "")) and not given.startswith(f"{name}_"):
+                    found["name"] = f"{name}_{given}"  # what is called so may hold the user's own data
             content[part][key] = found
     return content
 
