@@ -2,6 +2,7 @@
 
     python benchmarks/resource_faults.py --times 20                20 of each fault in each of the first two ways, 20 in all in the third
     python benchmarks/resource_faults.py --times 5 --only oom
+    python benchmarks/resource_faults.py --compose                 the first two ways on containers (needs an engine, and debian:bookworm)
 
 Healed: witnessed while it acts and not after, the instance is the same (but where it was to be killed), nothing is left. Killed: a guest
 of a stack that lives on orders it, and is killed with SIGKILL some time after it began to; the stack's keeper undoes it. Both killed: the
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import json
 import os
 import random
 import signal
@@ -24,19 +26,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from machine import command_line, processes, wait
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import cgroups, procfs
+from seatrial.core.compose import ComposeProject
+from seatrial.core.expressions import Scope, compile_expression
 from seatrial.core.faults import Fault, FaultOrder
-from seatrial.core.plan import FaultStep
+from seatrial.core.plan import CheckPlan, FaultStep, ProbeCall
 from seatrial.core.redaction import Redactor
-from seatrial.core.stack import Instance
+from seatrial.core.stack import Instance, ServicePlan, StackPlan
+from seatrial.core.templates import Template
 from seatrial.core.vocabulary import load
 from seatrial.engine.probing import Prober
 from seatrial.keeper import KeeperClient, undo
+from seatrial.platforms.compose.platform import ComposePlatform
 from seatrial.platforms.local import LocalPlatform
 from seatrial.spec import compile_spec
 
@@ -77,7 +84,7 @@ scenarios:
 
 
 class Bench:
-    """A stack of one worker in a directory, as its owner or as a guest."""
+    """A stack of workers in a directory, as its owner or as a guest."""
 
     def __init__(self, directory: Path, library: str) -> None:
         self.directory = directory
@@ -90,15 +97,16 @@ class Bench:
         spec = directory / "seatrial.yaml"
         spec.write_text(SPEC.format(worker=WORKER, disk=self.disk, library=library) + steps)
         plan = compile_spec(spec, vocabulary(), environment={})
-        self.stack = plan.stack
+        self.stack: StackPlan = plan.stack
         self.steps = {s.fault: s for s in plan.scenarios[0].steps if isinstance(s, FaultStep)}
-        self.platform: LocalPlatform
+        self.platform: LocalPlatform | ComposePlatform
 
-    def on(self, keeper: KeeperClient) -> LocalPlatform:
+    def on(self, keeper: KeeperClient) -> LocalPlatform | ComposePlatform:
         """The platform, through this client."""
         redactor = Redactor()
         prober = Prober(vocabulary(), {}.__getitem__, redactor)
-        self.platform = LocalPlatform(
+        make = ComposePlatform if self.stack.compose is not None else LocalPlatform
+        self.platform = make(
             self.stack, directory=self.directory / "trial", supervisor=keeper, prober=prober, kinds=vocabulary().kinds,
             secrets={}.__getitem__, on_secret=redactor.add, owner=keeper.keeper,
         )  # fmt: skip
@@ -130,6 +138,65 @@ class Bench:
             found += [str(p) for p in group.path.glob("seatrial-web-*")] if group is not None else []
         found += [str(p) for p in self.disk.iterdir()]
         return [*found, str(self.time_file)] if self.time_file.exists() else found
+
+
+class Containers(Bench):
+    """The same in containers; what is left of limits is what their control groups say."""
+
+    def __init__(self, directory: Path, library: str) -> None:
+        super().__init__(directory, library)
+        file = directory / "compose.yaml"
+        faked = {
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "FAKETIME_TIMESTAMP_FILE": "/tmp/offset",
+        }
+        web = {
+            "image": "debian:bookworm",
+            "command": ["perl", "/faults/worker.pl", "8000"],
+            "volumes": [f"{WORKER}:/faults:ro", *([f"{library}:/libfaketime.so.1:ro"] if library else [])],
+            "environment": {**faked, "LD_PRELOAD": "/libfaketime.so.1"} if library else {},
+            "ports": ["127.0.0.1::8000"],
+            "restart": "always",
+            "tmpfs": ["/small:size=1m"],
+            "deploy": {"replicas": REPLICAS},
+            "x-seatrial": {"endpoints": {"http": 8000}},
+        }
+        file.write_text(json.dumps({"services": {"web": web}}))
+        answers = compile_expression("status == 200", Scope(open=True))
+        ready = CheckPlan(call=ProbeCall(verb="http", what=Template.parse("GET /")), expect=answers)
+        self.stack = StackPlan(
+            name="climits", platform="compose", directory=directory,
+            services={"web": ServicePlan(name="web", kind="process", arguments={}, ready=ready)},
+            compose=ComposeProject(files=(file,), directory=directory),
+        )  # fmt: skip
+        step = self.steps["disk-full"]
+        self.steps["disk-full"] = replace(step, arguments={**step.arguments, "path": "/small"})
+
+    def left(self) -> list[str]:
+        """What acts or lies about in any of them."""
+        found = [
+            f"pid {p} {c}" for p in processes() if "press.py" in (c := command_line(p)) and str(self.directory) in c
+        ]
+        for pid in (p for p in processes() if "worker.pl 8000" in command_line(p)):
+            for controller, limit in LIMITS.items():
+                group = cgroups.group_of(pid, controller)
+                if group is not None and (held := limit(group)) is not None and held < MANY[controller]:
+                    found.append(f"pid {pid} is held to {held} of {controller}")
+            with contextlib.suppress(OSError):
+                found += [str(p) for p in Path(f"/proc/{pid}/root/small").iterdir()]
+                offset = Path(f"/proc/{pid}/root/tmp/offset")
+                found += [str(offset)] if offset.exists() else []
+        return found
+
+
+LIMITS = {"cpu": cgroups.cpu_limit, "memory": cgroups.memory_limit, "pids": cgroups.pids_limit}
+MANY = {"cpu": 1.9, "memory": 1 << 30, "pids": 1000}
+
+
+def bench_in(directory: Path, library: str, *, compose: bool) -> Bench:
+    """Of processes, or of containers."""
+    return Containers(directory, library) if compose else Bench(directory, library)
 
 
 @contextlib.contextmanager
@@ -212,18 +279,9 @@ async def both_killed(directory: Path, library: str, name: str, chance: random.R
 
 async def _act(bench: Bench, name: str, who: str, number: int = 0) -> asyncio.subprocess.Process:
     """A process of its own that orders the fault; it has just begun to when this returns."""
-    argv = [
-        sys.executable,
-        __file__,
-        "--act",
-        name,
-        "--as",
-        who,
-        "--number",
-        str(number),
-        "--directory",
-        str(bench.directory),
-    ]
+    more = ["--compose"] if isinstance(bench, Containers) else []
+    argv = [sys.executable, __file__, *more, "--act", name, "--as", who, "--number", str(number)]
+    argv += ["--directory", str(bench.directory)]
     process = await asyncio.create_subprocess_exec(*argv, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     if await process.stdout.readline() != b"acting\n":
@@ -231,9 +289,9 @@ async def _act(bench: Bench, name: str, who: str, number: int = 0) -> asyncio.su
     return process
 
 
-async def act(directory: Path, library: str, name: str, who: str, number: int) -> None:
+async def act(bench: Bench, name: str, who: str, number: int) -> None:
     """What that process does: it waits to be killed."""
-    bench = Bench(directory, library)
+    directory = bench.directory
     if who == "guest":
         platform = bench.on(await KeeperClient.attach(directory / "trial"))
         await platform.attach(lambda _: None)
@@ -259,12 +317,12 @@ def line(way: str, name: str, wrong: list[list[str]], took: list[float]) -> bool
     return good == len(wrong)
 
 
-async def measure(times: int, only: str, library: str, chance: random.Random) -> int:
+async def measure(times: int, only: str, library: str, chance: random.Random, *, compose: bool) -> int:
     """All of it; the exit status."""
     names = [n for n in FAULTS if (not only or n == only) and (library or n != "clock-offset")]
     good = []
     with workplace() as directory:
-        bench = Bench(directory, library)
+        bench = bench_in(directory, library, compose=compose)
         keeper = await KeeperClient.launch(directory / "trial")
         platform = bench.on(keeper)
         try:
@@ -279,10 +337,11 @@ async def measure(times: int, only: str, library: str, chance: random.Random) ->
             await keeper.close()
         good.append(not residue and not bench.left())
     outcomes = []
-    for number in range(times):
+    for number in range(0 if compose else times):
         with workplace() as directory:
             outcomes.append(await both_killed(directory, library, names[number % len(names)], chance))
-    good.append(line("both killed", "(all in turn)", [o[0] for o in outcomes], [o[1] for o in outcomes]))
+    if outcomes:
+        good.append(line("both killed", "(all in turn)", [o[0] for o in outcomes], [o[1] for o in outcomes]))
     print(
         f"resource faults: {sum(good)} of {len(good)} hold{'' if library else '; clock-offset not exercised: no libfaketime here'}"
     )
@@ -294,6 +353,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", default="", choices=["", *FAULTS])
+    parser.add_argument("--compose", action="store_true")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--libfaketime", default=os.environ.get("SEATRIAL_LIBFAKETIME", ""))
     parser.add_argument("--act", help=argparse.SUPPRESS)
@@ -303,12 +363,13 @@ def main() -> int:
     given = parser.parse_args()
     library = given.libfaketime or next(map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), "")
     if given.act:
-        asyncio.run(act(given.directory, library, given.act, given.who, given.number))
+        bench = bench_in(given.directory, library, compose=given.compose)
+        asyncio.run(act(bench, given.act, given.who, given.number))
         return 0
     if os.geteuid() != 0 or procfs.pid_namespace() == "":
         print("resource faults: not exercised: root is needed, for control groups and a mount")
         return 0
-    return asyncio.run(measure(given.times, given.only, library, random.Random(given.seed)))
+    return asyncio.run(measure(given.times, given.only, library, random.Random(given.seed), compose=given.compose))
 
 
 if __name__ == "__main__":
