@@ -13,7 +13,21 @@ from .compiling import DEFAULTS
 from .compose import PROJECT
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
-from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, NAMED, NESTED, REASON, SOME_TIME, UNHELD, UNJUDGED
+from .keys import (
+    AT,
+    CALL,
+    CHECK,
+    COMMON,
+    EXPECT,
+    FAULT,
+    NAMED,
+    NESTED,
+    REASON,
+    SOME_TIME,
+    UNHELD,
+    UNJUDGED,
+    since_of,
+)
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
@@ -120,7 +134,7 @@ def _of_verb(
 
 def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     verbs = vocabulary.verbs.values()
-    steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON}) for v in verbs}
+    steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON, **since_of(v)}) for v in verbs}
     for kind in vocabulary.faults.values():
         what = {"const": kind.name, "description": kind.doc}
         fault = of_fields(
@@ -142,7 +156,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
         "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in (*steps, "foreach")]},
         "foreach": of_fields({}, {"foreach": FOREACH, "steps": {"$ref": "#/$defs/steps"}}, ("foreach", "steps")),
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
-        "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED}) for v in verbs]},
+        "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED, **since_of(v)}) for v in verbs]},
         "probe": {"anyOf": [_of_verb(v, CALL) for v in verbs]},
         "nested": {"anyOf": [_of_verb(v, {**CALL, **NESTED}) for v in verbs]},
         "login": {"anyOf": [_of_verb(v, {"at": AT}) for v in verbs]},

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from faults_support import LIBRARY, Liar, faking, grouping, groups_of_ours, may_mount, mounting, open_files
 
 from seatrial.api.vocabulary import vocabulary
-from seatrial.core import cgroups, procfs
 from seatrial.core import faults as core_faults
+from seatrial.core import procfs
 from seatrial.core.errors import NotExercised, PlatformError
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import FaultStep
@@ -41,27 +42,6 @@ WITHIN_S = 30.0
 MIB = 1 << 20
 
 
-def may_group() -> bool:
-    """Whether control groups may be made here."""
-    group = cgroups.group_of(os.getpid(), "memory")
-    return group is not None and cgroups.acts(group) and os.geteuid() == 0 and os.access(group.path, os.W_OK)
-
-
-def may_mount() -> bool:
-    """Whether a file system may be mounted."""
-    with tempfile.TemporaryDirectory() as directory:
-        done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=64k", "x", directory], capture_output=True, check=False
-        )
-        if done.returncode == 0:
-            subprocess.run(["umount", directory], check=True)
-        return done.returncode == 0
-
-
-LIBRARY = os.environ.get("SEATRIAL_LIBFAKETIME") or next(
-    map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), ""
-)
-grouping = pytest.mark.skipif(not may_group(), reason="control groups may not be made here")
 EXAMPLES = {
     "cpu-pressure": "cores: 1.5",
     "memory-pressure": "size: 96 MiB",
@@ -97,7 +77,8 @@ scenarios:
 
 def marked(names: list[str]) -> list[Any]:
     """Those that need rights are skipped without them."""
-    return [pytest.param(n, marks=[grouping] if n in NEED_GROUPS else []) for n in names]
+    needs = {**{n: [grouping] for n in NEED_GROUPS}, "disk-full": [mounting]}
+    return [pytest.param(n, marks=needs.get(n, [])) for n in names]
 
 
 def compiled(disk: Path) -> tuple[StackPlan, Mapping[str, FaultStep]]:
@@ -214,35 +195,7 @@ async def bench(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> AsyncIt
             assert not await platform.down()
         finally:
             await keeper.close()
-    assert not groups_of_ours(), "no control group is left"
-
-
-def groups_of_ours() -> list[Path]:
-    """Beneath the groups that this process is in, and those that they lie in."""
-    found = [cgroups.group_of(os.getpid(), c) for c in ("cpu", "memory", "pids")]
-    return [p for g in found if g is not None for each in g.upwards() for p in each.path.glob("seatrial-web-*")]
-
-
-class Liar:
-    """A platform that does as it is told in words alone."""
-
-    name = "liar"
-
-    def __init__(self, platform: LocalPlatform) -> None:
-        self._platform = platform
-        self.capabilities = platform.capabilities
-        self.look, self.leader, self.execute = platform.look, platform.leader, platform.execute
-        self.survey = platform.survey
-
-    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
-        return 1
-
-    async def relax(self, instance: Instance, number: int) -> None: ...
-
-    def presser(self, number: int) -> ProcessId | None:
-        return procfs.identify(os.getpid())  # somebody who takes neither
-
-    async def kill(self, instance: Instance, hold_ns: int | None) -> None: ...
+    assert not groups_of_ours(keeper.keeper), "no control group is left"
 
 
 async def test_every_fault_of_resources_is_tried() -> None:
@@ -252,8 +205,6 @@ async def test_every_fault_of_resources_is_tried() -> None:
 
 @pytest.mark.parametrize("name", marked(LASTING))
 async def test_it_is_seen_from_when_it_is_injected_until_it_is_healed(bench: Bench, name: str) -> None:
-    if name == "disk-full" and not may_mount():
-        pytest.skip("nothing may be mounted here")
     victim, made = await bench.fresh(), bench.fault(name)
     before = time.monotonic_ns()
     assert not (await made.witness(bench.platform, victim)).acted
@@ -267,7 +218,7 @@ async def test_it_is_seen_from_when_it_is_injected_until_it_is_healed(bench: Ben
     testimony = await made.witness(bench.platform, victim)
     assert not testimony.acted, testimony.detail
     assert (await bench.now()).identity == victim.identity, "it went through it"
-    assert not groups_of_ours()
+    assert not groups_of_ours(bench.keeper.keeper)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
@@ -313,15 +264,9 @@ async def test_an_injection_that_is_cancelled_leaves_nothing_behind(bench: Bench
         await made.heal(bench.platform, [victim])
         testimony = await made.witness(bench.platform, victim)
         assert not testimony.acted, (steps, testimony.detail)
-        assert not groups_of_ours()
+        assert not groups_of_ours(bench.keeper.keeper)
     leader = await bench.leader(victim)
-    assert resource_limits(leader) == resource_limits(procfs.identify(os.getpid()))
-
-
-def resource_limits(process: ProcessId | None) -> str:
-    assert process is not None
-    lines = Path(f"/proc/{process.pid}/limits").read_text().splitlines()
-    return next(line.split()[3] for line in lines if line.startswith("Max open files"))
+    assert open_files(leader) == open_files(procfs.identify(os.getpid()))
 
 
 async def test_a_crash_loop_ends_when_it_is_healed(bench: Bench) -> None:
@@ -388,7 +333,7 @@ async def test_who_wants_more_memory_than_its_limit_is_killed_and_so_is_what_com
     finally:
         await made.heal(bench.platform, [victim])
     assert (await bench.ask(last, "/grow?mib=120"))[0] == 200
-    assert not groups_of_ours()
+    assert not groups_of_ours(bench.keeper.keeper)
 
 
 @grouping
@@ -424,9 +369,8 @@ async def test_a_limit_that_ended_with_its_process_cannot_be_healed(bench: Bench
         await made.heal(bench.platform, [victim])
 
 
+@mounting
 async def test_nothing_can_be_written_to_a_full_disk(bench: Bench) -> None:
-    if not may_mount():
-        pytest.skip("nothing may be mounted here")
     victim, made = await bench.fresh(), bench.fault("disk-full")
     assert (await bench.ask(victim, f"/write?path={bench.disk}"))[0] == 200
     await made.inject(bench.platform, [victim])
@@ -457,7 +401,7 @@ async def test_the_kernel_kills_it_and_what_comes_back_is_free(bench: Bench) -> 
     await made.inject(bench.platform, [victim])
     testimony = await bench.acted(made, victim)
     assert "the kernel killed 1 of its processes" in testimony.detail
-    assert not groups_of_ours()
+    assert not groups_of_ours(bench.keeper.keeper)
     again = await bench.another(victim)
     assert (await bench.ask(again, "/grow?mib=64"))[0] == 200
     await made.heal(bench.platform, [victim])
@@ -496,7 +440,7 @@ async def test_who_is_not_started_with_libfaketime_has_the_right_time(bench: Ben
     assert testimony.witness == "the Date of its answers"
 
 
-@pytest.mark.skipif(not LIBRARY, reason="libfaketime is not here (SEATRIAL_LIBFAKETIME says where it is)")
+@faking
 @pytest.mark.parametrize("former", [None, "-30\n"])
 async def test_who_is_has_the_wrong_time_until_it_is_healed(bench: Bench, former: str | None) -> None:
     victim, file = await bench.ready("timed#1"), Path(f"{bench.disk}.time")

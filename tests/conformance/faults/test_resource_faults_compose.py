@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from faults_support import LIBRARY
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import faults as core_faults
@@ -38,9 +39,6 @@ pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.skipif(os.geteuid() != 0, reason="root is needed to reach into containers"),
 ]
-LIBRARY = os.environ.get("SEATRIAL_LIBFAKETIME") or next(
-    map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), ""
-)
 WITHIN_S = 40.0
 MIB = 1 << 20
 ARGUMENTS: dict[str, dict[str, object]] = {
