@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Sequence
 
@@ -72,8 +71,7 @@ class CrashLoop:
         """Kill no more, and start what is down. Raises the error that ended the loop before."""
         for task in self._killers:
             task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(*self._killers, return_exceptions=True)
+        await asyncio.gather(*self._killers, return_exceptions=True)
         self._killers.clear()
         if isinstance(platform, CanRelease):
             await release(platform, victims, besides=InstanceState.PAUSED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,6 +24,9 @@ def enter(pid: int, groups: Sequence[Path]) -> None:
             continue
         try:
             os.write(descriptor, b"%d" % pid)
+        except OSError as error:
+            if error.errno != errno.ENODEV:  # it went just now
+                raise
         finally:
             os.close(descriptor)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +78,7 @@ class Constraints:
             arguments=arguments,
             supervisor=self._supervisor,
             directory=self._directory,
-            label=f"{instance.replace('#', '-')}-{leader.pid}-{number}",
+            label=f"{instance.replace('#', '-')}-{leader.pid}-{os.getpid()}-{number}",
         )
         constraint = make(case)
         self._acting[number] = constraint

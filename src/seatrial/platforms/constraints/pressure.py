@@ -43,6 +43,7 @@ class Pressure:
     async def begin(self) -> None:
         """Start it, and wait until it has begun."""
         order = {**self.order(), "ready": str(self._ready)}
+        self._ready.unlink(missing_ok=True)
         self._running = asyncio.create_task(self._run(order))
         deadline_ns = time.monotonic_ns() + _BEGUN_WITHIN_NS
         while not self._ready.exists():
