@@ -168,10 +168,14 @@ class Supervisor(Protocol):
         """Own a process that the caller started: recorded, and ended with everything else."""
         ...
 
-    async def remedy(self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None) -> None:
-        """Record commands that undo what is about to be done, before it is done; run by the owning process when it ends all, or by `undo`.
+    async def remedy(
+        self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None, *, stays: bool = False
+    ) -> None:
+        """Record commands that undo what is about to be done, before it is done; run by the owning process when it ends all or whoever
+        ordered it goes, or by `undo`.
 
-        They are void when `guard` is gone, and must be safe to run twice, and without anything to undo.
+        They are void when `guard` is gone, and must be safe to run twice, and without anything to undo. `stays`: it is part of the
+        stack, as its units are, and goes with it alone: not with whoever ordered it, where the stack is kept.
         """
         ...
 

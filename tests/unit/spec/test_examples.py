@@ -14,7 +14,10 @@ import yaml
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core.errors import UsageError
 from seatrial.engine.ledger import planned_findings
+from seatrial.platforms.compose.config import parse
+from seatrial.platforms.compose.reading import known
 from seatrial.spec import compile_spec, compile_stack, json_schema, load_variant, stack_schema, variant_schema
+from seatrial.spec.compose import SERVICE
 from seatrial.spec.coverage import finding_ids
 
 ROOT = Path(__file__).parents[3]
@@ -101,6 +104,17 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_the_compose_file_of_the_documentation_is_one() -> None:
+    file = known(parse(dict(fences())["compose"]))
+    assert {n: (s.kind, s.count, s.after) for n, s in file.services.items()} == {
+        "postgres": ("postgres", 2, ()),
+        "web": ("process", 2, ("postgres",)),
+    }
+    assert file.jobs == ("migrate",)
+    keys = {key for service in file.services.values() for key in service.settings}
+    assert keys <= SERVICE.keys()
+
+
 def test_the_documentation_has_an_example_of_each_part() -> None:
     assert [kind for kind, _ in fences()] == [
         "spec",
@@ -120,6 +134,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "tools",
         "judging",
         "stack",
+        "compose",
         "requirements",
         "variant",
     ]

@@ -136,7 +136,7 @@ class Acts:
 
     async def _remember(self, container: Container, act: str) -> None:
         """A remedy, recorded before the deed."""
-        name = f"{act} {container.name} ({container.id[:12]}), {next(self._numbers)}"
+        name = f"{act} {container.name} ({container.id[:12]}), {os.getpid()}.{next(self._numbers)}"
         await self._supervisor.remedy(name, [removal.argv(self._engine.address, act, container.id)])
         self._remedies.setdefault(container.name, []).append(name)
 

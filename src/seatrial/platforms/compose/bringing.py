@@ -103,7 +103,7 @@ class Bringing:
             )
         self.begun = True
         argv = removal.argv(self.engine.address, "project", config.name, self.trial)
-        await self.supervisor.remedy(f"project {config.name}", [argv])
+        await self.supervisor.remedy(f"project {config.name}", [argv], stays=True)
         if any(s.built for s in config.services.values()):
             progress(Progress(subject="images", state="building"))
         command = [
