@@ -78,8 +78,19 @@ def main() -> int:
         bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
         bar(
             "two stores",
-            [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "1"] if quick else [])],
+            [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "3"] if quick else [])],
             shown=6,
+        ),
+        *(
+            []
+            if quick
+            else [
+                bar(
+                    "two stores, ten million rows",
+                    [sys.executable, str(benchmarks / "compare_stores.py"), "--rows", "10000000", "--pairs", "1"],
+                    shown=6,
+                )
+            ]
         ),
         bar(
             "links against toxiproxy",

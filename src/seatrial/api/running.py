@@ -7,7 +7,7 @@ import os
 import platform as python_platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
 from ..core.plan import Plan, ProbeStep, WorkloadPlan, calls_in
 from ..core.processes import Residue
+from ..core.proofs import Proof, Reaction, State
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
@@ -25,12 +26,14 @@ from ..core.workloads import Adopt, Load, LoadRun, RenderedRequest, Workload, Wo
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
+from ..engine.proving import Wanted
 from ..engine.schedule import select
 from ..engine.trial import Options, Result, Trial
 from ..probes import close as close_probes
 from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
+from .proofs import proven
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
@@ -49,6 +52,8 @@ class Request:
     root: Path | None = None
     variant: str = ""
     on: Cluster = HERE  # where loads are sent from
+    proving: Wanted | None = None  # prove its checks as well
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of checks, by finding
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 
@@ -60,6 +65,9 @@ class Run:
     outcome: Outcome
     ledger: Ledger
     residue: Residue
+    proofs: tuple[Proof, ...] = ()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -105,6 +113,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     prober = Prober(words, secrets, redactor)
     users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
     selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
+    known = proven(plan, request.root)
     options = Options(
         trial=directory.name,
         version=__version__,
@@ -114,6 +123,9 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         fail_fast=request.fail_fast,
         selection=selection,
         variant=request.variant,
+        proving=request.proving,
+        fingerprints=request.fingerprints or known[0],
+        proven=known[1],
     )
     maker, judge_usage = _judges(plan, request.on)
     with Journal(directory, redactor) as journal:
@@ -140,7 +152,15 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 result: Result = await trial.run()
             finally:
                 await close_probes()
-    return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+    return Run(
+        directory=directory,
+        outcome=result.outcome,
+        ledger=result.ledger,
+        residue=result.residue,
+        proofs=result.proofs,
+        states=result.states,
+        reactions=result.reactions,
+    )
 
 
 def _judges(plan: Plan, on: Cluster) -> tuple[WorkloadMaker, JudgeUsage]:

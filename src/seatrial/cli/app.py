@@ -44,7 +44,7 @@ def _root(
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit status. A traceback is shown for our own faults only."""
     try:
-        from . import baselines, evidence, loads, stacks, stores, trials  # noqa: F401 - they register their commands
+        from . import baselines, evidence, loads, proofs, stacks, stores, trials  # noqa: F401 - they register their commands
 
         result = app(args=list(arguments), standalone_mode=False)
     except UsageError as error:

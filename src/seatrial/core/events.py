@@ -45,11 +45,37 @@ class TrialStarted(Event):
     selection: str = ""  # what --only, --labels and --tags chose, for people
     scale: float = 1.0  # of the durations of profiles
     variant: str = ""
+    proven: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # checks that can be proven to what proved them; empty: nothing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reacted(Event):
+    """What a check said while a fault acted that was made to hear it. `must`: it exists to notice that."""
+
+    finding: str
+    state: str  # "stop postgres"
+    heard: str  # red, green, unsure, not asked
+    must: bool
+    reason: str = ""
+    took_ns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckProven(Event):
+    """What was shown of a finding's check: see core.proofs."""
+
+    finding: str
+    outcome: str
+    by: tuple[str, ...] = ()
+    blind_to: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseChanged(Event):
-    """starting, steady, setup, scenarios, ending, judging"""
+    """starting, steady, setup, scenarios, proving, ending, judging"""
 
     phase: str
 

@@ -85,6 +85,7 @@ class ProbeStep(StepBase):
 
     check: CheckPlan
     save: Mapping[str, Expression] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()  # services and links that it must turn red for, beside its target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,6 +175,7 @@ class NamedCheck:
     title: str
     check: CheckPlan
     covers: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()  # as those of a ProbeStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,6 +266,7 @@ class Plan:
     scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
     stack_file: Path | None = None  # used in place of the one that the spec names
+    require_proof: bool = False  # a blocking check that is not proven shows nothing
 
     @property
     def judged(self) -> tuple[str, ...]:

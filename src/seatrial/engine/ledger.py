@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..core.events import FindingJudged
@@ -15,6 +15,7 @@ from .journal import Journal
 
 STEADY = "steady/stack"
 RESIDUE = "trial/nothing-remains"
+UNPROVEN = "it passed, and nobody has seen yet that it can fail (require-proof): seatrial prove"
 UNFINISHED = "not exercised: the trial ended before its turn"
 
 
@@ -101,15 +102,18 @@ def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
 
 
 class Ledger:
-    """Judged findings beside the planned ones; writes each to the journal."""
+    """Judged findings beside the planned ones; writes each to the journal. `unproven`: findings that show nothing when they pass."""
 
-    def __init__(self, planned: Iterable[PlannedFinding], journal: Journal) -> None:
+    def __init__(self, planned: Iterable[PlannedFinding], journal: Journal, unproven: Collection[str] = ()) -> None:
+        self._unproven = frozenset(unproven)
         self.planned = {p.id: p for p in planned}
         self.findings: dict[str, Finding] = {}
         self._journal = journal
 
     def judge(self, finding: Finding) -> Finding:
         """Record a finding. One judged before keeps the worse verdict: nothing is overwritten by a later success."""
+        if finding.verdict is Verdict.PASS and finding.id in self._unproven:
+            finding = replace(finding, verdict=Verdict.INCONCLUSIVE, reason=UNPROVEN)
         before = self.findings.get(finding.id)
         if before is not None and combine([before.verdict, finding.verdict]) is before.verdict:
             return before

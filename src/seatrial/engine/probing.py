@@ -7,7 +7,7 @@ import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -40,6 +40,7 @@ class Around:
     marks: Mapping[str, int]
     adopt: Callable[[int, str], Awaitable[None]] | None = None
     asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
+    copies: Mapping[str, Path] = field(default_factory=dict)  # read in place of the logs of these instances
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
         """A check inside a step."""
@@ -97,7 +98,7 @@ class Around:
         """Log file by instance name."""
         if not isinstance(self.platform, CanReadLogs):
             raise NotExercised(f"platform {self.platform.name} does not show logs")
-        return {i.name: self.platform.log_file(i) for i in self.instances}
+        return {i.name: self.copies.get(i.name) or self.platform.log_file(i) for i in self.instances}
 
     def log_mark(self) -> Mapping[str, int]:
         """Offsets at the scenario's start."""
@@ -118,6 +119,7 @@ class Prober:
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
+        self.copies: Mapping[str, Path] = {}  # of logs, by instance: read in their place
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:
@@ -328,7 +330,14 @@ class Prober:
         if self.platform is None:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
-            around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks)
+            around = Around(
+                platform=self.platform,
+                instances=instances,
+                marks=marks,
+                adopt=self.adopt,
+                asks=asks,
+                copies=self.copies,
+            )
         makes = verb.makes_of(call.arguments, values)
         what, arguments = (
             render_partly(tree, values, self.secret, makes) if makes else render(tree, values, self.secret)

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..core.errors import SeatrialError
@@ -17,7 +16,6 @@ from ..core.events import (
     StackDescribed,
     StackProgress,
     TrialEnded,
-    TrialStarted,
     plain,
 )
 from ..core.expressions import Missing
@@ -25,6 +23,7 @@ from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
+from ..core.proofs import Proof, Reaction, State
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.results import Evidence, Finding
@@ -35,15 +34,17 @@ from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
 from .aborting import judge_not_aborted
 from .asking import too_short
+from .beginning import Options, beginning, unproven
 from .checks import Checks
 from .expectations import judge_expectation
 from .faulting import Faults
 from .journal import Journal
-from .ledger import RESIDUE, Ledger, in_scope, planned_findings
+from .ledger import RESIDUE, Ledger, planned_findings
 from .outside import outside
 from .own import judge_own
 from .pools import PoolWatch, pools_wanted
 from .probing import Prober
+from .proving import Proving, Wanted
 from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
 from .schedule import next_batch
@@ -56,26 +57,15 @@ TOGETHER = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a trial is run. `start`: bring the stack up (False: attach to one that runs); `keep`: leave it running."""
-
-    trial: str
-    version: str
-    command: tuple[str, ...] = ()
-    start: bool = True
-    keep: bool = False
-    fail_fast: bool = False
-    selection: str = ""
-    variant: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
 class Result:
     """What a trial came to."""
 
     outcome: Outcome
     ledger: Ledger
     residue: Residue
+    proofs: tuple[Proof, ...] = ()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 class Trial:
@@ -102,7 +92,8 @@ class Trial:
         self.platform, self.journal = platform, journal
         prober.platform = platform
         prober.allow = plan.stack.allow
-        self.ledger = Ledger(planned_findings(plan, selected), journal)
+        planned = planned_findings(plan, selected)
+        self.ledger = Ledger(planned, journal, unproven(plan, planned, options))
         self.values = Values(
             {
                 **plan.values,
@@ -112,6 +103,8 @@ class Trial:
         )
         prober.know(plan.identities, self.values.all)
         checks = Checks(prober, journal)
+        if options.proving is not None:
+            checks.kept = {}
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
@@ -137,10 +130,15 @@ class Trial:
         self._starts: list[Instance] = []
         self._scopes: dict[str, Values] = {}
         self._at_the_end: list[tuple[Expectation, Mapping[str, object], Sequence[Evidence]]] = []
+        self._vocabulary, self._prober = vocabulary, prober
+        self._proving: Proving | None = None
+        self._proofs: tuple[Proof, ...] = ()
 
     async def run(self) -> Result:
         """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
-        self._write_start()
+        self.journal.write(beginning(self.plan, self.selected, self.options, self.ledger, self._machine))
+        for warning in self.plan.warnings:
+            self.journal.write(Noted(level="warning", message=warning))
         reason, residue = "", Residue()
         watch = asyncio.create_task(self._watch())
         try:
@@ -153,7 +151,15 @@ class Trial:
         finally:
             watch.cancel()
             residue = await asyncio.shield(asyncio.ensure_future(self._finish(reason)))
-        return Result(outcome=self.ledger.outcome(), ledger=self.ledger, residue=residue)
+        proving = self._proving
+        return Result(
+            outcome=self.ledger.outcome(),
+            ledger=self.ledger,
+            residue=residue,
+            proofs=self._proofs,
+            states=proving.states if proving is not None else (),
+            reactions=proving.reactions if proving is not None else (),
+        )
 
     async def _trial(self) -> str:
         if self.options.start:
@@ -184,10 +190,30 @@ class Trial:
             reason = await self._scenarios()
             await self._expectations(began)
             await self._not_aborted(began)
+            if self.options.proving is not None:
+                await self._prove(self.options.proving)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
         return reason
+
+    async def _prove(self, wanted: Wanted) -> None:
+        """What clients of the trial saw is judged by now: they are not to see what is broken for the checks."""
+        await self.crew.workloads.stop_all()
+        self._proving = Proving(
+            self.plan,
+            wanted,
+            vocabulary=self._vocabulary,
+            capabilities=self.platform.capabilities,
+            checks=self.crew.checks,
+            faults=self.crew.faults,
+            steady=self._steady,
+            journal=self.journal,
+            prober=self._prober,
+            fingerprints=self.options.fingerprints,
+            tell=lambda words: self.journal.write(Noted(level="info", message=words)),
+        )
+        self._proofs = await self._proving.run()
 
     async def _up(self) -> None:
         self.journal.write(PhaseChanged(phase="starting"))
@@ -408,50 +434,6 @@ class Trial:
                 evidence=(Evidence(kind="stack", summary=text, at_ns=now, data=plain(residue)),),
             )
         )
-
-    def _write_start(self) -> None:
-        plan, options, scope = self.plan, self.options, in_scope(self.plan)
-        chosen = {s.id for s in self.selected}
-        self.journal.write(
-            TrialStarted(
-                trial=options.trial,
-                name=plan.name,
-                spec=str(plan.file),
-                digest=plan.digest,
-                seatrial=options.version,
-                platform=plan.stack.platform,
-                wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                command=options.command,
-                machine=self._machine,
-                selection=options.selection,
-                variant=options.variant,
-                scale=plan.scale,
-                requirements=tuple(
-                    {
-                        "id": r.id,
-                        "text": r.text,
-                        "severity": r.severity.value,
-                        "in_scope": r.id in scope,
-                        "open_reason": r.open_reason,
-                    }
-                    for r in plan.requirements.values()
-                ),
-                findings=tuple(self.ledger.planned.values()),
-                scenarios=tuple(
-                    {
-                        "id": s.id,
-                        "title": s.title,
-                        "covers": list(s.covers),
-                        "disrupting": s.disrupting,
-                        "severity": s.severity.value,
-                        "selected": s.id in chosen,
-                    }
-                    for s in plan.scenarios
-                ),
-            )
-        )
-        for warning in plan.warnings:
-            self.journal.write(Noted(level="warning", message=warning))
 
 
 def setup_of(plan: Plan) -> ScenarioPlan:

@@ -42,6 +42,7 @@ VERB = Verb(
     },
     example='{log: "ERROR|panic", at: web *, expect: count == 0}',
     check_what=check_what,
+    asks=False,
 )
 
 

@@ -19,6 +19,7 @@ from ..core.verdicts import Verdict
 from .explain import advice
 from .loads import load_rows, shown
 from .model import FaultView, TrialModel
+from .proofs import detection, proven_by
 from .words import mark, moment
 
 POINTS = 1200  # per curve: more cannot be seen, and the file stays small
@@ -54,6 +55,7 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "requirements": model.requirements(),
         "findings": [finding_row(model, f) for f in model.ranked_findings()],
         "loads": load_rows(model),
+        "detection": detection(model),
         "profiles": model.profiles(),
         "faults": [fault_row(model, f) for f in model.faults.values()],
         "machine": plain(started.machine) if started else {},
@@ -100,6 +102,7 @@ def finding_row(model: TrialModel, finding: Finding) -> dict[str, Any]:
         "to": model.since(finding.ended_ns),
         "wall": wall(model, finding.ended_ns),
         "advice": advice(finding),
+        "proven": proven_by(model, finding.id),
         "evidence": [
             {"summary": e.summary, "data": json.dumps(plain(e.data), indent=1, ensure_ascii=False)}
             for e in finding.evidence

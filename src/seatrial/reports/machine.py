@@ -53,6 +53,8 @@ def report(model: TrialModel) -> dict[str, Any]:
             r.id: {"text": r.text, "verdict": r.status, "findings": r.findings} for r in model.requirements()
         },
         "findings": [_finding(model, i) for i in model.findings],
+        "proofs": [plain(p) for p in model.proofs.values()],
+        "detection": [plain(r) for r in model.reactions],
         "faults": [_fault(model, f) for f in model.faults.values()],
         "profiles": model.profiles(),
         "workloads": [plain(r) for r in model.runs],
@@ -65,6 +67,8 @@ def report(model: TrialModel) -> dict[str, Any]:
 def _finding(model: TrialModel, id_: str) -> dict[str, Any]:
     finding = model.findings[id_]
     data: dict[str, Any] = plain(finding)
+    known = model.started.proven if model.started else {}
+    data["proven"] = list(known[id_]) if id_ in known else None  # None: nothing to prove
     data["from_s"], data["to_s"] = model.since(data.pop("began_ns")), model.since(data.pop("ended_ns"))
     return data
 

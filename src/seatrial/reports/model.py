@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.events import (
     Attempted,
+    CheckProven,
     ColumnSealed,
     Entry,
     FaultHealed,
@@ -22,6 +23,7 @@ from ..core.events import (
     LoadProgressed,
     Noted,
     PhaseChanged,
+    Reacted,
     RoleChanged,
     ScenarioEnded,
     ScenarioStarted,
@@ -168,6 +170,8 @@ class TrialModel:
         self.stack: StackDescribed | None = None
         self.progress: dict[str, StackProgress] = {}
         self.phases: list[tuple[int, str]] = []
+        self.proofs: dict[str, CheckProven] = {}  # by finding, of a trial that proved its checks
+        self.reactions: list[Reacted] = []
 
     @classmethod
     def read(cls, directory: Path) -> TrialModel:
@@ -280,6 +284,14 @@ def _trial_started(model: TrialModel, ns: int, event: TrialStarted) -> None:
                 covers=tuple(given["covers"]),
                 disrupting=bool(given["disrupting"]),
             )
+
+
+def _proved(model: TrialModel, _ns: int, event: CheckProven) -> None:
+    model.proofs[event.finding] = event
+
+
+def _reacted(model: TrialModel, _ns: int, event: Reacted) -> None:
+    model.reactions.append(event)
 
 
 def _phase(model: TrialModel, ns: int, event: PhaseChanged) -> None:
@@ -427,6 +439,8 @@ def _ended(model: TrialModel, _ns: int, event: TrialEnded) -> None:
 _TAKERS: Mapping[type, Any] = {
     TrialStarted: _trial_started,
     PhaseChanged: _phase,
+    Reacted: _reacted,
+    CheckProven: _proved,
     StackProgress: _progress,
     StackDescribed: _described,
     ScenarioStarted: _scenario_started,

@@ -35,6 +35,11 @@ def report_schema() -> dict[str, Any]:
         },
         from_s=_SECONDS,
         to_s=_SECONDS,
+        proven={
+            "type": ["array", "null"],
+            "items": _TEXT,
+            "description": "what has shown that its check can fail; null: no check",
+        },
         evidence={
             "type": "array",
             "items": _object("kind summary", kind=_TEXT, summary=_TEXT, at_ns={"type": "integer"}, data={}),
@@ -99,6 +104,27 @@ def report_schema() -> dict[str, Any]:
             scenarios={"type": "array", "items": scenario},
             requirements={"type": "object", "additionalProperties": requirement},
             findings={"type": "array", "items": finding},
+            proofs={
+                "type": "array",
+                "items": _object(
+                    "finding outcome by why",
+                    finding=_TEXT,
+                    outcome={"enum": ["proven", "blind", "wrong reason", "not provable"]},
+                    by=_TEXTS,
+                    blind_to=_TEXTS,
+                    why=_TEXT,
+                ),
+            },
+            detection={
+                "type": "array",
+                "items": _object(
+                    "finding state heard must",
+                    finding=_TEXT,
+                    state=_TEXT,
+                    heard={"enum": ["red", "green", "unsure", "not asked"]},
+                    must={"type": "boolean"},
+                ),
+            },
             faults={"type": "array", "items": fault},
             profiles=_TEXTS,
             workloads={"type": "array"},

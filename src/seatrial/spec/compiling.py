@@ -15,7 +15,7 @@ from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, abort_finding
 from ..core.plan import BEGIN, SETUP, STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
-from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
+from ..core.shapes import ANY, BOOLEAN, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
@@ -46,7 +46,7 @@ from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -223,6 +223,7 @@ class _Compiler:
             expect=expect,
             scale=profiles.scale,
             stack_file=self.stack_override,
+            require_proof=self._require_proof(root),
         )
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
@@ -255,6 +256,10 @@ class _Compiler:
         node = root.get("name")
         found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
         return found if isinstance(found, str) else self.directory.name
+
+    def _require_proof(self, root: MappingNode) -> bool:
+        node = root.get("require-proof")
+        return node is not None and self.reader.read(node, BOOLEAN, Place(literal=True)) is True
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)

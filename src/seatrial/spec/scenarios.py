@@ -174,7 +174,9 @@ class Scenarios:
             return None
         check, found = read
         title = str(found["title"]) if found["title"] else f"{key.text}: {check.expect.source if check.expect else ''}"
-        return NamedCheck(id=key.text, title=title, check=check, covers=tuple(found["covers"]))
+        return NamedCheck(
+            id=key.text, title=title, check=check, covers=tuple(found["covers"]), notices=tuple(found["notices"])
+        )
 
     def expectations(
         self,

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.quantities import UNITS, example
-from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
+from ..core.shapes import BOOLEAN, PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
 from .compose import PROJECT
@@ -284,6 +284,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             "workloads": _named(_workload(vocabulary), "Clients whose every operation is recorded."),
             "loads": _named(_load(vocabulary), "Requests over time, measured as aggregates."),
             "steady": _named({"$ref": "#/$defs/check"}, "Holds before the first disrupting scenario and after each."),
+            "require-proof": {
+                **of_shape(BOOLEAN),
+                "description": "A blocking check that passes is INCONCLUSIVE until `seatrial prove` has seen it fail.",
+            },
             "throughout": {
                 **of_shape(SCENARIO["throughout"].shape),
                 "description": "Workloads that run through the whole trial.",
