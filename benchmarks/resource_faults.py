@@ -67,7 +67,7 @@ SPEC = """\
 seatrial: 1
 stack:
   services:
-    web:
+    bench:
       command: "python worker.py {{{{ instance.port.http }}}}"
       directory: {worker}
       ports: auto
@@ -91,7 +91,7 @@ class Bench:
         self.disk = directory / "disk"
         self.time_file = Path(f"{self.disk}.time")
         steps = "".join(
-            f"      - {{fault: {n}, at: web, id: {n}{', ' * bool(t)}{t.format(disk=self.disk)}}}\n"
+            f"      - {{fault: {n}, at: bench, id: {n}{', ' * bool(t)}{t.format(disk=self.disk)}}}\n"
             for n, t in FAULTS.items()
         )
         spec = directory / "seatrial.yaml"
@@ -123,7 +123,7 @@ class Bench:
         """An instance, once it is ready, and another than it was."""
         deadline = time.monotonic() + WITHIN_S
         while True:
-            now = (await self.platform.survey())["web"].instances[number % REPLICAS]
+            now = (await self.platform.survey())["bench"].instances[number % REPLICAS]
             if now.ready and now.identity != other_than:
                 return now
             if time.monotonic() > deadline:
@@ -137,7 +137,7 @@ class Bench:
         ]
         for controller in ("cpu", "memory", "pids"):
             group = cgroups.group_of(os.getpid(), controller)
-            found += [str(p) for p in group.path.glob("seatrial-web-*")] if group is not None else []
+            found += [str(p) for p in group.path.glob("seatrial-bench-*")] if group is not None else []
         found += [str(p) for p in self.disk.iterdir()]
         return [*found, str(self.time_file)] if self.time_file.exists() else found
 
@@ -153,7 +153,7 @@ class Containers(Bench):
             "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             "FAKETIME_TIMESTAMP_FILE": "/tmp/offset",
         }
-        web = {
+        bench = {
             "image": "debian:bookworm",
             "command": ["perl", "/faults/worker.pl", "8000"],
             "volumes": [f"{WORKER}:/faults:ro", *([f"{library}:/libfaketime.so.1:ro"] if library else [])],
@@ -164,12 +164,12 @@ class Containers(Bench):
             "deploy": {"replicas": REPLICAS},
             "x-seatrial": {"endpoints": {"http": 8000}},
         }
-        file.write_text(json.dumps({"services": {"web": web}}))
+        file.write_text(json.dumps({"services": {"bench": bench}}))
         answers = compile_expression("status == 200", Scope(open=True))
         ready = CheckPlan(call=ProbeCall(verb="http", what=Template.parse("GET /")), expect=answers)
         self.stack = StackPlan(
             name="climits", platform="compose", directory=directory,
-            services={"web": ServicePlan(name="web", kind="process", arguments={}, ready=ready)},
+            services={"bench": ServicePlan(name="bench", kind="process", arguments={}, ready=ready)},
             compose=ComposeProject(files=(file,), directory=directory),
         )  # fmt: skip
         step = self.steps["disk-full"]
@@ -338,7 +338,9 @@ async def measure(times: int, only: str, library: str, chance: random.Random, *,
         finally:
             residue = await platform.down()
             await keeper.close()
-        good.append(not residue and not bench.left())
+        left = [*residue.lines, *bench.left()]
+        print(f"    the end                    {'; '.join(left) or 'nothing left'}", flush=True)
+        good.append(not left)
     outcomes = []
     for number in range(times if only in ("", "both") and not compose else 0):
         with workplace() as directory:

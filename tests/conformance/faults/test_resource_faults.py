@@ -313,7 +313,10 @@ async def test_a_limit_of_processor_time_is_felt(bench: Bench) -> None:
     try:
         _, took = await bench.ask(victim, "/spin")
         assert took > 0.3, "a tenth of a second at a fifth of a processor"
-        assert not (await bench.acted(made, victim)).detail.endswith("stopped for it 0 times so far")
+        deadline = time.monotonic() + WITHIN_S  # on a busy machine it may get no more than that anyway
+        while (await bench.acted(made, victim)).detail.endswith("stopped for it 0 times so far"):
+            assert time.monotonic() < deadline
+            await bench.ask(victim, "/spin")
     finally:
         await made.heal(bench.platform, [victim])
 
