@@ -76,6 +76,8 @@ def main() -> int:
         bar("load, open loop", [sys.executable, str(benchmarks / "load_open.py")], shown=5),
         bar("load, a stall", [sys.executable, str(benchmarks / "load_stall.py")], shown=2),
         bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
+        bar("history", [sys.executable, str(benchmarks / "history.py")], shown=6),
+        bar("fingerprints", [sys.executable, str(benchmarks / "fingerprints.py")], shown=3),
         bar(
             "two stores",
             [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "3"] if quick else [])],
@@ -107,8 +109,18 @@ def main() -> int:
             [sys.executable, str(benchmarks / "links.py"), "--start", "1000", "--pairs", "1" if quick else "3"],
         ),
         bar(
-            "faults of resources",
+            "containers (needs root, a Docker engine, Compose v2)",
+            [sys.executable, str(benchmarks / "compose.py"), *(["--times", "3"] if quick else [])],
+            shown=1,
+        ),
+        bar(
+            "faults of resources (need root)",
             [sys.executable, str(benchmarks / "resource_faults.py"), "--times", "2" if quick else "20"],
+            shown=22,
+        ),
+        bar(
+            "faults of resources on containers",
+            [sys.executable, str(benchmarks / "resource_faults.py"), "--compose", "--times", "2" if quick else "20"],
             shown=22,
         ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),

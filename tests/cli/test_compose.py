@@ -33,12 +33,12 @@ scenarios:
   looks:
     steps:
       - {http: GET /pid, at: web, expect: status == 200}
-      - {log: "as .* right", at: web, expect: count >= 1, id: right}
       - {command: "true {{ web.url }}", expect: exit == 0}
   crash:
     steps:
       - {fault: kill, at: web#1, id: killed}
       - {process: instances, at: web *, expect: ready == wanted and restarts == 1, within: 30s}
+      - {log: "as .* right", at: web, expect: count == 1, within: 5s, id: right}
     expect: {short: visits.outage.longest < 20s}
   pause:
     steps:
@@ -50,9 +50,9 @@ scenarios:
 VARIANT = """\
 variant: wrong
 title: it runs in the wrong mode
-only: [looks]
+only: [crash]
 stack: {services: {web: {mode: wrong}}}
-red: {looks/right: count}
+red: {crash/right: count}
 """
 
 
@@ -76,8 +76,6 @@ def test_the_same_scenarios_run_on_containers_and_a_variant_is_noticed(seatrial:
     assert seatrial("plan", "--stack", "compose.yaml").stdout.startswith("shop on platform compose: web")
     done = seatrial("run", "--stack", "compose.yaml")
     assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads((tmp_path / ".seatrial/latest/report.json").read_text())
-    assert report["outcome"] == "GO"
     done = seatrial("variants", ".", "--stack", "compose.yaml", "--no-control")
     assert done.returncode == 0, done.stdout + done.stderr
     names = subprocess.run(

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
@@ -34,6 +36,7 @@ from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
 from .proofs import proven
+from .remembering import remember_trial
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
@@ -51,6 +54,7 @@ class Request:
     attach: Path | None = None  # the trial directory of a kept stack
     root: Path | None = None
     variant: str = ""
+    selected: str = ""  # what else chose the scenarios of `only`, for people
     on: Cluster = HERE  # where loads are sent from
     proving: Wanted | None = None  # prove its checks as well
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # of checks, by finding
@@ -112,7 +116,8 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
     users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
+    chosen = (request.selected,) if request.selected else request.only
+    selection = ", ".join((*chosen, *(f"label {x}" for x in request.labels), *users))
     known = proven(plan, request.root)
     options = Options(
         trial=directory.name,
@@ -146,12 +151,18 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 end=here.end,
                 machine=machine(),
                 judge_usage=judge_usage,
+                fingerprinter=PlanFingerprinter(
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                ),
             )
             await prepare_probes(verbs_of(plan))
             try:
                 result: Result = await trial.run()
             finally:
                 await close_probes()
+                written = journal.written
+    seal_trial(directory, written)
+    remember_trial(directory)
     return Run(
         directory=directory,
         outcome=result.outcome,

@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .files import JOURNAL as JOURNAL
+from .fingerprints import Fingerprint, Part
 from .intervals import Interval
 from .quantities import Quantity
 from .results import Accounting, Finding, PlannedFinding
-
-JOURNAL = "journal.jsonl"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -305,6 +305,24 @@ class FindingJudged(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fingerprinted(Event):
+    """What is tested, before it is started; every file with its digest is in `file`, whose sha256 is here."""
+
+    print: Fingerprint
+    file: str
+    sha256: str
+    took_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartsIdentified(Event):
+    """What the instances run, once the stack is up. `digest`: of all that is tested, these parts included."""
+
+    parts: tuple[Part, ...]
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Noted(Event):
     """Something an engineer should know: an undeclared effect refused, a doubt, a warning."""
 
@@ -438,6 +456,9 @@ def _reading(hint: Any) -> Reading | None:
     if origin is tuple:
         inner = _reading(arguments[0]) if arguments else None
         return tuple if inner is None else lambda value: tuple(map(inner, value))
+    if origin is Mapping:
+        each = _reading(arguments[1])
+        return None if each is None else lambda value: {name: each(v) for name, v in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _builder(hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

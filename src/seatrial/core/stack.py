@@ -70,6 +70,9 @@ class ServicePlan:
     after: tuple[str, ...] = ()  # declared ones and those that its templates refer to
     ready: CheckPlan | None = None  # overrides the kind's own
     roles: Mapping[str, CheckPlan] = field(default_factory=dict)  # likewise
+    paths: tuple[
+        str, ...
+    ] = ()  # patterns of files, relative to the stack's directory, that it is made of; none: unknown
     position: Position | None = None
 
 

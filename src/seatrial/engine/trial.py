@@ -19,6 +19,7 @@ from ..core.events import (
     plain,
 )
 from ..core.expressions import Missing
+from ..core.fingerprints import Fingerprinter
 from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
@@ -34,7 +35,7 @@ from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
 from .aborting import judge_not_aborted
 from .asking import too_short
-from .beginning import Options, beginning, unproven
+from .beginning import Options, beginning, unproven, waived
 from .checks import Checks
 from .expectations import judge_expectation
 from .faulting import Faults
@@ -49,6 +50,7 @@ from .roles import RoleWatch
 from .scenario import Crew, ScenarioRun
 from .schedule import next_batch
 from .steady import Steady
+from .unchanged import Unchanged
 from .usage import UsageWatch
 from .values import Values
 from .workloads import Workloads
@@ -87,13 +89,15 @@ class Trial:
         end: Callable[[], Any],
         machine: dict[str, Any],
         judge_usage: JudgeUsage,
+        fingerprinter: Fingerprinter | None = None,
     ) -> None:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
         prober.platform = platform
         prober.allow = plan.stack.allow
         planned = planned_findings(plan, selected)
-        self.ledger = Ledger(planned, journal, unproven(plan, planned, options))
+        self.ledger = Ledger(planned, journal, unproven(plan, planned, options), waived(plan))
+        self._unchanged = Unchanged(fingerprinter, platform, journal, self.ledger)
         self.values = Values(
             {
                 **plan.values,
@@ -162,12 +166,14 @@ class Trial:
         )
 
     async def _trial(self) -> str:
+        await self._unchanged.begin()
         if self.options.start:
             await self._up()
         else:
             if self.plan.stack.platform == "remote":
                 await self.platform.up(self._progress)  # it runs already: is it there?
             await self._describe()
+        await self._unchanged.identify()
         self.journal.write(PhaseChanged(phase="steady"))
         gate = await self._steady.gate("before the first scenario")
         if not gate.holds:
@@ -388,6 +394,7 @@ class Trial:
         for name in self.plan.judged:
             if name in self.crew.workloads.own:
                 judge_own(self.ledger, f"trial/{name}", self.crew.workloads.own[name], self._began)
+        await self._unchanged.judge()
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core import procfs
 from ..core.errors import NotExercised, PlatformError, SupervisorError
+from ..core.fingerprints import Part as CorePart
 from ..core.links import LinkEnd, LinkTraffic, Tried, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
 from ..core.processes import CommandResult, ProcessId, Residue, Supervisor, Surroundings, UnitStatus
@@ -22,6 +23,7 @@ from .feeds import Feeds
 from .ground import LocalGround, Site
 from .instances import Copy, make_copies, search_path
 from .links import HOST, ends
+from .parts import parts_of
 from .ports import LOOPBACK, Ports
 from .readiness import watch
 from .starting import Crew, Starter
@@ -244,6 +246,12 @@ class LocalPlatform:
         if usage is None:
             raise PlatformError(f"{instance.name} is down ({copy.detail()}): nothing to measure")
         return usage
+
+    async def parts(self) -> Sequence[CorePart]:
+        """What the instances run, as the kernel has it."""
+        running = {c.name: c.status.process for c in self._copies.values() if c.status is not None and not c.host}
+        alive = {name: process for name, process in running.items() if process is not None}
+        return await asyncio.to_thread(lambda: list(parts_of(alive)))
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
         """CanSeeSockets."""

@@ -59,8 +59,21 @@ def report(model: TrialModel) -> dict[str, Any]:
         "profiles": model.profiles(),
         "workloads": [plain(r) for r in model.runs],
         "accounting": plain(ended.accounting) if ended else {},
+        "tested": _tested(model),
         "residue": list(ended.residue) if ended else [],
         "notes": [{"level": n.level, "message": n.message, "scenario": n.scenario} for _, n in model.notes],
+    }
+
+
+def _tested(model: TrialModel) -> dict[str, Any]:
+    """What was tested; empty where its journal does not say."""
+    if model.tested is None:
+        return {}
+    parts = model.parts
+    return {
+        "digest": parts.digest if parts is not None else "",
+        **plain(model.tested.print),
+        "parts": plain(parts.parts) if parts is not None else [],
     }
 
 

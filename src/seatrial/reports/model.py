@@ -17,11 +17,13 @@ from ..core.events import (
     FaultOrdered,
     FaultWitnessed,
     FindingJudged,
+    Fingerprinted,
     InstanceChanged,
     LoadAborted,
     LoadProbed,
     LoadProgressed,
     Noted,
+    PartsIdentified,
     PhaseChanged,
     Reacted,
     RoleChanged,
@@ -168,6 +170,8 @@ class TrialModel:
         self.sockets: list[SocketsSampled] = []
         self.notes: list[tuple[int, Noted]] = []
         self.stack: StackDescribed | None = None
+        self.tested: Fingerprinted | None = None
+        self.parts: PartsIdentified | None = None
         self.progress: dict[str, StackProgress] = {}
         self.phases: list[tuple[int, str]] = []
         self.proofs: dict[str, CheckProven] = {}  # by finding, of a trial that proved its checks
@@ -428,6 +432,14 @@ def _role(model: TrialModel, ns: int, event: RoleChanged) -> None:
     model.roles.append((ns, event))
 
 
+def _fingerprinted(model: TrialModel, _ns: int, event: Fingerprinted) -> None:
+    model.tested = event
+
+
+def _identified(model: TrialModel, _ns: int, event: PartsIdentified) -> None:
+    model.parts = event
+
+
 def _noted(model: TrialModel, ns: int, event: Noted) -> None:
     model.notes.append((ns, event))
 
@@ -463,6 +475,8 @@ _TAKERS: Mapping[type, Any] = {
     FindingJudged: _judged,
     InstanceChanged: _instance,
     RoleChanged: _role,
+    Fingerprinted: _fingerprinted,
+    PartsIdentified: _identified,
     Noted: _noted,
     TrialEnded: _ended,
 }

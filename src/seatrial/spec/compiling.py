@@ -40,13 +40,14 @@ from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
 from .steps import Steps
+from .tested import read_tested_files, read_waivers
 from .tools import tools_in
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
 TOP = (
     "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof",
+    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof", "waivers", "tested",
 )  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
@@ -224,7 +225,9 @@ class _Compiler:
             scale=profiles.scale,
             stack_file=self.stack_override,
             require_proof=self._require_proof(root),
+            tested=read_tested_files(reader, root.get("tested")),
         )
+        plan = replace(plan, waivers=read_waivers(reader, root.get("waivers"), plan))
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
@@ -322,14 +325,11 @@ class _Compiler:
     ) -> StackPlan | None:
         node = root.get("stack")
         directory, content = self.directory, node
-        compose = ComposeStacks(self.reader, self.vocabulary, self._secret_names(root))
-        laid = over[0] if over else None
-        for overlay in over[1:]:
-            laid = merge(laid, overlay) if laid is not None else overlay
+        compose = ComposeStacks(self.reader, self.vocabulary, root, self.files)
         if self.stack_override is not None:
             directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
             if is_compose(content):
-                return self._composed(compose, node, self.stack_override, name, laid)
+                return compose.read(node, self.stack_override, name, self.path.parent, over)
         elif isinstance(node, Scalar):
             text = self.reader.read(node, TEXT, Place(literal=True))
             if not isinstance(text, str):
@@ -341,9 +341,9 @@ class _Compiler:
                 return None
             content = self._stack_file(self.path.parent / text)
             if is_compose(content):
-                return self._composed(compose, None, self.path.parent / text, name, laid)
+                return compose.read(None, self.path.parent / text, name, self.path.parent, over)
         elif isinstance(node, MappingNode) and "compose" in node.entries:
-            return self._composed(compose, node, None, name, laid)
+            return compose.read(node, None, name, self.path.parent, over)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
         stacks = Stacks(self.reader, self.vocabulary)
@@ -352,21 +352,6 @@ class _Compiler:
         if isinstance(content, MappingNode) and "remote" in content.entries:
             return stacks.remote(content, name, directory.resolve(), values)
         return stacks.local(content, name, directory.resolve())
-
-    def _composed(
-        self, compose: ComposeStacks, node: Node | None, file: Path | None, name: str, over: Node | None
-    ) -> StackPlan | None:
-        """A project of Compose: the spec's own, or another file with what the spec says of its own."""
-        if isinstance(node, MappingNode) and "compose" in node.entries:
-            plan = compose.of_spec(node, name, self.path.parent, over, file)
-        else:
-            plan = compose.of_file(file, name, over) if file is not None else None
-        self.files += [f for f in compose.files if f not in self.files]
-        return plan
-
-    def _secret_names(self, root: MappingNode) -> tuple[str, ...]:
-        node = root.get("secrets")
-        return tuple(node.entries) if isinstance(node, MappingNode) else ()
 
     def _stack_file(self, path: Path) -> Node | None:
         self.files.append(path)

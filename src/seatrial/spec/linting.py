@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from ..core.errors import Position, Problem
 from ..core.load_plans import PROBE_WARM_UP_NS
@@ -38,7 +39,17 @@ def lint(plan: Plan) -> list[Problem]:
         if load.name not in used
     ]
     found += _baselines(plan)
+    found += _expired(plan)
     return [*found, *(w for s in plan.scenarios for w in _long_searches(plan, s))]
+
+
+def _expired(plan: Plan) -> Iterator[Problem]:
+    """Waivers that count no longer."""
+    today = datetime.now(UTC).date()
+    for waiver in plan.waivers.values():
+        if not waiver.counts(today):
+            message = f"the waiver of {waiver.finding} by {waiver.by} expired on {waiver.expires.isoformat()}: it does not count"
+            yield _warning(message, waiver.position, "mend what it waives, or have somebody answer for it anew")
 
 
 def _baselines(plan: Plan) -> Iterator[Problem]:

@@ -33,6 +33,7 @@ from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, LINKS_FIELD, REMOTE, SERVICE
+from .tested import TESTED, WAIVER
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
@@ -308,6 +309,15 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "description": "Files with other parts of the spec, as if they stood here.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
             },
+            "waivers": {
+                "description": "Findings that somebody answers for until a day: they stay red, and do not decide.",
+                "type": "array",
+                "items": of_fields(WAIVER),
+            },
+            "tested": {
+                "description": "Which files belong to what is tested: those that must be at the end what they were at the beginning.",
+                **of_fields(TESTED),
+            },
             "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
         "$defs": {**_definitions(vocabulary), **_of_users(vocabulary)},
@@ -320,7 +330,7 @@ def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
     for kind in vocabulary.kinds.values():
         named = {**checks, "kind": {"const": kind.name, "description": kind.doc}}
         needed = () if kind.name == "process" else ("kind",)
-        own = {**kind.arguments, "after": SERVICE["after"]}
+        own = {**kind.arguments, "after": SERVICE["after"], "paths": SERVICE["paths"]}
         kinds.append({"title": kind.name, **of_fields(own, named, needed)})
     services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
     return of_fields({"name": Field(shape=TEXT), "links": LINKS_FIELD, **ALLOW}, {"services": services}, ("services",))
