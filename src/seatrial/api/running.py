@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
@@ -34,6 +36,7 @@ from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
 from .proofs import proven
+from .remembering import remember_trial
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
@@ -51,6 +54,7 @@ class Request:
     attach: Path | None = None  # the trial directory of a kept stack
     root: Path | None = None
     variant: str = ""
+    selected: str = ""  # what else chose the scenarios of `only`, for people
     on: Cluster = HERE  # where loads are sent from
     proving: Wanted | None = None  # prove its checks as well
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # of checks, by finding
@@ -97,8 +101,15 @@ def check_cluster(plan: Plan, on: Cluster) -> None:
         library()
 
 
-async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], None] = lambda _: None) -> Run:
-    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow.
+async def run_trial(
+    plan: Plan,
+    request: Request,
+    *,
+    started: Callable[[Path], None] = lambda _: None,
+    make: Callable[..., Trial] = Trial,
+) -> Run:
+    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `make`: the trial's class,
+    or what takes its arguments.
 
     Cancelling the task stops and heals; the journal is whole in every case. Raises UsageError for what the caller got
     wrong, before anything is started.
@@ -112,7 +123,8 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
     users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
+    chosen = (request.selected,) if request.selected else request.only
+    selection = ", ".join((*chosen, *(f"label {x}" for x in request.labels), *users))
     known = proven(plan, request.root)
     options = Options(
         trial=directory.name,
@@ -132,7 +144,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
             prober.adopt = here.adopt
-            trial = Trial(
+            trial = make(
                 plan,
                 select(plan, request.only, request.labels),
                 options,
@@ -146,12 +158,18 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 end=here.end,
                 machine=machine(),
                 judge_usage=judge_usage,
+                fingerprinter=PlanFingerprinter(
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                ),
             )
             await prepare_probes(verbs_of(plan))
             try:
                 result: Result = await trial.run()
             finally:
                 await close_probes()
+                written = journal.written
+    seal_trial(directory, written)
+    remember_trial(directory)
     return Run(
         directory=directory,
         outcome=result.outcome,

@@ -14,6 +14,10 @@ from typing import Protocol
 
 from .quantities import NS_PER_S
 
+GUARDIAN = (
+    "seatrial-guard"  # the name of the process above a unit's leader, to which its orphans come; at most 15 bytes
+)
+
 
 class Restart(enum.StrEnum):
     """When a unit that ended is started again."""

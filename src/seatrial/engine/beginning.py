@@ -40,6 +40,12 @@ def unproven(plan: Plan, planned: Sequence[PlannedFinding], options: Options) ->
     return [i for i in blocking if i in options.proven and not options.proven[i]]
 
 
+def waived(plan: Plan) -> dict[str, str]:
+    """Findings that somebody answers for today, and who does."""
+    today = datetime.now(UTC).date()
+    return {w.finding: str(w) for w in plan.waivers.values() if w.counts(today)}
+
+
 def beginning(
     plan: Plan, selected: Sequence[ScenarioPlan], options: Options, ledger: Ledger, machine: Mapping[str, Any]
 ) -> TrialStarted:

@@ -286,6 +286,8 @@ class ComposeStacks:
             after=service.after,
             ready=ready,
             roles=roles,
+            promises=service.promises,
+            ports=tuple(service.endpoints),
             position=node.position() if node.source.lines else None,
         )
 

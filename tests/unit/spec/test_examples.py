@@ -25,7 +25,7 @@ DOC = ROOT / "docs" / "spec.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*/seatrial.yaml"))
 VARIANTS = sorted((ROOT / "examples").glob("*/variants/*.yaml"))
 DRILLS = sorted((ROOT / "examples").glob("*/drills/*.yaml"))
-FENCE = re.compile(r"^```yaml (?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```yaml (?P<kind>[\w-]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 AROUND = """\
 seatrial: 1
 stack: stack.yaml
@@ -71,6 +71,9 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"scenarios:\n  up:\n    steps:\n{indented(parts['compare'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "health.yaml": "seatrial: 1\nstack: stack.yaml\nrequirements: {JS-08: fails over, JS-33: isolation}\n"
+        f"workloads: {{visits: {{http: GET /, at: web, rate: 5/s}}}}\n{parts['health']}",
+        "stack-steps.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['stack-steps'])}",
         "networks.yaml": "seatrial: 1\nstack:\n  services:\n    web: {command: x, replicas: 2}\n    postgres: {kind: postgres}\n"
         "    redis: {kind: redis}\nscenarios:\n  up:\n    steps:\n" + indented(parts["networks"]),
         "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
@@ -128,6 +131,8 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "tokens",
         "converge",
         "foreach",
+        "health",
+        "stack-steps",
         "workloads",
         "loads",
         "users",
@@ -147,6 +152,8 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "steps",
         "compare",
         "faults",
+        "health",
+        "stack-steps",
         "tries",
         "networks",
         "splits",
