@@ -88,7 +88,7 @@ class ContainerLinks:
         local: bool,
     ) -> None:
         self._plans, self._fleet, self._nets, self._supervisor, self._ports = plans, fleet, nets, supervisor, ports
-        self._file, self._log = data / _FILE, logs / f"{INSTANCE.replace('#', '-')}.log"
+        self._file, self.log = data / _FILE, logs / f"{INSTANCE.replace('#', '-')}.log"
         self.why_not = "" if not plans or (local and os.geteuid() == 0) else _WHY_NOT
         self._numbers: dict[tuple[str, str, str], int] = {}  # ports by link, endpoint and network
         self._ways: dict[tuple[str, str, str], _Way] = {}
@@ -122,7 +122,7 @@ class ContainerLinks:
                     await asyncio.sleep(_LOOK_S)
         except TimeoutError:
             raise PlatformError(
-                f"the fault proxy did not begin within {_BEGINS_S:g} s: {self._log} may say why"
+                f"the fault proxy did not begin within {_BEGINS_S:g} s: {self.log} may say why"
             ) from None
 
     async def _answers(self) -> bool:
@@ -188,12 +188,12 @@ class ContainerLinks:
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, sys.path)]),
         }
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         unit = UnitOrder(
             name=INSTANCE,
             argv=[sys.executable, "-m", "seatrial.links", str(self._file)],
             surroundings=Surroundings(directory=self._file.parent, environment=environment),
-            log=self._log,
+            log=self.log,
         )
         await self._supervisor.claim(ports=[self._where[1]])
         await self._supervisor.start(unit)

@@ -13,7 +13,7 @@ from ...core.links import KIND, LinkEnd, LinkTraffic
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
-from ...core.stack import Actual, Declaration, Instance, StackPlan, Usage
+from ...core.stack import LINK, Actual, Declaration, Instance, StackPlan, Usage
 from ...core.vocabulary import ServiceKind
 from ..feeds import Feeds
 from ..ports import Ports
@@ -333,7 +333,9 @@ class ComposePlatform:
         return await asyncio.to_thread(usage.sockets_of, list(self.fleet.containers.values()))
 
     def log_file(self, instance: Instance) -> Path:
-        """CanReadLogs."""
+        """CanReadLogs; of a link the proxy's."""
+        if LINK in instance.service:
+            return self._linked().log
         return self.fleet.get(instance).output
 
     def declared(self) -> Mapping[str, Declaration]:
