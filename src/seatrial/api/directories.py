@@ -14,6 +14,7 @@ from ..core.events import JOURNAL
 
 ROOT = Path(".seatrial")
 SPEC = "spec.path"  # where the trial's spec is: what attaches to its stack compiles it again
+STACK = "stack.path"  # and the stack file that was used in place of its own
 
 
 def trials_root(root: Path | None = None) -> Path:
@@ -21,7 +22,7 @@ def trials_root(root: Path | None = None) -> Path:
     return (root or Path(os.environ.get("SEATRIAL_DIRECTORY", ROOT))).absolute() / "trials"
 
 
-def new_trial(name: str, spec: Path, root: Path | None = None) -> Path:
+def new_trial(name: str, spec: Path, root: Path | None = None, stack: Path | None = None) -> Path:
     """Make a trial's directory, private to the user, and point `latest` at it."""
     trials = trials_root(root)
     stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
@@ -29,6 +30,8 @@ def new_trial(name: str, spec: Path, root: Path | None = None) -> Path:
     directory = trials / f"{stamp}-{slug}-{secrets.token_hex(2)}"
     directory.mkdir(parents=True, mode=0o700)
     (directory / SPEC).write_text(f"{spec.absolute()}\n", encoding="utf-8")
+    if stack is not None:
+        (directory / STACK).write_text(f"{stack.absolute()}\n", encoding="utf-8")
     latest = trials.parent / "latest"
     fresh = trials.parent / f".latest-{secrets.token_hex(4)}"
     with contextlib.suppress(OSError):

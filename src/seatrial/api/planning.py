@@ -14,6 +14,7 @@ from .vocabulary import vocabulary
 
 CAPABILITIES = {
     "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
+    "compose": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
     "remote": frozenset[str](),
 }
 

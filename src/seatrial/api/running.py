@@ -99,7 +99,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     check_cluster(plan, request.on)
     secrets = Secrets(plan.secrets)
     _check_secrets(plan, secrets)
-    directory = new_trial(plan.name, plan.file, request.root)
+    directory = new_trial(plan.name, plan.file, request.root, plan.stack_file)
     redactor = Redactor([])
     words = vocabulary()
     prober = Prober(words, secrets, redactor)

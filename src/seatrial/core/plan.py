@@ -254,6 +254,7 @@ class Plan:
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
     warnings: tuple[str, ...] = ()
+    stack_file: Path | None = None  # used in place of the one that the spec names
 
     @property
     def judged(self) -> tuple[str, ...]:

@@ -158,15 +158,16 @@ def listeners() -> Mapping[int, frozenset[int]]:
     return {port: frozenset(inodes) for port, inodes in found.items()}
 
 
-def tcp_connections(ports: Collection[int]) -> Mapping[int, tuple[int, int]]:
-    """Of TCP ports that are listened on in this network namespace: connections that are established, and those that wait to be accepted.
+def tcp_connections(ports: Collection[int], of: str = "self") -> Mapping[int, tuple[int, int]]:
+    """Of TCP ports that are listened on in a process's network namespace: connections that are established, and those that wait to be
+    accepted.
 
     The kernel shows the length of a listening socket's queue as its rx_queue; what is in it is established, too.
     """
     found = {port: [0, 0] for port in ports}
     hexes = {f"{port:04X}": port for port in ports}
     listening = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in (f"/proc/{of}/net/tcp", f"/proc/{of}/net/tcp6"):
         for line in (_read(table) or b"").decode("ascii", "replace").split("\n")[1:]:
             fields = line.split(None, 5)
             port = hexes.get(fields[1].rpartition(":")[2]) if len(fields) > 5 else None

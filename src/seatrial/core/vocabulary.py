@@ -86,6 +86,7 @@ class ServiceKind:
     companions: tuple[str, ...] = ()  # suffixes of services that it brings along ("-sentinel")
     extra: str = ""
     example: str = ""
+    describe: str = ""  # "module:function": core.stack.Presence -> Description, of one that something else started
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +132,9 @@ class Vocabulary:
         default_factory=dict
     )  # of loads with such a key
     credentials: Mapping[str, CredentialKind] = field(default_factory=dict)
+    compose: str = (
+        ""  # "module:function": (ComposeProject, environment) -> ComposeFile, the one reader of compose files
+    )
 
 
 def load(reference: str) -> Any:

@@ -19,6 +19,7 @@ from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
+from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
@@ -220,6 +221,7 @@ class _Compiler:
             scenarios=plans,
             expect=expect,
             scale=profiles.scale,
+            stack_file=self.stack_override,
         )
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
@@ -314,8 +316,14 @@ class _Compiler:
     ) -> StackPlan | None:
         node = root.get("stack")
         directory, content = self.directory, node
+        compose = ComposeStacks(self.reader, self.vocabulary, self._secret_names(root))
+        laid = over[0] if over else None
+        for overlay in over[1:]:
+            laid = merge(laid, overlay) if laid is not None else overlay
         if self.stack_override is not None:
             directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
+            if is_compose(content):
+                return self._composed(compose, node, self.stack_override, name, laid)
         elif isinstance(node, Scalar):
             text = self.reader.read(node, TEXT, Place(literal=True))
             if not isinstance(text, str):
@@ -326,6 +334,10 @@ class _Compiler:
                 self.reader.wrong(node, f"there is no file {self.path.parent / text}", hint)
                 return None
             content = self._stack_file(self.path.parent / text)
+            if is_compose(content):
+                return self._composed(compose, None, self.path.parent / text, name, laid)
+        elif isinstance(node, MappingNode) and "compose" in node.entries:
+            return self._composed(compose, node, None, name, laid)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
         stacks = Stacks(self.reader, self.vocabulary)
@@ -334,6 +346,21 @@ class _Compiler:
         if isinstance(content, MappingNode) and "remote" in content.entries:
             return stacks.remote(content, name, directory.resolve(), values)
         return stacks.local(content, name, directory.resolve())
+
+    def _composed(
+        self, compose: ComposeStacks, node: Node | None, file: Path | None, name: str, over: Node | None
+    ) -> StackPlan | None:
+        """A project of Compose: the spec's own, or another file with what the spec says of its own."""
+        if isinstance(node, MappingNode) and "compose" in node.entries:
+            plan = compose.of_spec(node, name, self.path.parent, over, file)
+        else:
+            plan = compose.of_file(file, name, over) if file is not None else None
+        self.files += [f for f in compose.files if f not in self.files]
+        return plan
+
+    def _secret_names(self, root: MappingNode) -> tuple[str, ...]:
+        node = root.get("secrets")
+        return tuple(node.entries) if isinstance(node, MappingNode) else ()
 
     def _stack_file(self, path: Path) -> Node | None:
         self.files.append(path)

@@ -10,6 +10,7 @@ from ..core.quantities import UNITS, example
 from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import Verb, Vocabulary
 from .compiling import DEFAULTS
+from .compose import PROJECT
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
 from .keys import AT, CALL, CHECK, COMMON, EXPECT, FAULT, LINK_FAULT, NAMED, NESTED, REASON, SOME_TIME, UNJUDGED
@@ -229,8 +230,13 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
     """The schema of seatrial.yaml (draft 2020-12)."""
     remote = of_fields({"name": Field(shape=TEXT)}, {"remote": of_fields(REMOTE)}, ("remote",))
     stack = {
-        "description": "A stack file, services here, or {remote: ...}.",
-        "anyOf": [{"type": "string", "examples": ["stack.yaml"]}, remote, _stack(vocabulary)],
+        "description": "A stack file, services here, {compose: ...}, or {remote: ...}.",
+        "anyOf": [
+            {"type": "string", "examples": ["stack.yaml"]},
+            remote,
+            of_fields(PROJECT),
+            _stack(vocabulary),
+        ],
     }
     requirement = {"anyOf": [_TEXT, of_fields(ENTRY)]}
     named = {"type": "object", "not": {"required": ["file"]}, "additionalProperties": requirement}
