@@ -131,8 +131,9 @@ class CanReadLogs(Protocol):
 class Sighting:
     """What an independent look at an instance showed: read from the system itself, not from whoever acted on it.
 
-    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T; `accepts`: a TCP
-    connection to its first endpoint was accepted (None: it has none).
+    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T, or frozen; `accepts`: a TCP
+    connection to its first endpoint was accepted (None: it has none); `answers`: something came back (None: not asked for). Where
+    something stands before it that accepts for it (the proxy of a container engine), answers are what counts.
     """
 
     at_ns: int
@@ -141,6 +142,7 @@ class Sighting:
     stopped: bool
     accepts: bool | None
     detail: str = ""
+    answers: bool | None = None
 
 
 @runtime_checkable

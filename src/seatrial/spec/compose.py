@@ -94,9 +94,10 @@ SERVICE: Mapping[str, Field] = {
     "job": Field(shape=BOOLEAN, doc="It ends, and is no service (known of those whose end others wait for)."),
     "start-within": Field(shape=DURATION, doc="How long until all of it is ready (60s)."),
     "variables": Field(
-        shape=mapping_of(TEXT),
-        doc="Words of a stack file to variables of the compose file, for variants.",
-        example="{persistence: REDIS_PERSISTENCE}",
+        shape=mapping_of(union(TEXT, mapping_of(mapping_of(ANY)))),
+        doc="Words of a stack file to variables of the compose file, for variants: to the one that takes the value, or each value to those "
+        "that it stands for.",
+        example="{persistence: REDIS_PERSISTENCE, nodes: {1: {STANDBYS: 0}}}",
     ),
     "directory": Field(
         shape=TEXT,
@@ -281,8 +282,9 @@ class ComposeStacks:
         found: dict[str, object] = {}
         for key, child in node:
             if key.text in names:
-                value = self._reader.read(child, ANY, Place(literal=True))
-                variables[str(names[key.text])] = None if value is BAD else value
+                variables |= self._variables(names[key.text], key, child)
+            elif isinstance(child, Scalar) and child.plain and child.value is None:
+                continue  # what Compose has no word for need not be taken away
             elif key.text in OVERLAY:
                 value = self._reader.read(child, OVERLAY[key.text].shape, place)
                 if value is not BAD:
@@ -295,6 +297,20 @@ class ComposeStacks:
                     f"let it stand for a variable there: {EXTENSION}: {{variables: {{{key.text}: NAME}}}}, and ${{NAME}} where it counts",
                 )
         return found
+
+    def _variables(self, stands_for: object, key: Scalar, child: Node) -> dict[str, object]:
+        """What a word of a stack file means to the variables of a compose file."""
+        value = self._reader.read(child, ANY, Place(literal=True))
+        if value is BAD or not isinstance(stands_for, dict):
+            return {} if value is BAD else {str(stands_for): value}
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if text not in stands_for:
+            known = listing([str(v) for v in stands_for], 30)
+            self._reader.wrong(
+                child, f"{key.text}: {shorten(text)} stands for no variables", f"values that do: {known}"
+            )
+            return {}
+        return dict(stands_for[text])
 
 
 def _values(service: ComposeService) -> dict[str, Type]:

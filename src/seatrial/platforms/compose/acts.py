@@ -44,7 +44,7 @@ class Acts:
             await self._crash(container)
             return
         await self._remember(container, "start")
-        container.held = "killed by an operator"
+        container.held = "held down: killed by an operator"
         await self._engine.post(f"/containers/{container.id}/kill", signal="SIGKILL")
         await self._fleet.inspect(container)
         self._fleet.show(container)
@@ -54,7 +54,7 @@ class Acts:
         """CanStop: its stop signal, and SIGKILL after its grace period."""
         container = self._fleet.get(instance)
         await self._remember(container, "start")
-        container.held = "stopped by an operator"
+        container.held = "held down: stopped by an operator"
         await self._engine.post(f"/containers/{container.id}/stop", timeout_s=container.service.stop_s + TIMEOUT_S)
         await self._fleet.inspect(container)
         self._fleet.show(container)
@@ -120,6 +120,9 @@ class Acts:
         finally:
             os.close(descriptor)
         await _until(lambda: not procfs.is_alive(process), f"{container.name}: pid {process.pid} outlives SIGKILL")
+        await _until(
+            lambda: container.process != process, f"{container.name}: its engine does not see that it has died"
+        )
 
     def _hold(self, container: Container, hold_ns: int | None) -> None:
         if hold_ns is None:

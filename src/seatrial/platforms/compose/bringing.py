@@ -45,6 +45,7 @@ class Bringing:
     engine: Engine
     supervisor: Supervisor
     secret: Callable[[str], str]
+    begun: bool = False  # there may be something that is ours to remove
 
     @property
     def file(self) -> Path:
@@ -55,14 +56,16 @@ class Bringing:
         """The files as they are now, secrets put in. Raises UsageError in Compose's words."""
         values = {name: self.secret(name) for name in self.plan.secrets}
         environment = reading.surroundings(self.plan, os.environ, values)
-        return parse(cli.read(self.plan, environment, self.plan.name))
+        name = (
+            self.plan.name if self.plan.adopt else self.plan.name or self.own
+        )  # it stands in its files as COMPOSE_PROJECT_NAME
+        return parse(cli.read(self.plan, environment, name))
 
     def prepare(self, config: Config, pin: Callable[[str, int], int] | None) -> Config:
         """Write out what is to be brought up; as it will be."""
-        name = self.plan.name or self.own
-        content = project.build(config, self.plan, name=name, trial=self.trial, secret=self.secret, pin=pin)
+        content = project.build(config, self.plan, name=config.name, trial=self.trial, secret=self.secret, pin=pin)
         project.write(content, self.file)
-        self.note(name, adopted=False)
+        self.note(config.name, adopted=False)
         return self.written()
 
     def written(self) -> Config:
@@ -85,13 +88,20 @@ class Bringing:
         found = await self.engine.get("/containers/json", all=1, filters=filters)
         return [str(each["Names"][0]).lstrip("/") for each in found]
 
+    async def _what_there_is(self, name: str) -> list[str]:
+        """Containers and volumes of a project: somebody else's, whose they stay."""
+        filters = {"label": [f"{PROJECT}={name}"]}
+        volumes = (await self.engine.get("/volumes", filters=filters)).get("Volumes") or []
+        return [*await self.containers(name), *(f"volume {v['Name']}" for v in volumes)]
+
     async def up(self, config: Config, progress: Callable[[Progress], None]) -> None:
         """docker compose up. Raises PlatformError in its words; UsageError where a project of that name is there already."""
-        if there := await self.containers(config.name):
+        if there := await self._what_there_is(config.name):
             raise UsageError.simple(
                 f"a project {config.name} is there already ({', '.join(there[:6])})",
                 "use it as it is: adopt: true; or leave `project` out: each trial gets one of its own",
             )
+        self.begun = True
         argv = removal.argv(self.engine.address, "project", config.name, self.trial)
         await self.supervisor.remedy(f"project {config.name}", [argv])
         if any(s.built for s in config.services.values()):
@@ -112,13 +122,13 @@ class Bringing:
             raise PlatformError(f"docker compose up {what}: {cli.own_words(done.stderr)}")
 
     async def down(self, name: str) -> str:
-        """docker compose down, in its order, volumes and images of its own included; what went wrong, in its words."""
+        """docker compose down, in its order; what went wrong, in its words.
+
+        It removes volumes by name, whoever made them: that is left to the remedy, which goes by labels.
+        """
         command = [
             *cli.running(self.file, name, self.plan.directory),
             "down",
-            "--volumes",
-            "--rmi",
-            "local",
             "--remove-orphans",
         ]
         try:

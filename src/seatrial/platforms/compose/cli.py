@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from ...core.errors import Problem, UsageError
 
 CONFIG_S = 60.0
 _HINT = "Docker Compose v2 is wanted: `docker compose version` must work (Debian: scripts/install-docker; elsewhere docs.docker.com)"
+_PROGRESS = re.compile(r"(Container|Network|Volume|Service|Image) \S+ +[A-Z][a-z]+.*|#\d+ .*|[a-f0-9]{12} .*")
 _NOISE = ("time=", "WARN[", "warning:")
 
 
@@ -66,5 +68,5 @@ def read(project: ComposeProject, environment: Mapping[str, str], name: str = ""
 def own_words(said: str) -> str:
     """What Compose said went wrong, without its warnings."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    kept = [line for line in lines if not line.startswith(_NOISE)]
+    kept = [line for line in lines if not line.startswith(_NOISE) and not _PROGRESS.fullmatch(line)]
     return "\n  ".join((kept or lines)[-12:]) or "it said nothing"

@@ -72,6 +72,11 @@ class EngineClock:
         return Moment(ns=engine_ns - (low + bound), bound_ns=bound)
 
 
+def stamp(engine_ns: int) -> str:
+    """A time of the engine's as its calls want it: seconds since 1970 with nine digits of a second."""
+    return f"{engine_ns // NS_PER_S}.{engine_ns % NS_PER_S:09d}"
+
+
 def from_rfc3339(text: str) -> int:
     """A time of the engine's in ns since 1970; it writes up to nine digits of a second, and years of 1 for never (0 then)."""
     fraction = _FRACTION.search(text)

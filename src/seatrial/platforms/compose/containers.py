@@ -21,6 +21,7 @@ from .places import cgroup_of
 
 Run = tuple[str, str]  # a container since when (its StartedAt)
 _UP = ("running", "paused")
+_STARTED = "started"  # an event said so, and nobody has looked yet
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - what the engine says, not where anything of ours listens
 
 
@@ -149,11 +150,11 @@ class Container:
     def inspected(self, details: Mapping[str, Any], clock: EngineClock) -> None:
         """Take over an inspection: everything but the moments that events tell better."""
         state = details.get("State") or {}
-        new = details.get("Id") != self.id or state.get("StartedAt") != self.started_at
+        before, known = self.started_at, "running" if self.status == _STARTED else self.status
         self.id = str(details.get("Id") or "")
         self.details = details
         status = str(state.get("Status") or "")
-        if new or status != self.status or not self.since_ns:
+        if status != known or (before and before != self.started_at) or not self.since_ns:
             stamp = from_rfc3339(
                 str(state.get("StartedAt" if status in _UP else "FinishedAt") or "0001-01-01T00:00:00Z")
             )
@@ -177,8 +178,9 @@ class Container:
                     self.ours -= 1
                 else:
                     self.restarts += 1
-                self.id, self.status, self.since_ns, self.held = event.container, "running", event.at.ns, ""
+                self.id, self.status, self.since_ns, self.held = event.container, _STARTED, event.at.ns, ""
                 self.exit_status, self.out_of_memory, self.process, self.last_seen = None, False, None, ""
+                self.details = {}
             case "die":
                 self.status, self.since_ns, self.exit_status, self.process = (
                     "exited",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...core.errors import PlatformError
-from .clock import EngineClock, Moment
+from .clock import EngineClock, Moment, stamp
 from .engine import Engine
 
 PROJECT, SERVICE, NUMBER, ONE_OFF = (
@@ -91,8 +91,7 @@ class EventStream:
 
     async def _once(self) -> AsyncGenerator[Event]:
         filters = {"type": ["container"], "label": [f"{PROJECT}={self._project}"]}
-        since = f"{self._since_ns // 10**9}.{self._since_ns % 10**9:09d}"
-        async with aclosing(self._engine.lines("/events", filters=filters, since=since)) as lines:
+        async with aclosing(self._engine.lines("/events", filters=filters, since=stamp(self._since_ns))) as lines:
             self.connected.set()
             async for content in lines:
                 event = parse(content, self._clock)

@@ -24,6 +24,7 @@ from .events import NUMBER, ONE_OFF, PROJECT, SERVICE, Event
 from .logs import LogKeeper
 
 _TRIES = 5
+_MOMENT_S = 0.3
 
 
 @dataclass(kw_only=True, eq=False)
@@ -229,6 +230,10 @@ class Fleet:
             known = ", ".join(self.containers)
             raise PlatformError(f"this stack has no instance {instance.name}; instances: {known}")
         return self.containers[instance.name]
+
+    async def settle_logs(self, within_s: float) -> None:
+        """Have the logs of what has ended, and a moment's of what runs."""
+        await asyncio.gather(*(self._logs[c.name].settle(min(within_s, _MOMENT_S)) for c in self.containers.values()))
 
     async def close(self, *, within_s: float = 0.0) -> None:
         """Keep no more logs; those of what has ended are read to the end first."""

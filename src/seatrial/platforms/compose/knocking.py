@@ -20,24 +20,31 @@ _SILENT_S = 0.05
 
 
 async def answers(endpoint: Endpoint, timeout_ns: int) -> bool:
-    """Whether a connection of our own is answered in time.
+    """Whether a connection of our own is answered in time."""
+    return (await knock(endpoint, timeout_ns))[1]
 
-    Where nothing is known that has to be answered (tls, grpc, tcp): whether it is accepted, and not closed at once.
+
+async def knock(endpoint: Endpoint, timeout_ns: int) -> tuple[bool, bool]:
+    """Whether a connection of our own is accepted, and whether it is answered in time.
+
+    Where nothing is known that has to be answered (tls, grpc, tcp), one that is accepted and not closed at once counts as answered.
     """
     writer = None
+    accepted = False
     try:
         async with asyncio.timeout(timeout_ns / 1e9):
             reader, writer = await asyncio.open_connection(endpoint.host, endpoint.port)
+            accepted = True
             word = _WORDS.get(endpoint.scheme)
             if word is not None:
                 writer.write(word)
-                return bool(await reader.read(1))
+                return True, bool(await reader.read(1))
             with suppress(TimeoutError):
                 async with asyncio.timeout(_SILENT_S):
-                    return bool(await reader.read(1))
-            return True
+                    return True, bool(await reader.read(1))
+            return True, True
     except (OSError, TimeoutError):
-        return False
+        return accepted, False
     finally:
         if writer is not None:
             writer.close()

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 from ...core.errors import PlatformError
+from .clock import from_rfc3339, stamp
 from .engine import Engine
 
 _HEAD = 8
@@ -56,6 +57,11 @@ class LogKeeper:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
+    async def settle(self, within_s: float) -> None:
+        """Let what was said so far arrive."""
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=within_s)
+
     async def finish(self, within_s: float) -> None:
         """Let what has ended be read to its end."""
         if self._task is not None:
@@ -71,8 +77,8 @@ class LogKeeper:
             with self._path.open("ab", buffering=0) as file:
                 async with aclosing(self._lines(container, terminal)) as lines:
                     async for line in lines:
-                        stamp, _, text = line.partition(b" ")
-                        when = stamp.decode("ascii", "replace")
+                        when_bytes, _, text = line.partition(b" ")
+                        when = when_bytes.decode("ascii", "replace")
                         if when <= self._last and self._last:
                             continue  # kept before the restart
                         self._last = when
@@ -84,7 +90,7 @@ class LogKeeper:
     async def _lines(self, container: str, terminal: bool) -> AsyncGenerator[bytes]:
         query: dict[str, object] = {"stdout": 1, "stderr": 1, "follow": 1, "timestamps": 1}
         if self._last:
-            query["since"] = self._last
+            query["since"] = stamp(from_rfc3339(self._last))
         frames = Demultiplexer()
         rest: dict[int, bytes] = {}
         async with aclosing(self._engine.stream(f"/containers/{container}/logs", **query)) as parts:

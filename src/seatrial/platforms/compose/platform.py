@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
 from .project import own_name
-from .starting import Waiting
+from .starting import Waiting, unready
 
 _CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"})
 _LAST_LOGS_S = 3.0
@@ -67,9 +68,9 @@ class ComposePlatform:
         self._acts: Acts | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
-        self._ours = False  # the project is the trial's own
         self._local = False
         self._residue: Residue | None = None
+        self._declared: Mapping[str, Declaration] = {}  # before ports were pinned
 
     @property
     def name(self) -> str:
@@ -128,11 +129,14 @@ class ComposePlatform:
             await self._adopt(bringing, config)
         else:
             pin = self._pin if self._local else None
+            self._declared = actual.declared(config)
             config = await asyncio.to_thread(bringing.prepare, config, pin)
             await self._supervisor.claim(ports=self._ports.held)
-            self._ours = True
             await self._muster(config, progress)
-            await bringing.up(config, progress)
+            try:
+                await bringing.up(config, progress)
+            except PlatformError as error:
+                raise PlatformError(await self._explained(str(error))) from error
         await self.fleet.refresh()
         if self._plan.adopt:
             self.fleet.found_running()
@@ -164,7 +168,7 @@ class ComposePlatform:
         """End everything; what is left. Also after a failed `up`; a second call changes nothing."""
         if self._residue is not None:
             return self._residue
-        if self._ours and self._bringing is not None and self._fleet is not None:
+        if self._bringing is not None and self._bringing.begun and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
             await self._bringing.down(self._fleet.config.name)  # what resists, the remedy says
@@ -234,7 +238,7 @@ class ComposePlatform:
 
     def declared(self) -> Mapping[str, Declaration]:
         """Declares."""
-        return actual.declared(self.fleet.config)
+        return self._declared or actual.declared(self.fleet.config)
 
     async def actual(self, instance: Instance) -> Actual:
         """Declares. Raises PlatformError for an instance that is down."""
@@ -251,12 +255,13 @@ class ComposePlatform:
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
+        if address.socket is None:
+            refuse_unless_allowed(address.host, self._stack.allow)
         self._engine = Engine(address)
         info = await self._engine.get("/info")
         self._local = address.socket is not None and same_machine(info)
         engine = self._engine
         if not self._local:
-            refuse_unless_allowed(address.host, self._stack.allow)
 
             async def ask() -> str:
                 return str((await engine.get("/info"))["SystemTime"])
@@ -273,6 +278,15 @@ class ComposePlatform:
             secret=self._secret,
         )
         return self._bringing
+
+    async def _explained(self, said: str) -> str:
+        """What Compose said, and what is known of the services that are not ready."""
+        with contextlib.suppress(PlatformError):
+            await self.fleet.refresh()
+            self.fleet.follow_logs()
+        await self.fleet.settle_logs(_LAST_LOGS_S)
+        there = [c for c in self.fleet.crews.values() if any(i.id and not i.ready for i in c.containers)]
+        return "\n".join([said, *(unready(c, f"{c.name} is not ready") for c in there)])
 
     async def _adopt(self, bringing: Bringing, config: Config) -> None:
         if not await bringing.containers(config.name):

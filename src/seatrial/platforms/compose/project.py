@@ -47,12 +47,16 @@ def build(
     content = copy.deepcopy(dict(config.content))
     content["name"] = name
     label = {TRIAL: trial}
+    images = _images(config, name)
     for service in config.services.values():
         each = content["services"][service.name] = content["services"][service.name] or {}
         each.pop("profiles", None)  # chosen already
         each["labels"] = {**(each.get("labels") or {}), **label}
         if isinstance(each.get("build"), dict):
             each["build"]["labels"] = {**(each["build"].get("labels") or {}), **label}
+            each["build"].pop("tags", None)
+        if service.image in images:
+            each["image"] = images[service.image]
         if service.part_of in project.overlay and not service.job:
             _lay(each, service, project.overlay[service.part_of], project, config, secret)
         if pin is not None:
@@ -62,7 +66,8 @@ def build(
             found = dict(each or {})
             if not found.get("external"):
                 found["labels"] = {**(found.get("labels") or {}), **label}
-                _rename(found, config.name, name)
+                if (given := str(found.get("name") or "")) and not given.startswith(f"{name}_"):
+                    found["name"] = f"{name}_{given}"  # what is called so may hold the user's own data
             content[part][key] = found
     return content
 
@@ -75,11 +80,10 @@ def write(content: Mapping[str, Any], path: Path) -> None:
         file.write(text)
 
 
-def _rename(each: dict[str, Any], before: str, after: str) -> None:
-    """Compose has given networks and volumes names that begin with the project's: they follow it. Names of the user's own stay."""
-    given = str(each.get("name") or "")
-    if given.startswith(f"{before}_"):
-        each["name"] = f"{after}_{given.removeprefix(f'{before}_')}"
+def _images(config: Config, name: str) -> Mapping[str, str]:
+    """Names for the images that the project builds: those of its files may be the user's, built by hand, and are left alone."""
+    built = [s.image for s in config.services.values() if s.built and s.image]
+    return {image: f"{name}-{_NOT_IN_NAMES.sub('-', image.lower()).strip('-_')}" for image in built}
 
 
 def _pin(each: dict[str, Any], service: Service, pin: Callable[[str, int], int]) -> None:
