@@ -16,7 +16,7 @@ from ...core.stack import Description, Endpoint, Instance, Presence, ServicePlan
 from ...core.vocabulary import ServiceKind, load
 from ..expansion import describe as words_of
 from ..feeds import Feeds
-from .clock import EngineClock
+from .clock import EngineClock, from_rfc3339
 from .config import Config, Service
 from .containers import Container, Role
 from .engine import Engine
@@ -25,6 +25,7 @@ from .logs import LogKeeper
 
 _TRIES = 5
 _MOMENT_S = 0.3
+_LATE_NS = 5_000_000_000
 
 
 @dataclass(kw_only=True, eq=False)
@@ -134,12 +135,22 @@ class Fleet:
         if event.action == "create":
             container.ours = 1
         container.happened(event)
+        if event.action == "die":
+            await self._date_death(container, event)
         if event.action in ("start", "unpause"):
             await self.inspect(container)
         if event.action == "start":
             self._follow_log(container)
         self.show(container)
         return container
+
+    async def _date_death(self, container: Container, event: Event) -> None:
+        """When it died: whoever waited for its process knows that, and tells the engine, which may be late with its event."""
+        with suppress(PlatformError):
+            state = (await self._engine.get(f"/containers/{event.container}/json"))["State"]
+            finished = self._clock.moment(from_rfc3339(str(state["FinishedAt"]))).ns
+            if event.at.ns - _LATE_NS < finished < event.at.ns and container.since_ns == event.at.ns:
+                container.since_ns = finished
 
     async def inspect(self, container: Container) -> None:
         """Look at one now. What an event said meanwhile is newer than the look: it is looked again."""

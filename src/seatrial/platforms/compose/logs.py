@@ -73,14 +73,15 @@ class LogKeeper:
             before.cancel()  # it may wait for ever for a container that was removed
             await asyncio.gather(before, return_exceptions=True)
         self._path.parent.mkdir(parents=True, exist_ok=True)
+        kept = self._last
         try:
             with self._path.open("ab", buffering=0) as file:
                 async with aclosing(self._lines(container, terminal)) as lines:
                     async for line in lines:
                         when_bytes, _, text = line.partition(b" ")
                         when = when_bytes.decode("ascii", "replace")
-                        if when <= self._last and self._last:
-                            continue  # kept before the restart
+                        if when <= kept:
+                            continue  # before the restart
                         self._last = when
                         file.write(text)
         except PlatformError as error:
