@@ -95,6 +95,11 @@ def main() -> int:
             "links, start",
             [sys.executable, str(benchmarks / "links.py"), "--start", "1000", "--pairs", "1" if quick else "3"],
         ),
+        bar(
+            "faults of networks",
+            [sys.executable, str(benchmarks / "network_faults.py"), "--times", "2" if quick else "20"],
+            shown=11,
+        ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]
     print(f"{sum(results)} of {len(results)} bars hold")

@@ -56,7 +56,7 @@ class Platform(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Of: start, kill, stop, pause, restart, execute, usage, logs, link."""
+        """Of: start, kill, stop, pause, restart, execute, usage, logs, link, network, disconnect."""
         ...
 
     async def up(self, progress: Callable[[Progress], None]) -> None:
@@ -155,11 +155,15 @@ class CanImpairNetworks(Protocol):
     """What an instance sends and is sent can be impaired where it runs. Undone with whoever ordered it, whatever ended them."""
 
     async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
-        """Begin one: partition, loss, bandwidth, latency, dns, disconnect. Its number. Raises NotExercised where rights or kernel lack."""
+        """Begin one: partition, loss, bandwidth, latency, dns, disconnect. Its number. Raises NotExercised where rights or kernel lack.
+
+        Arguments: `direction` (in, out, both), `peers` (services: only what comes from them and goes to them), `share`, `rate` (bytes a
+        second), `delay_ns`, `jitter_ns`, `distribution`, `how` (drop, refuse).
+        """
         ...
 
     async def mend_network(self, instance: Instance, number: int) -> None:
-        """End it."""
+        """End it. Raises PlatformError where it had ended before."""
         ...
 
 

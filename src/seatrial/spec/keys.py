@@ -22,6 +22,7 @@ from ..core.shapes import (
     reference,
 )
 from ..core.verdicts import Severity
+from ..core.vocabulary import FaultKind
 from .nodes import Node
 
 SEVERITY = choice(*(s.value for s in Severity))
@@ -70,7 +71,6 @@ FAULT: Mapping[str, Field] = {
     "within": Field(shape=DURATION, doc="For the witness to see it act (5s)."),
     "for": Field(shape=DURATION, doc="Heal after this time."),
 }
-LINK_FAULT: Mapping[str, Field] = {n: f for n, f in FAULT.items() if n != "hold"}  # it has no process to keep down
 ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
 FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
 OWN_NAMES = dict.fromkeys(
@@ -111,6 +111,11 @@ class Scene:
     ids: dict[str, Node] = field(default_factory=dict)
     defaults: Defaults = NO_DEFAULTS
     open: bool = False  # there may be values that nobody declared
+
+
+def fault_fields(kind: FaultKind) -> Mapping[str, Field]:
+    """What its step takes beside its arguments: `hold` only where there is a process to keep down."""
+    return {n: f for n, f in FAULT.items() if n != "hold" or (kind.holds and not kind.on_links)}
 
 
 def severity_of(found: Mapping[str, object], scene: Scene) -> Severity:

@@ -68,6 +68,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"scenarios:\n  up:\n    steps:\n{indented(parts['compare'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "networks.yaml": "seatrial: 1\nstack:\n  services:\n    web: {command: x, replicas: 2}\n    postgres: {kind: postgres}\n"
+        "    redis: {kind: redis}\nscenarios:\n  up:\n    steps:\n" + indented(parts["networks"]),
         "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
         "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
         + indented(parts["converge"]),
@@ -107,6 +109,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "links",
         "faults",
         "tries",
+        "networks",
         "splits",
         "tokens",
         "converge",
@@ -130,6 +133,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "compare",
         "faults",
         "tries",
+        "networks",
         "splits",
         "tokens",
         "workloads",

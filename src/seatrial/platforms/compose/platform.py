@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import PlatformError, UsageError
+from ...core.links import KIND, LinkEnd, LinkTraffic
+from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
 from ...core.stack import Actual, Declaration, Instance, StackPlan, Usage
@@ -25,10 +27,14 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .linking import ContainerLinks
+from .networking import ContainerNetworks
 from .project import own_name
 from .starting import Waiting, unready
 
-_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"})
+_CAPABILITIES = frozenset(
+    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "network", "disconnect", "link"}
+)
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
 
@@ -66,6 +72,8 @@ class ComposePlatform:
         self._engine: Engine | None = None
         self._fleet: Fleet | None = None
         self._acts: Acts | None = None
+        self._networks: ContainerNetworks | None = None
+        self._links: ContainerLinks | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._local = False
@@ -133,13 +141,16 @@ class ComposePlatform:
             config = await asyncio.to_thread(bringing.prepare, config, pin)
             await self._supervisor.claim(ports=self._ports.held)
             await self._muster(config, progress)
+            await self._linked().begin()
             try:
                 await bringing.up(config, progress)
             except PlatformError as error:
                 raise PlatformError(await self._explained(str(error))) from error
         await self.fleet.refresh()
         if self._plan.adopt:
+            await self._linked().begin()
             self.fleet.found_running()
+        await self._linked().settled()
         self.fleet.follow_logs()
         await Waiting(self.fleet, self._prober, progress).all()
 
@@ -154,11 +165,15 @@ class ComposePlatform:
         if missing:
             raise PlatformError(f"project {config.name} has no {', '.join(missing)}: end it with `seatrial down`")
         self.fleet.found_running()
+        await self._linked().begin()
+        await self._linked().settled()
         await Waiting(self.fleet, self._prober, progress).all()
 
     async def survey(self) -> Mapping[str, ServiceView]:
         """All services, as the engine's events tell; none before `up`."""
-        return self._fleet.views() if self._fleet is not None else {}
+        if self._fleet is None:
+            return {}
+        return {**self._fleet.views(), **(self._links.views() if self._links is not None else {})}
 
     def changes(self) -> AsyncIterator[Instance]:
         """Every change of an instance from this call on, until `down`."""
@@ -171,6 +186,7 @@ class ComposePlatform:
         if self._bringing is not None and self._bringing.begun and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
+            await self._linked().close(forget=True)
             await self._bringing.down(self._fleet.config.name)  # what resists, the remedy says
         await self.leave(within_s=_LAST_LOGS_S)
         try:
@@ -187,6 +203,8 @@ class ComposePlatform:
         self._tasks.clear()
         if self._acts is not None:
             await self._acts.close(forget=False)
+        if self._links is not None:
+            await self._links.close(forget=False)
         if self._fleet is not None:
             await self._fleet.close(within_s=within_s)
         if self._engine is not None:
@@ -215,7 +233,46 @@ class ComposePlatform:
         """CanExecute."""
         return await execute(self.engine, self.fleet.get(instance).id, argv, timeout_ns, stdin)
 
+    async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanImpairNetworks; see ContainerNetworks."""
+        return await self._nets().impair(instance, kind, arguments)
+
+    async def mend_network(self, instance: Instance, number: int) -> None:
+        """CanImpairNetworks. Links are led to where it is then."""
+        await self._nets().mend(instance, number)
+        await self._linked().settled()
+
+    # -- acts on links
+
+    def ends(self, link: Instance) -> Sequence[LinkEnd]:
+        """HasLinks; see ContainerLinks."""
+        return self._linked().ends(link)
+
+    async def impair(self, link: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """HasLinks."""
+        return await self._linked().impair(link, kind, arguments)
+
+    async def mend(self, link: Instance, number: int) -> None:
+        """HasLinks."""
+        await self._linked().mend(link, number)
+
+    async def traffic(self, link: Instance) -> LinkTraffic:
+        """HasLinks."""
+        return await self._linked().traffic(link)
+
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+        """HasLinks."""
+        return await self._linked().tries(link, since_ns)
+
+    async def around(self, link: Instance) -> Sequence[str]:
+        """HasWaysAround."""
+        return await self._linked().around(link)
+
     # -- looking at instances
+
+    async def sound(self, victim: Instance, sound: Sound, origin: Instance | None) -> Sequence[Sounding]:
+        """CanSoundNetworks."""
+        return await self._nets().sound(victim, sound, origin)
 
     async def look(self, instance: Instance) -> Sighting:
         """CanWitness: the kernel is asked; the engine only where it runs elsewhere."""
@@ -252,6 +309,16 @@ class ComposePlatform:
         if self._acts is None:
             raise PlatformError("the stack was not brought up")
         return self._acts
+
+    def _nets(self) -> ContainerNetworks:
+        if self._networks is None:
+            raise PlatformError("the stack was not brought up")
+        return self._networks
+
+    def _linked(self) -> ContainerLinks:
+        if self._links is None:
+            raise PlatformError("the stack was not brought up")
+        return self._links
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -311,6 +378,24 @@ class ComposePlatform:
             on_secret=self._on_secret,
         )
         self._acts = Acts(self.engine, fleet, self._supervisor, local=self._local)
+        self._networks = ContainerNetworks(
+            self.engine,
+            fleet,
+            self._supervisor,
+            local=self._local,
+            logs=self._directory / "logs",
+            comment=self._directory.name,
+        )
+        self._links = ContainerLinks(
+            [plan for plan in self._stack.services.values() if plan.kind == KIND],
+            fleet,
+            self._networks,
+            self._supervisor,
+            self._ports,
+            data=self._data,
+            logs=self._directory / "logs",
+            local=self._local,
+        )
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))
@@ -321,6 +406,8 @@ class ComposePlatform:
     async def _follow(self, stream: EventStream, fleet: Fleet, progress: Callable[[Progress], None]) -> None:
         async for event in stream.follow(again=fleet.refresh):
             container = await fleet.happened(event)
+            if container is not None and self._links is not None:
+                self._links.changed(container, event.action)
             if container is not None and (word := _word(event)):
                 progress(Progress(subject=container.name, state=word, detail=event.health))
 

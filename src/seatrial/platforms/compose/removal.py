@@ -1,4 +1,5 @@
-"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE project NAME TRIAL | start ID | unpause ID``.
+"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE project NAME TRIAL | start ID | unpause ID |
+connect ID NETWORK ENDPOINT``.
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
 standard error what resists. ENGINE is an address as DOCKER_HOST has it.
@@ -64,12 +65,14 @@ class _Connection(http.client.HTTPConnection):
             self._dialled = None
 
 
-def call(address: EngineAddress, method: str, path: str, **query: object) -> Any:
-    """One call. Raises Refused, OSError where there is no engine."""
+def call(address: EngineAddress, method: str, path: str, body: object = None, **query: object) -> Any:
+    """One call, with an object of JSON where there is a body. Raises Refused, OSError where there is no engine."""
     given = "&".join(f"{k}={quote(json.dumps(v) if isinstance(v, dict) else str(v))}" for k, v in query.items())
     connection = _Connection(address)
     try:
-        connection.request(method, f"{path}?{given}" if given else path)
+        text = json.dumps(body) if body is not None else None
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, f"{path}?{given}" if given else path, body=text, headers=headers)
         answer = connection.getresponse()
         content = answer.read()
     except http.client.HTTPException as error:
@@ -144,6 +147,20 @@ def release(address: EngineAddress, act: str, container: str) -> list[str]:
     return []
 
 
+def connect(address: EngineAddress, container: str, network: str, endpoint: str) -> list[str]:
+    """Put it back into a network, with what is kept of its connection (an object of JSON); one that is in it, or gone, needs nothing."""
+    try:
+        state = call(address, "GET", f"/containers/{container}/json")
+        if not (state["NetworkSettings"].get("Networks") or {}).get(network):
+            order = {"Container": container, "EndpointConfig": json.loads(endpoint)}
+            call(address, "POST", f"/networks/{quote(network)}/connect", body=order)
+    except Refused as error:
+        gone = error.status == 404 and container in str(error)
+        there = "already exists" in str(error)
+        return [] if gone or there else [f"container {container[:12]} cannot be connected to {network}: {error}"]
+    return []
+
+
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
     return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.url, *words]
@@ -156,6 +173,8 @@ def main(words: Sequence[str]) -> int:
         resisting: Iterable[str] = (
             remove_project(address, words[2], words[3])
             if words[1] == "project"
+            else connect(address, *words[2:5])
+            if words[1] == "connect"
             else release(address, words[1], words[2])
         )
     except (OSError, Refused) as error:
