@@ -189,7 +189,7 @@ class ContainerLinks:
             surroundings=Surroundings(directory=self._file.parent, environment=environment),
             log=self._log,
         )
-        await self._supervisor.claim(ports=self._ports.held)
+        await self._supervisor.claim(ports=[self._where[1]])
         await self._supervisor.start(unit)
 
     def _write(self) -> None:
@@ -209,9 +209,11 @@ class ContainerLinks:
                 for way in self._found(plan):
                     self._ways[way.link, way.endpoint, way.network] = way
             new = [w.order for w in self._ways.values() if w.order not in self._told]
+            told = {order.listen[1] for order in self._told}
             if new:
                 self._write()
-                await self._supervisor.claim(ports=self._ports.held)
+                # These alone: at others that are held the engine listens by now.
+                await self._supervisor.claim(ports=sorted({order.listen[1] for order in new} - told))
                 for order in new:
                     await self._proxy().ask("route", route=asdict(order))
                 self._told = {way.order for way in self._ways.values()}
