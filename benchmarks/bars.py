@@ -98,7 +98,7 @@ def main() -> int:
         bar(
             "faults of networks",
             [sys.executable, str(benchmarks / "network_faults.py"), "--times", "2" if quick else "20"],
-            shown=11,
+            shown=12,
         ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]

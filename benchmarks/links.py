@@ -35,7 +35,7 @@ from seatrial.spec import compile_spec
 
 START_BOUND_S = 2.0
 # One process for all ports of a service: what is measured are links.
-SERVER = "import socket, sys, time; s = socket.create_server(('127.0.0.1', int(sys.argv[1])), backlog=1000); time.sleep(1000)"
+SERVER = "import signal, socket, sys; s = socket.create_server(('127.0.0.1', int(sys.argv[1])), backlog=1000); signal.pause()"
 
 
 def pairs_of(links: int) -> tuple[int, list[str]]:

@@ -27,7 +27,9 @@ P95_BOUND = 0.03
 
 
 def stop_for(pid: int, begin_ns: int) -> tuple[int, int]:
-    """Stop a process for a second from a moment on; (least, most) ns that it was stopped, as the signals' own times allow."""
+    """Stop a process for a second from a moment on; (least, most) ns that it was stopped, as the signals' own times allow. Both times that
+    are slept are what is measured: when it stops, and for how long.
+    """
     time.sleep(max(0.0, (begin_ns - time.monotonic_ns()) / SECOND))
     before_stop = time.monotonic_ns()
     os.kill(pid, signal.SIGSTOP)

@@ -6,7 +6,9 @@
 
 Healed: not seen before, witnessed while it acts, and not seen after; rules and disciplines are then what they were. Killed: the process
 that orders it is killed with SIGKILL some time after it began to, its keeper undoes it, and rules and disciplines are what they were, on
-both sides, by iptables-save, ip6tables-save and tc. Needs root; with --containers a Docker engine and the image debian:bookworm. Exit
+both sides, by iptables-save, ip6tables-save and tc. Delayed: what 100 ms more or less 10 ms come to.
+
+Needs root; with --containers a Docker engine and the image debian:bookworm. Exit
 status 1 if any was not seen, or left anything.
 """
 
@@ -46,7 +48,7 @@ from seatrial.spec import compile_spec
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path.insert(0, str(TESTS / "services/networks"))
 from field import Field  # noqa: E402 - helpers of tests
-from grounds import Grounds  # noqa: E402
+from grounds import Grounds, handshakes  # noqa: E402
 
 WITHIN_S = 30.0
 INSTANCES = {
@@ -230,6 +232,24 @@ async def healed(ground: Ground, times: int, names: list[str]) -> int:
     return wrong
 
 
+async def delayed(ground: Ground) -> int:
+    """100 ms more or less 10 ms, one way: what handshakes take, as the kernel measures them."""
+    web = ground.grounds.places["web"]
+    async with await KeeperClient.launch(ground.home / "delayed") as keeper:
+        networks = Networks(keeper, directory=ground.home / "delayed", comment="bench")
+        arguments = {"direction": "in", "delay_ns": 100_000_000, "jitter_ns": 10_000_000}
+        number = await networks.impair(web.process, "web#1", "latency", arguments)
+        times = sorted(1e3 * t for t in await handshakes(None, web.address["host"], 1000))
+        await networks.mend(number)
+        await keeper.end()
+    p50, p95 = times[len(times) // 2], times[len(times) * 95 // 100]
+    print(
+        f"delay of 100 ms, more or less 10 ms: p50 {p50:.1f} ms (bound 97 to 103), p95 {p95:.1f} ms (109 are asked for)",
+        flush=True,
+    )
+    return 0 if abs(p50 - 100) < 3 else 1
+
+
 def killed(ground: Ground, times: int, names: list[str]) -> int:
     """Likewise, when whoever ordered it is killed, at some moment."""
     wrong, before = 0, ground.state()
@@ -280,7 +300,8 @@ def main() -> int:
         names = [n for n in ground.examples if not options.only or n in options.only]
         try:
             ground.begin()
-            wrong = asyncio.run(healed(ground, options.times, names))
+            wrong = 0 if options.containers else asyncio.run(delayed(ground))
+            wrong += asyncio.run(healed(ground, options.times, names))
             ordered = [n for n in names if not n.startswith("link ")] + [n for n in names if n == "link cut"]
             wrong += killed(ground, options.times, ordered)
         finally:

@@ -38,7 +38,8 @@ class Quiet(http.server.BaseHTTPRequestHandler):
 import sys
 http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Quiet).serve_forever()
 """
-SETTLE_S = 1.0
+BEFORE_NS = 900_000_000  # of service as usual, in each window
+PATIENCE_S = 30.0
 
 
 async def measure(windows: int, rate: float, seed: int) -> int:
@@ -63,11 +64,12 @@ async def measure(windows: int, rate: float, seed: int) -> int:
         workload = await Maker().start(plan, request, Path(name), "p-", nobody)
         try:
             for number in range(windows):
-                await asyncio.sleep(SETTLE_S + chance.random() / rate)
+                # What is slept is what is measured: service as usual before the stop, at any moment between two requests.
+                await asyncio.sleep((BEFORE_NS / 1e9) + chance.random() / rate)
                 began = time.monotonic_ns()
                 stopped = await asyncio.to_thread(stop_for, server.pid, chance.uniform(0.3, 3.0))
-                await asyncio.sleep(SETTLE_S)
-                window = Window(from_ns=began - 900_000_000, to_ns=time.monotonic_ns())
+                await served_again(workload.file, time.monotonic_ns(), rate)
+                window = Window(from_ns=began - BEFORE_NS, to_ns=time.monotonic_ns())
                 history = History.of(read(workload.file), window, rate, plan.timeout_ns)
                 seen = max(outages(history), key=lambda o: o.high_ns)
                 holds = seen.low_ns <= stopped[1] and stopped[0] <= seen.high_ns
@@ -91,6 +93,17 @@ async def measure(windows: int, rate: float, seed: int) -> int:
 
 async def nobody(_pid: int) -> None:
     """Nobody owns the worker: this script ends it."""
+
+
+async def served_again(file: Path, since_ns: int, rate: float) -> None:
+    """Wait until all that was due by then has ended, and a tenth of a second of requests after it, too. Raises TimeoutError."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            records = read(file)
+            due, done = records["intended"], records["done"] > 0
+            if done[due <= since_ns].all() and (done & (due > since_ns)).sum() >= rate / 10:
+                return
+            await asyncio.sleep(0.02)
 
 
 def stop_for(pid: int, seconds: float) -> tuple[int, int]:

@@ -119,13 +119,14 @@ REACHED = (
       - {link: traffic, at: clients -> web, expect: requests == before, id: nothing}
 """
 )
+LOOK = "      - {http: GET /, at: web, expect: status == 200, severity: non-blocking, id: NAME}\n"
 WAITS = (
     SPEC
     + """\
   lasts:
     steps:
       - {fault: cut, at: clients -> web, id: cut}
-      - {pause: SECONDS, reason: until the test has killed somebody}
+LOOKS      - {pause: SECONDS, reason: until the test has killed somebody}
 HEAL"""
 )
 
@@ -240,7 +241,9 @@ def test_what_did_reach_the_service_is_no_go(seatrial: Run, here: Path) -> None:
 def test_a_fault_that_ended_because_the_proxy_was_killed_shows_nothing(
     begin: Callable[..., subprocess.Popen[str]], here: Path, heal: str
 ) -> None:
+    looks = f"{LOOK.replace('NAME', 'seen')}{LOOK.replace('NAME', 'not-seen').replace('==', '!=')}"
     text = WAITS.replace("SECONDS", "3s").replace("HEAL", heal)
+    text = text.replace("LOOKS", looks).replace("steps:", f"steps:\n{LOOK.replace('NAME', 'before')}".rstrip())
     (here / "seatrial.yaml").write_text(text)
     trial = begin("run")
     until(lambda: events(here, "FaultWitnessed"), "the fault is seen")
@@ -255,12 +258,18 @@ def test_a_fault_that_ended_because_the_proxy_was_killed_shows_nothing(
     assert cut["verdict"] == "INCONCLUSIVE"
     assert cut["reason"].startswith("it is not known how long lasts/cut acted: it had ended before")
     assert [e["ok"] for e in events(here, "FaultHealed")] == [False]
+    for name, was in (("seen", "PASS"), ("not-seen", "FAIL")):  # as it was when the fault may have been there no more
+        finding = findings(here)[f"lasts/{name}"]
+        assert finding["verdict"] == "INCONCLUSIVE"
+        assert finding["reason"].startswith("it is not known how long lasts/cut acted: ")
+        assert f"; it was {was}" in finding["reason"]
+    assert findings(here)["lasts/before"]["verdict"] == "PASS"
 
 
 def test_a_link_of_a_kept_stack_heals_when_the_trial_that_broke_it_is_killed(
     begin: Callable[..., subprocess.Popen[str]], seatrial: Run, here: Path
 ) -> None:
-    (here / "seatrial.yaml").write_text(WAITS.replace("SECONDS", "100s").replace("HEAL", ""))
+    (here / "seatrial.yaml").write_text(WAITS.replace("SECONDS", "100s").replace("HEAL", "").replace("LOOKS", ""))
     up = seatrial("up", "stack.yaml")
     assert up.returncode == 0, up.stdout + up.stderr
     try:

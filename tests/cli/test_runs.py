@@ -86,3 +86,22 @@ def test_a_search_is_no_baseline(seatrial: Run, service: str, tmp_path: Path) ->
     done = seatrial("baseline", "keep", "latest", "--to", "kept.load")
     assert done.returncode == 3
     assert "looked for its capacity" in done.stderr
+
+
+def test_the_time_of_all_of_it_is_judged_at_the_end_and_unknown_of_a_part(
+    seatrial: Run, tmp_path: Path, service: str
+) -> None:
+    (tmp_path / "seatrial.yaml").write_text(
+        f"seatrial: 1\nstack: {{remote: {{services: {{web: '{service}'}}}}}}\n"
+        "expect:\n  in-time: trial.took < 2m and trial.took > 0s and trial.id != 'x'\n"
+        "  late: {that: trial.took < 1us, severity: non-blocking}\n"
+        "scenarios: {up: {steps: [{http: GET /ok, at: web}]}, also: {steps: [{http: GET /ok, at: web}]}}\n"
+    )
+    done = seatrial("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / ".seatrial/latest/report.json").read_text())
+    found = {f["id"]: f for f in report["findings"]}
+    assert [found[f"trial/{n}"]["verdict"] for n in ("in-time", "late")] == ["PASS", "FAIL"]
+    part = seatrial("run", "--only", "up")
+    assert part.returncode == 2, part.stdout + part.stderr
+    assert "is not shown by a part: up" in part.stdout

@@ -30,7 +30,7 @@ scenarios:
           expect: 'tries == 3 and gaps[0] > 45ms and gaps[1] > 90ms and json.by == "monolith"'}}
       - {{tries: POST /x, at: router, behind: router -> listings, id: writes, severity: non-blocking, expect: tries == 1}}
       - {{heal: all}}
-      - {{tries: GET /, at: router, behind: router -> listings, times: 2, id: again, expect: tries == 2}}
+      - {{tries: "GET /?n={{{{ op.n }}}}", at: router, behind: router -> listings, times: 2, id: again, expect: tries == 2}}
   breaker:
     needs: [retries]
     steps:

@@ -15,7 +15,8 @@ from ..core.observations import Observation
 from ..core.plan import CheckPlan, Plan
 from ..core.quantities import NS_PER_S, format_duration
 from ..core.redaction import Redactor
-from ..core.verdicts import from_truth, outcome
+from ..core.remedies import remedy
+from ..core.verdicts import Verdict, from_truth, outcome
 from ..engine.probing import Prober, judge
 from ..probes import close as close_probes
 from ..spec import compile_check
@@ -72,6 +73,9 @@ def check_once(
             f"{verdict}: {check.expect.source}" + (f" ({judgement.reason})" if judgement.reason else ""),
             highlight=False,
         )
+    mends = remedy(observation) if verdict is not Verdict.PASS else ""
+    if mends:
+        console.print(f"likely remedy: {mends}", highlight=False, soft_wrap=True, markup=False)
     return outcome(verdict).exit_status
 
 

@@ -35,7 +35,7 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
     done: dict[str, Verdict] = {}
     left = list(selected)
     while left and (batch := next_batch(left, done)):
-        alone = batch[0].disrupting
+        alone = batch[0].disrupting or batch[0].alone
         yield "" if alone else f"together ({len(batch)}):"
         for scenario in batch:
             yield from _scenario(plan, scenario)

@@ -1,13 +1,15 @@
 """gRPC with grpcio: any method, by the server's reflection, by a descriptor set, or one that everybody has (health).
 
 Operation: "package.Service/Method", with `message` (JSON; a list of them for a method that takes a stream), `metadata`, `descriptors`
-(a file that `protoc --descriptor_set_out --include_imports` made). Reply.value: the answer as JSON, a list of them for
+(a file that `protoc --descriptor_set_out --include_imports` made), `deadline` (a Quantity: the call's own, which the server is told; it
+runs from when there is a connection and the method is known). Reply.value: the answer as JSON, a list of them for
 a stream; Reply.headers: the server's metadata.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from ..arrivals.errors import ERRORS
+from ..core.quantities import NS_PER_S, Quantity
 from .protocol import Access, Client, Connect, Failure, Operation, Reply
 
 REFUSED, TIMEOUT, TLS, PROTOCOL, CLOSED, REPLY = (
@@ -114,18 +117,37 @@ class GrpcClient:
             sent = method.written(operation.arguments.get("message"))
             given = operation.arguments.get("metadata")
             metadata = {**self._access.headers, **(given if isinstance(given, Mapping) else {})}
-            answers, said = await _exchange(channel, method, sent, [(n.lower(), str(v)) for n, v in metadata.items()])
+            deadline = operation.arguments.get("deadline")
+            if isinstance(deadline, Quantity):
+                await _ready(channel)
         except grpc.aio.AioRpcError as error:
             raise _failure(error) from error
+        timeout_s = deadline.value / NS_PER_S if isinstance(deadline, Quantity) else None
+        pairs, began = [(n.lower(), str(v)) for n, v in metadata.items()], time.monotonic_ns()
+        try:
+            answers, said = await _exchange(channel, method, sent, pairs, timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise _failure(error, time.monotonic_ns() - began) from error
+        lasted_ns = time.monotonic_ns() - began
         values = [json_format.MessageToDict(a, preserving_proto_field_name=True) for a in answers]
         size = sum(a.ByteSize() for a in answers)
-        return Reply(values if method.streams_out else values[0], headers=said, size=size)
+        return Reply(values if method.streams_out else values[0], headers=said, size=size, lasted_ns=lasted_ns)
 
     async def close(self) -> None:
         """At once."""
         channel, self._channel = self._channel, None
         if channel is not None:
             await channel.close()
+
+
+async def _ready(channel: grpc.aio.Channel) -> None:
+    """A connection, before the call's own time runs. Whoever asks bounds how long that may take. Raises Failure where nobody is there."""
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE:
+            raise Failure(REFUSED, "UNAVAILABLE: no connection could be made", happened=False, word="UNAVAILABLE")
+        await channel.wait_for_state_change(state)
+        state = channel.get_state(try_to_connect=True)
 
 
 def connector(access: Access) -> Connect:
@@ -140,7 +162,11 @@ def connector(access: Access) -> Connect:
 
 
 async def _exchange(
-    channel: grpc.aio.Channel, method: Method, sent: Sequence[bytes], metadata: Sequence[tuple[str, str]]
+    channel: grpc.aio.Channel,
+    method: Method,
+    sent: Sequence[bytes],
+    metadata: Sequence[tuple[str, str]],
+    timeout_s: float | None,
 ) -> tuple[list[Any], Mapping[str, str]]:
     """The answers, and the metadata before and after them (of several the last one counts; binary ones are left out)."""
     kinds: Mapping[tuple[bool, bool], Callable[..., Any]] = {
@@ -150,7 +176,7 @@ async def _exchange(
     ask = kinds[method.streams_in, method.streams_out](
         method.path, request_serializer=bytes, response_deserializer=method.answers.FromString
     )
-    call = ask(_each(sent) if method.streams_in else sent[0], metadata=metadata)
+    call = ask(_each(sent) if method.streams_in else sent[0], metadata=metadata, timeout=timeout_s)
     answers = [answer async for answer in call] if method.streams_out else [await call]
     said = (*(await call.initial_metadata() or ()), *(await call.trailing_metadata() or ()))
     return answers, {str(n): v for n, v in said if isinstance(v, str)}
@@ -230,15 +256,16 @@ def _pooled(files: Mapping[str, Any]) -> Any:
     return pool
 
 
-def _failure(error: grpc.aio.AioRpcError) -> Failure:
+def _failure(error: grpc.aio.AioRpcError, lasted_ns: int = 0) -> Failure:
     word = error.code().name
     text = f"{word}: {error.details() or error.debug_error_string()}"
     if word == "UNAVAILABLE":
         refused = "refused" in text.lower() or "failed to connect" in text.lower()
         return Failure(REFUSED if refused else CLOSED, text, happened=False if refused else None, word=word)
     if word == "DEADLINE_EXCEEDED":
-        return Failure(TIMEOUT, text, lost=False, word=word)
-    return Failure(REPLY, text, happened=False if word in _NOT_DONE else None, lost=False, word=word)
+        return Failure(TIMEOUT, text, lost=False, word=word, lasted_ns=lasted_ns)
+    happened = False if word in _NOT_DONE else None
+    return Failure(REPLY, text, happened=happened, lost=False, word=word, lasted_ns=lasted_ns)
 
 
 def _credentials(access: Access) -> grpc.ChannelCredentials:

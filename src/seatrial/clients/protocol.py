@@ -41,13 +41,15 @@ class Operation:
 @dataclass(frozen=True, slots=True)
 class Reply:
     """An answer. `value`: of HTTP the body in bytes, else what the protocol has (rows, a reply, a message); `status`: of HTTP, else 0;
-    `headers`: names in lower case; `size` in bytes where it is known.
+    `headers`: names in lower case; `size` in bytes where it is known; `lasted_ns`: from when it was asked, with all that this takes in
+    place, to the answer's end, where the client tells it apart.
     """
 
     value: Any = None
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
+    lasted_ns: int = 0
 
     @property
     def text(self) -> str:
@@ -64,12 +66,20 @@ class Failure(Exception):  # noqa: N818 - an outcome, not a mistake
 
     `code` as in arrivals.errors.ERRORS. `happened`: False where nothing can have been changed (never sent, or turned down as a whole),
     None where that is unknown. `lost`: the connection is of no use any more. `word`: the protocol's own for it (NOT_FOUND, READONLY).
+    `lasted_ns` as in Reply.
     """
 
     def __init__(
-        self, code: int, message: str = "", *, happened: bool | None = None, lost: bool = True, word: str = ""
+        self,
+        code: int,
+        message: str = "",
+        *,
+        happened: bool | None = None,
+        lost: bool = True,
+        word: str = "",
+        lasted_ns: int = 0,
     ) -> None:
-        self.code, self.happened, self.lost, self.word = code, happened, lost, word
+        self.code, self.happened, self.lost, self.word, self.lasted_ns = code, happened, lost, word, lasted_ns
         super().__init__(message)
 
 

@@ -26,6 +26,16 @@ class LinkEnd:
     to: Endpoint
 
 
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Something that was tried at a link: when (ns of CLOCK_MONOTONIC), and how long its caller wants to wait for it, where it said so
+    (gRPC's deadline, ns).
+    """
+
+    at_ns: int
+    deadline_ns: int | None = None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LinkTraffic:
     """What has passed through a link since it was made, counted where it was passed on.
@@ -91,8 +101,8 @@ class HasLinks(Protocol):
 
     async def traffic(self, link: Instance) -> LinkTraffic: ...
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
-        """When something was tried after a moment, in order: a request that was passed on or kept, a connection that could carry none
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
+        """What was tried after a moment, in order: a request that was passed on or kept, a connection that could carry none
         (turned away, held, or refused by the service); without a known protocol a connection. The last 100,000 of each address are known.
         """
         ...

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from .links import LinkTraffic
+from .links import LinkTraffic, Tried
 from .processes import CommandResult
 from .stack import Endpoint, Instance, Target, Usage
 
@@ -95,8 +95,8 @@ class Surroundings(Protocol):
         """What has passed through the target, a link: all its instances together."""
         ...
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
-        """When something was tried at a link, after a moment; see core.links.HasLinks."""
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
+        """What was tried at a link, after a moment; see core.links.HasLinks."""
         ...
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:

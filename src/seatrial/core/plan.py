@@ -15,6 +15,9 @@ from .load_plans import LoadPlan
 from .stack import StackPlan, Target
 from .verdicts import Severity, Verdict
 
+BEGIN, SETUP = "begin", "setup"  # moments that have no step
+ATTEMPT_NS = 5_000_000_000  # of an attempt, where nothing else is said
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ProbeCall:
@@ -52,7 +55,8 @@ class CheckPlan:
     """A probe with an expectation and a deadline or a duration.
 
     `within_ns`: tried again until it holds or the time is over (None: one attempt). `for_ns`: once it holds it must go on
-    holding that long. `every_ns`: time between attempts.
+    holding that long. `every_ns`: time between attempts. `since`: what the verb counts is what was counted since then: BEGIN (of the
+    scenario), SETUP (its end), or the id of a step (its end).
     """
 
     call: ProbeCall
@@ -61,6 +65,7 @@ class CheckPlan:
     for_ns: int | None = None
     every_ns: int | None = None
     timeout_ns: int | None = None
+    since: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,7 +140,9 @@ class PythonBody:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ScenarioPlan:
-    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together."""
+    """A claim to prove. `disrupting` ones run alone, between steady states; the others run together, unless they are to be `alone`.
+    `needs`: they must have passed; `after`: they must have ended, however, where they run at all.
+    """
 
     id: str
     title: str
@@ -143,6 +150,8 @@ class ScenarioPlan:
     severity: Severity = Severity.BLOCKING
     labels: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    alone: bool = False
     deadline_ns: int
     throughout: tuple[str, ...] = ()
     judged: tuple[str, ...] = ()  # of `throughout`: loads whose tools have a verdict of their own, each a finding

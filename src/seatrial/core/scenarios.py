@@ -27,6 +27,8 @@ class Declaration:
     faults: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    alone: bool = False
     throughout: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     deadline: str | None = None  # the spec's, which is 2m where it says nothing
@@ -46,6 +48,8 @@ def scenario(
     faults: Sequence[str] = (),
     services: Sequence[str] = (),
     needs: Sequence[str] = (),
+    after: Sequence[str] = (),
+    alone: bool = False,
     throughout: Sequence[str] = (),
     labels: Sequence[str] = (),
     deadline: str | None = None,
@@ -53,7 +57,8 @@ def scenario(
 ) -> Callable[[_F], _F]:
     """Make an async function a scenario. Faults and services that are not declared are refused when it tries them.
 
-    `full_length`: where profiles are scaled down or a shorter one was chosen it says nothing, and is not exercised.
+    `needs`: they must have passed; `after`: they must have ended; `alone`: nothing else runs meanwhile. `full_length`: where profiles are
+    scaled down or a shorter one was chosen it says nothing, and is not exercised.
     """
 
     def mark(function: _F) -> _F:
@@ -68,6 +73,8 @@ def scenario(
             faults=_names(faults),
             services=_names(services),
             needs=_names(needs),
+            after=_names(after),
+            alone=alone,
             throughout=_names(throughout),
             labels=_names(labels),
             deadline=deadline,

@@ -7,7 +7,7 @@ is used. Third parties add theirs by entry points in the groups named here.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
@@ -32,9 +32,11 @@ class Verb:
     `observes` types the names that `expect` and `save` may use (`error`, `instance`, `attempts`, `took` are always there).
     `needs_target`: whether `at:` must be given. `client`: the protocol of clients that send it over and over (empty: it cannot be a
     load), `sent`: the arguments that it has then, `schemes`: of the endpoints that speak it. `makes`: names that its templates may use
-    and that only it knows, when it runs: it is given such templates with all the rest filled in. `check`: what is wrong with the main
+    and that only it knows, when it runs (with the argument `makes_with`, where that is named): it is given such templates with all the rest
+    filled in. What is known already has its own meaning. `check`: what is wrong with the main
     argument and all others together; `expects`: the condition that they set beside `expect`, or nothing; `timeout_ns`: of an attempt,
-    where it takes longer than most.
+    where it takes longer than most; `inside`: the argument that is a time and has to end before that of an attempt does; `counts`:
+    what of it only ever grows, so that `since` can be said of it; `together`: it looks at all instances of its target by itself.
     """
 
     name: str
@@ -54,9 +56,19 @@ class Verb:
     # Hosts that its arguments name beside the target: each must be loopback, or allowed by name. None: its main argument's alone.
     hosts: Callable[[object, Mapping[str, object]], Iterable[str]] | None = None
     makes: Mapping[str, Type] = field(default_factory=dict)
+    makes_with: str = ""
     check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
     expects: Callable[[Mapping[str, object]], str] | None = None
     timeout_ns: int | None = None
+    inside: str = ""
+    counts: tuple[str, ...] = ()
+    together: bool = False
+
+    def makes_of(self, given: Collection[str], known: Collection[str]) -> Mapping[str, Type]:
+        """The names that it makes of these arguments, beside those that are known."""
+        if self.makes_with and self.makes_with not in given:
+            return {}
+        return {name: made for name, made in self.makes.items() if name not in known}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

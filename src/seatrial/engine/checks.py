@@ -12,8 +12,10 @@ from ..core.expressions import Judgement
 from ..core.observations import Observation, Seen
 from ..core.plan import CheckPlan, ProbeCall
 from ..core.quantities import NS_PER_S, Dimension, Quantity
+from ..core.remedies import LIKELY, remedy
 from ..core.results import Evidence
 from ..core.verdicts import Verdict, from_truth
+from .counting import Baseline, Counting
 from .journal import Journal
 from .probing import DEFAULT_TIMEOUT_NS, Prober, judge
 
@@ -59,20 +61,27 @@ class Checks:
     def __init__(self, prober: Prober, journal: Journal) -> None:
         self._prober = prober
         self._journal = journal
+        self.counting = Counting(prober)
 
     async def run(
-        self, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int] | None = None
+        self,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int] | None = None,
+        baseline: Baseline | None = None,
     ) -> CheckResult:
-        """Attempt until it holds (`within`), and for as long as it must (`for`)."""
-        run = _Run(self, check, values, place, marks or {})
+        """Attempt until it holds (`within`), and for as long as it must (`for`); of what it counts `baseline` is subtracted."""
+        run = _Run(self, check, values, place, marks or {}, baseline)
         targets = await self._everywhere(check.call)
         if targets is not None:
             return await self._all(check, values, place, marks or {}, targets)
         return await run.go()
 
     async def _everywhere(self, call: ProbeCall) -> list[ProbeCall] | None:
-        """`at: web *` asks each instance, and holds when all do; process and log read all instances themselves."""
-        if call.at is None or not call.at.everywhere or call.verb in ("process", "log"):
+        """`at: web *` asks each instance, and holds when all do; some verbs look at all instances by themselves."""
+        verb = self._prober.verb(call.verb)
+        if call.at is None or not call.at.everywhere or (verb is not None and verb.together):
             return None
         view = await self._prober.view(call.at.service)
         return [
@@ -116,6 +125,8 @@ class Checks:
     async def attempt(self, run: _Run, timeout_ns: int) -> tuple[Observation, Judgement]:
         """One attempt of a run."""
         observation = await self._prober.call(run.check.call, run.values, timeout_ns, run.marks)
+        if run.baseline is not None:
+            observation = await self.counting.since(run.check, run.baseline, observation)
         return observation, judge(run.check, observation, {**run.values, "attempts": run.attempts})
 
     def record(self, run: _Run, observation: Observation, judgement: Judgement) -> None:
@@ -140,9 +151,16 @@ class _Run:
     """The state of one check's attempts."""
 
     def __init__(
-        self, checks: Checks, check: CheckPlan, values: Mapping[str, object], place: Place, marks: Mapping[str, int]
+        self,
+        checks: Checks,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int],
+        baseline: Baseline | None = None,
     ) -> None:
         self.checks, self.check, self.values, self.place, self.marks = checks, check, values, place, marks
+        self.baseline = baseline
         self.attempts = 0
         self._last_shown = ""
 
@@ -204,6 +222,9 @@ class _Run:
             or "as expected"
         )
         data = {"at": observation.at, "seen": observation.seen.value, "attempts": self.attempts, **observation.record}
+        if judgement.truth is not True:
+            mends = remedy(observation)
+            data |= ({"error": observation.error} if observation.error else {}) | ({LIKELY: mends} if mends else {})
         evidence = Evidence(kind="observation", summary=summary, at_ns=observation.ended_ns, data=data)
         return CheckResult(
             verdict=from_truth(judgement.truth),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from ..core.events import FindingJudged
 from ..core.load_plans import abort_finding, own_claim
@@ -134,6 +135,16 @@ class Ledger:
                 ended_ns=now,
             )
         )
+
+    def withdraw(self, id_: str, reason: str) -> None:
+        """A finding that was judged rested on what was not there: it is INCONCLUSIVE, whatever it was, and keeps what was seen."""
+        before = self.findings.get(id_)
+        if before is None or before.verdict is Verdict.INCONCLUSIVE:
+            return
+        seen = f"{before.verdict}{f' ({before.reason})' if before.reason else ''}"
+        withdrawn = replace(before, verdict=Verdict.INCONCLUSIVE, reason=f"{reason}; it was {seen}")
+        self.findings[id_] = withdrawn
+        self._journal.write(FindingJudged(finding=withdrawn))
 
     def verdict(self, scenario: str) -> Verdict:
         """The worst blocking verdict of a scenario's planned findings, the worst of all where none is blocking; unjudged ones are

@@ -14,9 +14,9 @@ from pathlib import Path
 from ..core.credentials import Maker
 from ..core.errors import NotExercised, SeatrialError
 from ..core.expressions import Judgement, Missing
-from ..core.links import KIND, HasLinks, LinkTraffic, sum_of
+from ..core.links import KIND, HasLinks, LinkTraffic, Tried, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
-from ..core.plan import CheckPlan, IdentityPlan, ProbeCall
+from ..core.plan import ATTEMPT_NS, CheckPlan, IdentityPlan, ProbeCall
 from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
 from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -26,7 +26,7 @@ from ..core.templates import Template, TemplateError, render, render_partly
 from ..core.vocabulary import Verb, Vocabulary, load
 from .values import missing
 
-DEFAULT_TIMEOUT_NS = 5 * NS_PER_S
+DEFAULT_TIMEOUT_NS = ATTEMPT_NS
 _ADDRESS = re.compile(r"\s*(?:[A-Z]+\s+)?https?://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:?#\s]+)")
 _NOWHERE = Reach(name="", service="", kind="", endpoints={})
 
@@ -81,7 +81,7 @@ class Around:
             raise NotExercised("what has passed is counted at links: at: web -> postgres")
         return sum_of([await links.traffic(i) for i in self.instances])
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
         """At all instances of a link, or at one."""
         links = self.platform
         if not isinstance(links, HasLinks):
@@ -90,7 +90,8 @@ class Around:
         if view is None or view.kind != KIND:
             raise NotExercised(f"{link} is no link of this stack")
         chosen = [i for i in view.instances if link.ordinal in (None, i.ordinal)]
-        return sorted([ns for i in chosen for ns in await links.tries(i, since_ns)])
+        found = [each for i in chosen for each in await links.tries(i, since_ns)]
+        return sorted(found, key=lambda tried: tried.at_ns)
 
     def log_files(self) -> Mapping[str, Path]:
         """Log file by instance name."""
@@ -328,8 +329,9 @@ class Prober:
             around = Around(platform=_NO_PLATFORM, instances=(), marks={}, adopt=self.adopt, asks=asks)
         else:
             around = Around(platform=self.platform, instances=instances, marks=marks, adopt=self.adopt, asks=asks)
+        makes = verb.makes_of(call.arguments, values)
         what, arguments = (
-            render_partly(tree, values, self.secret, verb.makes) if verb.makes else render(tree, values, self.secret)
+            render_partly(tree, values, self.secret, makes) if makes else render(tree, values, self.secret)
             for tree in (call.what, call.arguments)
         )
         arguments = _mapping(await self._aimed(arguments))

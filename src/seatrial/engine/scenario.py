@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
 from ..core.load_plans import abort_finding
-from ..core.plan import FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
+from ..core.plan import BEGIN, FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
@@ -62,6 +62,7 @@ class ScenarioRun:
         self._reason = ""
         self._hurried = False  # somebody ends the trial: nothing is waited for any more
         self._loads: list[str] = []  # run by a step of this scenario
+        self._looks: list[tuple[str, int, int]] = []  # steps that look at something: id, begin, end
 
     @property
     def reason(self) -> str:
@@ -79,6 +80,7 @@ class ScenarioRun:
         started: list[str] = []
         try:
             async with asyncio.timeout(plan.deadline_ns / NS_PER_S):
+                await crew.checks.counting.mark(plan, BEGIN, self.values.all())
                 started = await crew.workloads.start(plan.throughout, self.values.all(), plan.id)
                 await self._body()
         except asyncio.CancelledError:
@@ -140,9 +142,11 @@ class ScenarioRun:
         for live in self.crew.faults.all:
             if live.scenario == self.plan.id and live.unhealed:
                 id_ = live.id if live.id in self.crew.ledger.planned else f"{self.plan.id}/body"
-                self.crew.ledger.inconclusive(
-                    id_, f"it is not known how long {live.id} acted: {live.unhealed}", exercised=True
-                )
+                reason = f"it is not known how long {live.id} acted: {live.unhealed}"
+                self.crew.ledger.inconclusive(id_, reason, exercised=True)
+                for step, began_ns, ended_ns in self._looks:
+                    if ended_ns > live.injected_ns and began_ns < (live.healed_ns or ended_ns):
+                        self.crew.ledger.withdraw(f"{self.plan.id}/{step}", reason)
 
     async def _settle(self, within_ns: int) -> None:
         """Wait until the clients are served again, so that recovery can be told."""
@@ -216,6 +220,8 @@ class ScenarioRun:
             StepStarted(scenario=self.plan.id, step=step.id, title=step.title, deadline_ns=deadline)
         )
         verdict, message, attempts = await self._act(step)
+        if isinstance(step, ProbeStep | LoadStep):
+            self._looks.append((step.id, began, time.monotonic_ns()))
         self.crew.journal.write(
             StepEnded(
                 scenario=self.plan.id,
@@ -226,6 +232,7 @@ class ScenarioRun:
                 message=message,
             )
         )
+        await self.crew.checks.counting.mark(self.plan, step.id, self.values.all())
         if verdict not in (None, Verdict.PASS) and step.severity is Severity.BLOCKING:
             raise StepFailed(f"{step.id} did not pass: {message}")
 
@@ -276,10 +283,9 @@ class ScenarioRun:
         return await judge_not_aborted(self.crew.ledger, id_, watch, workload, began_ns, severity)
 
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
-        crew = self.crew
-        result = await crew.checks.run(
-            step.check, self.values.all(), Place(scenario=self.plan.id, step=step.id), self._marks
-        )
+        crew, place = self.crew, Place(scenario=self.plan.id, step=step.id)
+        baseline = crew.checks.counting.baseline(self.plan.id, step.id, step.check)
+        result = await crew.checks.run(step.check, self.values.all(), place, self._marks, baseline)
         verdict: Verdict = result.verdict
         message = result.judgement.reason or result.observation.message
         if verdict is Verdict.PASS:
@@ -382,12 +388,13 @@ class ScenarioRun:
         began = time.monotonic_ns()
         place = Place(scenario=self.plan.id, step=named.id)
         planned = self.crew.ledger.planned[f"{self.plan.id}/{named.id}"]
+        baseline = self.crew.checks.counting.baseline(self.plan.id, named.id, named.check)
         times = 0
         evidence: tuple[Evidence, ...] = ()
         verdict, reason = Verdict.INCONCLUSIVE, "never looked at"
         try:
             while True:
-                result = await self.crew.checks.run(named.check, self.values.all(), place, self._marks)
+                result = await self.crew.checks.run(named.check, self.values.all(), place, self._marks, baseline)
                 times += 1
                 evidence, verdict, reason = result.evidence, result.verdict, result.judgement.reason
                 if verdict is not Verdict.PASS:

@@ -1,4 +1,4 @@
-"""Which scenarios run when: observing ones together, disrupting ones alone, each after what it needs."""
+"""Which scenarios run when: observing ones together, some alone, disrupting ones alone and last; each after what it waits for."""
 
 from __future__ import annotations
 
@@ -24,11 +24,20 @@ def select(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -> 
 
 
 def next_batch(left: Sequence[ScenarioPlan], done: Mapping[str, Verdict]) -> list[ScenarioPlan]:
-    """What runs next: every observing scenario that needs nothing but what is done or runs with it, else the first disrupting one.
+    """What runs next: every observing scenario that waits for nothing but what is done or runs with it, else the first one that is to be
+    alone, else the first disrupting one.
 
-    The scenarios of a batch wait for each other by their needs; empty when none can ever run.
+    The scenarios of a batch wait for each other; empty when none can ever run. What was not selected is not waited for.
     """
-    batch = [s for s in left if not s.disrupting]
-    while stuck := [s for s in batch if not all(n in done or n in {b.id for b in batch} for n in s.needs)]:
+    waiting = {s.id for s in left}
+    batch = [s for s in left if not (s.disrupting or s.alone)]
+    while stuck := [s for s in batch if not _free(s, {b.id for b in batch}, waiting, done)]:
         batch = [s for s in batch if s not in stuck]
-    return batch or [s for s in left if s.disrupting and all(n in done for n in s.needs)][:1]
+    free = [s for s in left if _free(s, set(), waiting, done)]
+    alone = [s for s in free if s.alone and not s.disrupting]
+    return batch or alone[:1] or [s for s in free if s.disrupting][:1]
+
+
+def _free(scenario: ScenarioPlan, beside: set[str], waiting: set[str], done: Mapping[str, Verdict]) -> bool:
+    needed = all(n in done or n in beside for n in scenario.needs)
+    return needed and all(n not in waiting or n in beside for n in scenario.after)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -22,7 +22,7 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.load_plans import abort_finding
-from ..core.plan import LoadStep, Plan, ScenarioPlan
+from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -136,6 +136,7 @@ class Trial:
         self._ordered: bool | None = None
         self._starts: list[Instance] = []
         self._scopes: dict[str, Values] = {}
+        self._at_the_end: list[tuple[Expectation, Mapping[str, object], Sequence[Evidence]]] = []
 
     async def run(self) -> Result:
         """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
@@ -173,6 +174,8 @@ class Trial:
                 return f"setup did not pass: {setup.reason}"
             if verdict is not Verdict.PASS and any(p.scenario == "setup" for p in self.ledger.planned.values()):
                 return "setup did not pass"
+        for scenario in self.selected:
+            await self.crew.checks.counting.mark(scenario, SETUP, self.values.all())
         began = time.monotonic_ns()
         looking = asyncio.create_task(self._usage.run())
         try:
@@ -246,13 +249,13 @@ class Trial:
             done[scenario.id] = Verdict.INCONCLUSIVE
 
     async def _together(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict]) -> None:
-        """Observing scenarios at once, each as soon as those that it needs are through."""
+        """Observing scenarios at once, each as soon as those that it waits for are through."""
         limit, ended = asyncio.Semaphore(TOGETHER), {s.id: asyncio.Event() for s in batch}
 
         async def one(scenario: ScenarioPlan) -> None:
-            for need in scenario.needs:
-                if need in ended:
-                    await ended[need].wait()
+            for other in (*scenario.needs, *scenario.after):
+                if other in ended:
+                    await ended[other].wait()
             async with limit:
                 done[scenario.id] = await self._one(scenario, done)
             ended[scenario.id].set()
@@ -290,14 +293,28 @@ class Trial:
         figures |= {"stack": await self._stack_figures(), "usage": self._usage.figures(began, time.monotonic_ns())}
         for expectation in self.plan.expect:
             used = [n for n in names if n in expectation.condition.names]
-            judge_expectation(
-                self.ledger,
-                "trial",
-                expectation,
-                {**self.values.all(), **figures},
-                began,
-                self.crew.workloads.evidence(used),
-            )
+            evidence = self.crew.workloads.evidence(used)
+            if "trial" in expectation.condition.names:  # how long it took is known when it is over
+                self._at_the_end.append((expectation, figures, evidence))
+            else:
+                judge_expectation(self.ledger, "trial", expectation, {**self.values.all(), **figures}, began, evidence)
+
+    def _judge_at_the_end(self) -> None:
+        known = self.values.all()
+        own = {**dict(known["trial"]), "took": self._took()} if isinstance(known["trial"], Mapping) else {}
+        for expectation, figures, evidence in self._at_the_end:
+            values = {**known, **figures, "trial": own}
+            judge_expectation(self.ledger, "trial", expectation, values, self._began, evidence)
+
+    def _took(self) -> object:
+        """All of it, from the start of the stack to its end; a part says nothing of the whole."""
+        options = self.options
+        if options.selection or self.plan.scale != 1:
+            part = options.selection or f"profiles scaled to {self.plan.scale:g}"
+            return Missing(f"how long all of it takes is not shown by a part: {part}")
+        if options.keep or not (options.start or self.plan.stack.platform == "remote"):
+            return Missing("the stack was not started and ended by this trial")
+        return Quantity(time.monotonic_ns() - self._began, Dimension.DURATION)
 
     async def _not_aborted(self, began: int) -> None:
         """The loads that ran through the whole trial and may be aborted."""
@@ -348,6 +365,8 @@ class Trial:
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)
+        if not reason:
+            self._judge_at_the_end()
         self.ledger.close(f"not exercised: {reason or 'the trial ended before its turn'}")
         outcome = self.ledger.outcome()
         self.journal.write(

@@ -7,8 +7,11 @@ import contextlib
 import enum
 import socket
 import struct
+from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, cast
 
+from .answers import Given, Http1Answers, Turn
 from .http2 import Http2Answers, Http2Requests
 from .impairments.base import Admission
 from .impairments.gates import Fate, Request, fate_of
@@ -60,7 +63,7 @@ class Side(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Passed on at once where nothing is impaired."""
-        if self.lane is not None or self.other.transport is None or self.connection.gated:
+        if self.lane is not None or self.other.transport is None or self.connection.between:
             self.connection.take(self, data)
         else:
             self.connection.write(self, data)
@@ -94,7 +97,13 @@ class Connection:
         self.requests: Requests | None = route.reader()
         self._arriving = self.requests  # apart from it, where what arrives is not, or not yet, what is passed on
         self.gated = False  # requests are told apart as they arrive
-        self.answers = Http2Answers() if isinstance(self.requests, Http2Requests) else None
+        self.answers: Http1Answers | Http2Answers | None = (
+            Http2Answers() if isinstance(self.requests, Http2Requests) else None
+        )
+        self.between = self.answers is not None  # what comes is not passed on as it is
+        self._own: deque[tuple[int, int]] = deque()  # what of that which goes to the client is the link's own: from, to
+        self._carried = 0  # bytes that the client was given
+        self._ending = False  # by a reset that has its turn yet to come
         self.reached = self.orphaned = False
         self._early: list[Piece] = []  # what the client sent before the service was reached
         self._over: set[Side] = set()  # sides that have sent all they will
@@ -144,6 +153,8 @@ class Connection:
 
     def lost(self, side: Side, exc: Exception | None) -> None:
         """A side is gone: the other one hears of it when all that came before has arrived."""
+        if side is self.service:
+            self._give(self.answers.rest() if isinstance(self.answers, Http1Answers) else ())
         if side.lane is not None and not self.orphaned:
             side.lane.put(Signal.RESET if exc is not None else Signal.FIN)
         elif not self.orphaned:
@@ -191,7 +202,11 @@ class Connection:
             return
         if not self.reached:
             self._early.append(piece)
-        elif side is not self.client or self._arriving is None:
+        elif side is self.service:
+            self._come_back(piece)
+        elif self._ending:
+            return
+        elif self._arriving is None:
             self._pass(side, piece)
         elif not isinstance(piece, bytes):
             self._let_go()
@@ -215,21 +230,45 @@ class Connection:
             self._arriving.sent()
             self._pass(self.client, rest)
 
+    def _come_back(self, piece: Piece) -> None:
+        """What the service has sent, with the link's own between."""
+        if self.answers is None:
+            self._pass(self.service, piece)
+        elif isinstance(piece, bytes):
+            self._give(self.answers.pass_on(piece))
+        else:
+            self._give(self.answers.rest() if isinstance(self.answers, Http1Answers) else ())
+            self._pass(self.service, piece)
+
+    def _give(self, given: Iterable[Given]) -> None:
+        """To the client, by the way that everything takes that comes back."""
+        for piece, own in given:
+            if self.service.lane is None and piece is Signal.RESET:
+                self.reset()
+                return
+            if own and isinstance(piece, bytes):
+                ahead = self._carried + (self.service.lane.held if self.service.lane is not None else 0)
+                self._own.append((ahead, ahead + len(piece)))
+            self._pass(self.service, piece)
+        if not self.gated and self.answers is not None and not self.answers.busy:
+            self.answers, self.between = None, False
+
     def _gate(self, data: bytes) -> None:
         """Requests one by one, each as the gates want it."""
         loop = asyncio.get_running_loop()
         for part in self._arriving.pick(data, self._decide) if self._arriving is not None else ():
             not_before = loop.time() + part.delay if part.delay else 0.0
-            if part.fate is not None and part.fate.keeps:
+            keeps = part.fate is not None and part.fate.keeps
+            if part.fate is not None and keeps:
                 self.route.kept += 1
-                self.route.note()
-                if part.fate.abort and not part.answer:
-                    self.reset()
+                self.route.note(part.fate.deadline_ns)
+            if keeps or part.answer:
+                self._answer(part.answer or Signal.RESET, not_before)
+                if not part.answer:
+                    self._ending = True
                     return
-            if part.answer and part.delay:
-                loop.call_at(not_before, self._answer, part.answer)
-            elif part.answer:
-                self._answer(part.answer)
+            elif part.head is not None and isinstance(self.answers, Http1Answers):
+                self.answers.asked(part.head)
             if part.data:
                 self._pass(self.client, part.data, not_before)
         if not self.route.gates and self._arriving is not None and not self._arriving.busy:
@@ -238,29 +277,46 @@ class Connection:
     def _decide(self, request: Request) -> Fate | None:
         return fate_of(request, self.route.gates)
 
-    def _answer(self, answer: bytes) -> None:
-        now = self.answers.put(answer) if self.answers is not None else answer
-        if now and self.client.transport is not None and not self.orphaned:
-            self.client.transport.write(now)
+    def _answer(self, answer: Piece, not_before: float) -> None:
+        """The link's own, in its turn, and not before its time."""
+        if isinstance(self.answers, Http2Answers):
+            self._give(self.answers.put(answer) if isinstance(answer, bytes) else ())
+        elif self.answers is not None:
+            turn = self.answers.reserve()
+            if not_before:
+                asyncio.get_running_loop().call_at(not_before, self._fill, self.answers, turn, answer)
+            else:
+                self._fill(self.answers, turn, answer)
+
+    def _fill(self, answers: Http1Answers, turn: Turn, answer: Piece) -> None:
+        if self.client.transport is not None and not self.orphaned:
+            self._give(answers.fill(turn, answer))
 
     def write(self, side: Side, data: bytes) -> None:
         """To the other side, counted."""
         transport = side.other.transport
         if transport is None or transport.is_closing():
             return
-        side.passed += len(data)
         if side is self.client:
+            side.passed += len(data)
             if self.requests is not None:
-                before = self.requests.count
-                self.requests.read(data)
-                if self.requests.count != before:
-                    self.route.note(self.requests.count - before)
-            transport.write(data)
-        elif self.answers is None:
-            transport.write(data)
+                for deadline_ns in self.requests.read(data):
+                    self.route.note(deadline_ns)
         else:
-            for piece in self.answers.pass_on(data):
-                transport.write(piece)
+            side.passed += len(data) - self._own_of(len(data))
+        transport.write(data)
+
+    def _own_of(self, size: int) -> int:
+        """How much of the next bytes to the client is the link's own."""
+        begin, own = self._carried, 0
+        self._carried += size
+        while self._own and self._own[0][0] < self._carried:
+            first, end = self._own[0]
+            own += min(end, self._carried) - max(first, begin)
+            if end > self._carried:
+                break
+            self._own.popleft()
+        return own
 
     def _deliver(self, side: Side, piece: Piece) -> None:
         """To the other side, after everything that lay between."""
@@ -281,6 +337,11 @@ class Connection:
         """As the link is impaired now."""
         gates = self.route.gates if self._arriving is not None else ()
         self.gated = bool(gates) or (self._arriving is not None and self._arriving.busy)
+        if self.gated and self.answers is None:
+            self.answers = Http1Answers()
+        elif not self.gated and self.answers is not None and not self.answers.busy:
+            self.answers = None
+        self.between = self.answers is not None
         if not self.gated:
             self._let_go()
         for side, way in ((self.client, "to"), (self.service, "from")):

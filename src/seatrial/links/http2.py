@@ -7,7 +7,8 @@ then on they are written anew, without any memory, because the service's has not
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Self
 
 from .impairments.gates import Decide, Fate, Part, Request, Section
@@ -23,6 +24,10 @@ _HEAD = 9
 _TABLE = 1 << 16  # what a service may let a client remember
 _MOST_BLOCK = 1 << 20  # of headers in one frame: what is more is no request
 _Headers = list[tuple[bytes, bytes]]
+_TIMEOUT = re.compile(rb"([0-9]{1,8})([HMSmun])")
+_UNITS_NS = {
+    b"H": 3_600_000_000_000, b"M": 60_000_000_000, b"S": 1_000_000_000, b"m": 1_000_000, b"u": 1000, b"n": 1,
+}  # fmt: skip
 
 
 class Http2Requests:
@@ -41,6 +46,7 @@ class Http2Requests:
         self._block: list[bytes] = []  # frames of a header block that has not arrived as a whole
         self._block_passed = False  # they were passed on
         self._last = 0  # the highest stream so far
+        self._begun: list[int | None] = []  # deadlines of the streams that began in what is read now
         self._kept: set[int] = set()  # streams that the service is kept from
         self._decoder = _decoder()
 
@@ -48,6 +54,7 @@ class Http2Requests:
         """Another reader at the same place, for what has arrived and was not passed on yet; what this one kept was passed on."""
         other = copy.copy(self)
         other._block, other._kept, other._decoder = list(self._block), set(self._kept), copy.deepcopy(self._decoder)
+        other._begun = []
         other.sent()
         return other
 
@@ -59,11 +66,15 @@ class Http2Requests:
         """What is kept of a frame, and was not passed on."""
         return self._pending[self._already :]
 
-    def read(self, data: bytes) -> None:
-        """Count, and remember headers; the bytes were, or will be, passed on as they are."""
+    def read(self, data: bytes) -> Sequence[int | None]:
+        """Count, and remember headers; the bytes were, or will be, passed on as they are. The deadline (ns) of each request that begins
+        in them, where it has one.
+        """
+        self._begun.clear()
         for _ in self.split(data, headers=True):
             pass
         self.sent()
+        return tuple(self._begun)
 
     def split(self, data: bytes, *, headers: bool = False) -> Iterator[Section]:
         """The same bytes, frame by frame; `headers`: of other frames not whole ones, which are not looked at."""
@@ -127,6 +138,8 @@ class Http2Requests:
         new = stream > self._last
         self._last = max(self._last, stream)
         self.count += new
+        if new:
+            self._begun.append(_deadline(headers))
         return stream, headers, new
 
     def _decode(self, block: bytes) -> _Headers | None:
@@ -139,6 +152,7 @@ class Http2Requests:
             return None
 
     def _judge(self, frame: bytes, already: int, decide: Decide) -> Part:
+        self._begun.clear()
         before, passed = list(self._block), self._block_passed or already > 0
         stream, headers, new = self._look(frame)
         if self._block:  # passed on with what completes it, unless a part of it has gone
@@ -159,7 +173,9 @@ class Http2Requests:
 
 
 class Http2Answers:
-    """What comes back: passed on as it is, with frames of our own between its frames."""
+    """What comes back: passed on as it is, with frames of our own between its frames. Bytes to the client, and whether they are ours."""
+
+    busy = True  # where a frame ends has to be known at any time
 
     def __init__(self) -> None:
         self._skip = 0
@@ -167,27 +183,27 @@ class Http2Answers:
         self._begun = False
         self._waiting: list[bytes] = []
 
-    def pass_on(self, data: bytes) -> Iterator[bytes]:
+    def pass_on(self, data: bytes) -> Iterator[tuple[bytes, bool]]:
         """The same bytes, and what waits for the end of a frame."""
         if not self._waiting:
             self._walk(data)
-            yield data
+            yield data, False
             return
         while data:
             step = min(len(data), self._skip or _HEAD - len(self._head))
             part, data = data[:step], data[step:]
             self._walk(part)
-            yield part
+            yield part, False
             if self._between and self._waiting:
-                yield b"".join(self._waiting)
+                yield b"".join(self._waiting), True
                 self._waiting.clear()
 
-    def put(self, frame: bytes) -> bytes:
+    def put(self, frame: bytes) -> Iterator[tuple[bytes, bool]]:
         """A frame of our own: what of it can be sent now. The first frame of a connection is the service's."""
         if self._between and self._begun:
-            return frame
-        self._waiting.append(frame)
-        return b""
+            yield frame, True
+        else:
+            self._waiting.append(frame)
 
     @property
     def _between(self) -> bool:
@@ -241,7 +257,15 @@ def _written(stream: int, end: int, headers: _Headers) -> bytes:
 
 def _request(headers: _Headers) -> Request:
     fields = dict(headers)
-    return Request(*(fields.get(name, b"").decode("latin-1") for name in (b":method", b":path")))
+    method, path = (fields.get(name, b"").decode("latin-1") for name in (b":method", b":path"))
+    return Request(method, path, _deadline(headers))
+
+
+def _deadline(headers: _Headers | None) -> int | None:
+    """How long the caller waits, ns, by grpc/doc/PROTOCOL-HTTP2.md: up to eight digits and a unit."""
+    said = dict(headers or ()).get(b"grpc-timeout", b"")
+    found = _TIMEOUT.fullmatch(said)
+    return int(found[1]) * _UNITS_NS[found[2]] if found is not None else None
 
 
 def _refusal(stream: int, fate: Fate) -> bytes:

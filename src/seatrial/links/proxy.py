@@ -113,8 +113,9 @@ class Proxy:
                 await self._mend(link, (peer, order["number"]))
                 return None
             case "tries":
-                times = [ns for route in self._of(order["link"]) for ns in route.tried if ns > order["since"]]
-                return sorted(times)
+                since = order["since"]
+                found = [each for route in self._of(order["link"]) for each in route.tried if each[0] > since]
+                return sorted(found, key=lambda each: each[0])
             case "traffic":
                 return [route.traffic() for route in self._of(order["link"])]
         raise ValueError(f"nobody here can {order['do']}")

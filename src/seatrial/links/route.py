@@ -43,9 +43,8 @@ class Route:
         self.gates: Sequence[Gate] = ()
         self.admission = Admission.PASS
         self.kept = 0  # requests that a gate has hit, and kept from the service
-        self.tried: deque[int] = deque(
-            maxlen=_TRIES
-        )  # when: requests that were passed on or kept, connections that carried none
+        # When, and by what deadline (ns): requests that were passed on or kept, connections that carried none.
+        self.tried: deque[tuple[int, int | None]] = deque(maxlen=_TRIES)
         self.connections: set[Connection] = set()
         self._accepted = self._reached = self._requests = self._to = self._from = 0  # of connections that are over
 
@@ -73,10 +72,9 @@ class Route:
         for connection in list(self.connections):
             connection.reset()
 
-    def note(self, count: int = 1) -> None:
-        """So much was tried, now."""
-        now = time.monotonic_ns()
-        self.tried.extend([now] * count)
+    def note(self, deadline_ns: int | None = None) -> None:
+        """Something was tried, now; `deadline_ns` is how long its caller waits for it, where it says so."""
+        self.tried.append((time.monotonic_ns(), deadline_ns))
 
     def begin(self, connection: Connection) -> None:
         """A client is there."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import PlatformError, SupervisorError
-from ..core.links import LinkEnd, LinkTraffic, sum_of
+from ..core.links import LinkEnd, LinkTraffic, Tried, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
 from ..core.processes import CommandResult, ProcessId, Residue, Supervisor, Surroundings, UnitStatus
 from ..core.quantities import NS_PER_S
@@ -189,9 +189,9 @@ class LocalPlatform:
         """HasLinks: of all its addresses together."""
         return sum_of([LinkTraffic(**each) for each in await self._proxy().ask("traffic", link=link.name)])
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
-        return [int(ns) for ns in await self._proxy().ask("tries", link=link.name, since=since_ns)]
+        return [Tried(*each) for each in await self._proxy().ask("tries", link=link.name, since=since_ns)]
 
     def _proxy(self) -> LinkControl:
         if self._control is None:

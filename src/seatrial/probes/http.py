@@ -7,8 +7,8 @@ import json
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -17,6 +17,7 @@ from ..core.observations import Observation, ProbeRequest, probe_error, target_e
 from ..core.quantities import Dimension, Quantity
 from ..core.shapes import ANY, BOOLEAN, COUNT, PATH, TEXT, Field, mapping_of, union
 from ..core.stack import Endpoint
+from ..core.templates import TemplateError, render, template_names
 from ..core.vocabulary import Verb
 from .aiming import endpoints, located
 
@@ -44,6 +45,9 @@ def check_what(text: str) -> str | None:
     if not path.startswith(("/", "http://", "https://", "{{")):
         return f'"{path}" is no path; for example GET /healthz, or POST http://127.0.0.1:8000/x'
     return None
+
+
+REPETITION = {"op": Type.record({"n": Type.NUMBER})}  # of requests that are sent several times
 
 
 VERB = Verb(
@@ -78,7 +82,8 @@ VERB = Verb(
         ),
         "times": Field(
             shape=COUNT,
-            doc="So many requests; then groups, share, counts, statuses, errors and latency_p95 are seen.",
+            doc="So many requests; then groups, share, counts, statuses, errors and latency_p95 are seen. {{ op.n }} is the number of each "
+            "of them, from 1.",
             example="1000",
         ),
         "concurrency": Field(shape=COUNT, doc="So many of them at once (16)."),
@@ -90,6 +95,8 @@ VERB = Verb(
     sent=("json", "body", "headers", "verify"),
     schemes=("http", "https"),
     check_what=check_what,
+    makes=REPETITION,
+    makes_with="times",
 )
 
 
@@ -101,9 +108,12 @@ def base(endpoint: Endpoint) -> str:
 
 async def run(request: ProbeRequest) -> Observation:
     """One attempt."""
-    from .requesting import outgoing
-
-    method, path = split(str(request.what))
+    many = "times" in request.arguments
+    try:
+        first = numbered(request, 1) if many else request
+    except TemplateError as error:
+        return probe_error("spec", str(error))
+    method, path = split(str(first.what))
     endpoint: Endpoint | None = None
     if not path.startswith(("http://", "https://")):
         found = endpoints(request, ("http", "https"), request.arguments.get("endpoint"))
@@ -111,14 +121,28 @@ async def run(request: ProbeRequest) -> Observation:
             return found
         endpoint = found[0]
         path = f"{base(endpoint)}{path}"
-    method = method or "GET"
     try:
-        out = outgoing(request, method, path)
-        many = "times" in request.arguments
-        observation = await (_many(request, out) if many else _once(request, out))
-    except (ValueError, OSError, ExpressionError) as error:
-        return probe_error("spec", f"{method} {path.partition('?')[0]}: {error}")
+        out = _outgoing(first, endpoint)
+        observation = await (_many(request, out, endpoint) if many else _once(request, out))
+    except (ValueError, OSError, ExpressionError, TemplateError) as error:
+        return probe_error("spec", f"{method or 'GET'} {path.partition('?')[0]}: {error}")
     return located(observation, request, endpoint) if endpoint else observation
+
+
+def numbered(request: ProbeRequest, number: int) -> ProbeRequest:
+    """The request with that number, of several. Raises TemplateError."""
+    values = {"op": {"n": number}}
+    arguments = render(request.arguments, values)
+    assert isinstance(arguments, Mapping)
+    return replace(request, what=render(request.what, values), arguments=arguments)
+
+
+def _outgoing(request: ProbeRequest, endpoint: Endpoint | None) -> Outgoing:
+    """What is sent. Raises ValueError, OSError."""
+    from .requesting import outgoing
+
+    method, path = split(str(request.what))
+    return outgoing(request, method or "GET", f"{base(endpoint)}{path}" if endpoint is not None else path)
 
 
 async def _once(request: ProbeRequest, out: Outgoing) -> Observation:
@@ -216,15 +240,17 @@ class _Tally:
         }
 
 
-async def _many(request: ProbeRequest, out: Outgoing) -> Observation:
-    """So many requests, some at once; each answer is counted by status and by group."""
+async def _many(request: ProbeRequest, out: Outgoing, endpoint: Endpoint | None) -> Observation:
+    """So many requests, some at once, `out` the first; each answer is counted by status and by group."""
     times, together = request.arguments["times"], request.arguments.get("concurrency", 16)
     total = times if isinstance(times, int) else 1
     by = request.arguments.get("group-by")
     path = by if isinstance(by, Expression) or by is None else compile_path(str(by))
-    tally, left, late = _Tally(grouped=path is not None), iter(range(total)), False
+    same = not template_names((request.what, dict(request.arguments)))
+    each = (out if same or n == 1 else _outgoing(numbered(request, n), endpoint) for n in range(1, total + 1))
+    tally, late = _Tally(grouped=path is not None), False
     workers = [
-        asyncio.create_task(_work(request, out, path, tally, left))
+        asyncio.create_task(_work(request, each, path, tally))
         for _ in range(min(total, together if isinstance(together, int) else 16))
     ]
     try:
@@ -248,14 +274,12 @@ async def _many(request: ProbeRequest, out: Outgoing) -> Observation:
     return value(values, record, f"{total} requests: {seen}, {sum(tally.errors.values())} errors")
 
 
-async def _work(
-    request: ProbeRequest, out: Outgoing, path: Expression | None, tally: _Tally, left: Iterator[int]
-) -> None:
+async def _work(request: ProbeRequest, each: Iterator[Outgoing], path: Expression | None, tally: _Tally) -> None:
     from .httpclient import ExchangeError
     from .requesting import exchange
 
     redirects = bool(request.arguments.get("redirects", False))
-    for _ in left:
+    for out in each:
         began = time.monotonic_ns()
         try:
             answer, _url = await exchange(_client(), out, redirects=redirects)

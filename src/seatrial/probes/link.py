@@ -28,6 +28,8 @@ VERB = Verb(
         **dict.fromkeys(_SIZES, Type.SIZE),
     },
     run="seatrial.probes.link:run",
+    together=True,
+    counts=("connections", "turned_away", "reached", "requests", "kept", "bytes_to", "bytes_from"),
     example="{link: traffic, at: web -> postgres}",
 )
 

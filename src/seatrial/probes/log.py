@@ -33,6 +33,7 @@ VERB = Verb(
     what=TEXT,
     observes={"count": Type.NUMBER, "lines": Type.list_of(Type.TEXT)},
     run="seatrial.probes.log:run",
+    together=True,
     arguments={
         "since": Field(
             shape=choice("scenario", "start"), doc="From the scenario's begin (default) or from the start of the log."

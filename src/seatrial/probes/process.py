@@ -40,6 +40,7 @@ VERB = Verb(
         "processes": Type.NUMBER,
     },
     run="seatrial.probes.process:run",
+    together=True,
     example="process: instances",
 )
 

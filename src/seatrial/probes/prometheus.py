@@ -87,6 +87,7 @@ VERB = Verb(
         ),
     },
     extra="prometheus",
+    counts=("value",),
     example="{prometheus: 'requests_total{backend=\"monolith\"}'}",
     schemes=("http", "https"),
     check_what=check_what,

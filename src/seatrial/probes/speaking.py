@@ -20,7 +20,9 @@ _SHOWN = 2048
 
 
 async def ask(request: ProbeRequest, verb: Verb, name: str, *, codes: bool = False) -> Observation:
-    """Connect, ask once, close; the answer is seen as `name`. `codes`: a server's refusal is an answer, too, with its code."""
+    """Connect, ask once, close; the answer is seen as `name`. `codes`: a server's refusal is an answer, too, with its code, and so is
+    the end of the call's own `deadline`.
+    """
     try:
         make = connector(verb.client)
     except ImportError as error:
@@ -38,21 +40,34 @@ async def ask(request: ProbeRequest, verb: Verb, name: str, *, codes: bool = Fal
     except TimeoutError:
         return target_error("timeout", f"{what}: no answer in time", record)
     except Failure as failure:
-        return located(_failed(failure, record, codes), request, found[0])
+        return located(_failed(failure, request, record, codes), request, found[0])
     finally:
         await client.close()
     shown = str(reply.value)
     record[name] = reply.value if len(shown) <= _SHOWN else shown[:_SHOWN]
     values = {name: reply.value, "size": Quantity(float(reply.size), Dimension.SIZE)}
     if codes:
-        values |= {"code": "OK", "details": ""}
+        values |= {"code": "OK", "details": "", **_lasted(reply.lasted_ns, request, record)}
     return located(value(values, record, f"{what}: {shown[:120]}"), request, found[0])
 
 
-def _failed(failure: Failure, record: dict[str, object], codes: bool) -> Observation:
+def _lasted(lasted_ns: int, request: ProbeRequest, record: dict[str, object]) -> dict[str, object]:
+    """The call alone, without what came before it; what it may take at most stands beside it in the evidence."""
+    if not lasted_ns:
+        return {}
+    lasted, deadline = Quantity(lasted_ns, Dimension.DURATION), request.arguments.get("deadline")
+    record["lasted"] = str(lasted)
+    if deadline is not None:
+        record["deadline"] = str(deadline)
+    return {"lasted": lasted}
+
+
+def _failed(failure: Failure, request: ProbeRequest, record: dict[str, object], codes: bool) -> Observation:
     if failure.word in ("message", "descriptors"):
         return probe_error("spec", str(failure), record)
-    if codes and failure.word and failure.word not in _WORDS:
-        values = {"code": failure.word, "details": str(failure), "message": None}
+    own = failure.word == "DEADLINE_EXCEEDED" and request.arguments.get("deadline") is not None
+    if codes and failure.word and (own or failure.word not in _WORDS):
+        values: dict[str, object] = {"code": failure.word, "details": str(failure), "message": None}
+        values |= _lasted(failure.lasted_ns, request, record)
         return value(values, {**record, "code": failure.word}, str(failure))
     return target_error(_WORDS.get(failure.word, ERRORS[failure.code]), str(failure), record)

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
+from ..core.remedies import LIKELY
 from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .model import TrialModel
@@ -83,6 +84,7 @@ def advice(finding: Finding) -> list[str]:
     lines = (
         [f"run it alone: seatrial run --only {scenario} --keep"] if scenario not in ("trial", "steady", "setup") else []
     )
+    lines = [str(e.data[LIKELY]) for e in finding.evidence if LIKELY in e.data] + lines
     kinds = {e.kind for e in finding.evidence}
     if "operations" in kinds:
         lines.append("the operations by key are in the trial's histories/ directory")

@@ -13,7 +13,7 @@ from ..core.errors import Problem, UsageError
 from ..core.expressions import Type, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, abort_finding
-from ..core.plan import STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
+from ..core.plan import BEGIN, SETUP, STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
 from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
@@ -58,6 +58,7 @@ DEFAULTS = {
 PYTHON = list_of(TEXT)
 SCENARIOS_OF_SEATRIAL = ("setup", "steady", "trial")
 TRIAL = Type.record({"id": Type.TEXT, "directory": Type.TEXT})
+OVER = Type.record({**TRIAL.fields, "took": Type.DURATION})  # a trial that is over, in its own expectations
 SPEC = Type.record({"directory": Type.TEXT})
 
 
@@ -180,7 +181,7 @@ class _Compiler:
         self._python(root, python)
         secrets = read_secrets(reader, root.get("secrets"), self.directory)
         identities = read_identities(reader, root.get("identities"), steps, types)
-        setup_scene = Scene(values=dict(types), later=saves.for_setup(), defaults=defaults)
+        setup_scene = Scene(values=dict(types), later=saves.for_setup(), defaults=defaults, moments=[BEGIN])
         setup = steps.steps(root.get("setup"), setup_scene)
         no_search_in_setup(reader, setup)
         known = dict(setup_scene.values)
@@ -197,7 +198,7 @@ class _Compiler:
         plans = with_time_for_loads(plans, loads, root)
         steady = self._steady(root, scenarios, Scene(values=known, later=saves.for_standing(), defaults=defaults))
         running = tuple(dict.fromkeys((*throughout, *(w for s in plans for w in s.throughout))))
-        trial_scene = Scene(values=known, defaults=defaults)
+        trial_scene = Scene(values={**known, "trial": OVER}, defaults=defaults)
         own = (*reader.judged(throughout), *(abort_finding(n) for n in throughout if n in reader.known.abortable))
         trial_scene.ids |= dict.fromkeys(own, root.entries["throughout"].key) if own else {}
         extra = {"stack": Type.record(STACK_METRICS), **usage_type(self.reader.known.services)}
@@ -461,7 +462,8 @@ class _Compiler:
             if unsure.intersection(needs):
                 unsure.add(key.text)
             later = {n: w for n, w in saves.for_scenario(key.text).items() if n not in values}
-            scene = Scene(values=values, later=later, defaults=defaults, open=key.text in unsure)
+            open_ = key.text in unsure
+            scene = Scene(values=values, later=later, defaults=defaults, open=open_, moments=[BEGIN, SETUP])
             plan = reader.read(key, child, scene)
             saved[key.text] = new_values(scene.values, known)
             if plan is not None:
@@ -474,10 +476,13 @@ class _Compiler:
         return reader.named_checks(node, scene, "steady")
 
     def _needs(self, plans: Sequence[ScenarioPlan]) -> None:
-        found = circle({p.id: set(p.needs) for p in plans})
+        found = circle({p.id: {*p.needs, *p.after} for p in plans})
         if found:
             place = next(p.position for p in plans if p.id == found[0])
-            message = f"scenarios need each other, none can be reached: {' -> '.join(found)}"
+            after = any(p.after for p in plans if p.id in found)
+            message = (
+                f"scenarios {'wait for' if after else 'need'} each other, none can be reached: {' -> '.join(found)}"
+            )
             self.reader.problems.append(Problem(message=message, position=place, hint="break the circle"))
 
 

@@ -22,7 +22,7 @@ from ..core.shapes import (
     reference,
 )
 from ..core.verdicts import Severity
-from ..core.vocabulary import FaultKind
+from ..core.vocabulary import FaultKind, Verb
 from .nodes import Node
 
 SEVERITY = choice(*(s.value for s in Severity))
@@ -62,6 +62,13 @@ NESTED: Mapping[str, Field] = {
 SAVE: Mapping[str, Field] = {
     "save": Field(shape=mapping_of(PATH), default={}, doc="Values to keep, by path.", example="{tenant: json.id}")
 }
+SINCE: Mapping[str, Field] = {
+    "since": Field(
+        shape=IDENTIFIER,
+        doc="Counted since then: begin (of the scenario), setup (its end), or a step's id (its end).",
+        example="begin",
+    )
+}  # of verbs that count
 CHECK: Mapping[str, Field] = {**EXPECT, **SAVE}
 NAMED: Mapping[str, Field] = {n: COMMON[n] for n in ("title", "covers")}
 REASON = Field(shape=TEXT, default="", doc="Why a condition cannot be waited for.")
@@ -111,6 +118,7 @@ class Scene:
     ids: dict[str, Node] = field(default_factory=dict)
     defaults: Defaults = NO_DEFAULTS
     open: bool = False  # there may be values that nobody declared
+    moments: list[str] = field(default_factory=list)  # that counters can go by: BEGIN, SETUP, ids of steps so far
 
 
 def fault_fields(kind: FaultKind) -> Mapping[str, Field]:
@@ -122,3 +130,8 @@ def severity_of(found: Mapping[str, object], scene: Scene) -> Severity:
     """What a step's finding counts."""
     value = found.get("severity")
     return Severity(value) if isinstance(value, str) else scene.defaults.severity
+
+
+def since_of(verb: Verb) -> Mapping[str, Field]:
+    """The key `since`, for a verb that counts."""
+    return SINCE if verb.counts else {}

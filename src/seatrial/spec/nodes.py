@@ -218,37 +218,75 @@ def _syntax(error: yaml.YAMLError, source: Source) -> Problem:
     line = min(mark.line, max(0, len(source.lines) - 1))
     text = source.line(line + 1)
     column = min(mark.column, len(text)) if line == mark.line else len(text)
-    message, hint = _explained(said, error, text[column : column + 1], text[max(0, column - 1) : column])
+    message, hint = _explained(said, error, text, column)
     position = Position(file=source.name, line=line + 1, column=column + 1)
     return Problem(message=f"not YAML: {message}", position=position, line_text=text.replace("\t", " "), hint=hint)
 
 
-def _explained(said: str, error: yaml.YAMLError, character: str, before: str) -> tuple[str, str]:
-    """A parser's complaint as a message and a hint for people."""
-    began = getattr(error, "context_mark", None)
-    line = began.line + 1 if began is not None else 0
+def _explained(said: str, error: yaml.YAMLError, text: str, column: int) -> tuple[str, str]:
+    """A parser's complaint about a place in a line as a message and a hint for people."""
     context = str(getattr(error, "context", None) or "")
+    character, before = text[column : column + 1], text[:column].rstrip()
     if "cannot start any token" in said:
-        if character == "\t":
-            return "a tab cannot indent", "use spaces"
-        return f"a text cannot begin with {character}", f'quote it: "{character}..."'
+        return ("a tab cannot indent", "use spaces") if character == "\t" else _no_begin(character)
+    if "scanning a tag" in context or "scanning a block scalar" in context:
+        began = getattr(error, "context_mark", None)
+        return _no_begin(text[began.column : began.column + 1] if began is not None else "!")
     if "mapping values are not allowed" in said:
         return "a second `: ` in one line", "quote the text if it holds `: `, ` #`, `{` or `[`"
     if "another document" in said:
         return "a second document begins here", "one file holds one document"
     if "undefined alias" in said:
         return "an alias of nothing: no anchor of that name before it", "define it above: name: &anchor value"
-    if "flow sequence" in context or "flow mapping" in context:
+    if "expected node content" in said and character != "?":
+        return f"nothing before this {character}", "leave out what is too much"
+    if "expected node content" in said:
+        return _no_begin("?")
+    if character and character in "}]" and ("<document start>" in said or "block" in context):
+        return f"a {character} too many", "nothing is open here"
+    if "quoted scalar" in context and "end of stream" in said:
+        return "a text without its closing quote", ""
+    return _of_collection(error, context, character, before, text[column + 1 :]) or (said, context)
+
+
+def _of_collection(
+    error: yaml.YAMLError, context: str, character: str, before: str, after: str
+) -> tuple[str, str] | None:
+    """A list or mapping that does not go on, or end, as it should; None where it is about something else."""
+    began = getattr(error, "context_mark", None)
+    line = began.line + 1 if began is not None else 0
+    flow, block = ("flow sequence" in context or "flow mapping" in context), "block" in context
+    if (flow or block) and character and before.endswith(("'", '"')):
+        return (
+            "a text goes on behind its closing quote",
+            "quote all of it (a ' between '...' is written twice), or set the comma that is missing",
+        )
+    if flow:
         kind, end = ("list", "]") if "sequence" in context else ("mapping", "}")
-        if character and before and character in "{[" and before not in " ,":
-            return f"a {character} inside a text inside a {kind}", 'quote the text: "..."'
-        return f"a {kind} without its {end}", f"it begins in line {line}"
+        quote = 'quote the text: "..."'
+        if before.endswith("?"):
+            return _no_begin("?")  # which begins a key between braces, wherever it stands
+        if character and character in "{[" and before and before[-1] not in ",{[}]":
+            return f"a {character} inside a text inside a {kind}", quote
+        if character == ":" and after[:1] in ("", " ") and _error_line(error) == line:
+            return f"a second `: ` inside a {kind}", "quote the text that holds it, or set the comma that is missing"
+        comment = " #" in before
+        hint = f"from ` #` on, this line is a comment: {quote}" if comment else f"it begins in line {line}"
+        return f"a {kind} without its {end}", hint
     if "block mapping" in context or "block collection" in context:
         kind = "mapping" if "mapping" in context else "list"
         return "the indentation does not fit", f"the {kind} that begins in line {line} has another one"
-    if "quoted scalar" in context and "end of stream" in said:
-        return "a text without its closing quote", ""
-    return said, context
+    return None
+
+
+def _error_line(error: yaml.YAMLError) -> int:
+    """Where a parser's complaint is, from 1; 0 where that is not known."""
+    mark = getattr(error, "problem_mark", None)
+    return mark.line + 1 if mark is not None else 0
+
+
+def _no_begin(character: str) -> tuple[str, str]:
+    return f"a text cannot begin with {character}", f'quote it: "{character}..."'
 
 
 class _Converter:
@@ -308,6 +346,8 @@ class _Converter:
                 self._problems.append(key.problem("a key is text, not a mapping or list"))
                 continue
             value = self.convert(value_node, depth + 1)
+            if getattr(node, "flow_style", False) and self._trapped(key, key_node, value_node):
+                continue
             if key.text == "<<" and key.plain:
                 merged.append((key, value))
                 continue
@@ -322,6 +362,30 @@ class _Converter:
         if first_key is not None and (first_key.line, first_key.column) == (mapping.line, mapping.column):
             mapping.length = first_key.length
         return mapping
+
+    def _trapped(self, key: Scalar, key_node: yaml.Node, value_node: yaml.Node) -> bool:
+        """Whether a key between { and } is none, as it looks: one that a ? begins, or one that has no value."""
+        begin, end, value = key_node.start_mark, key_node.end_mark, value_node.start_mark
+        before = self._source.line(begin.line + 1)[: begin.column].rstrip()
+        if before.endswith("?"):
+            message = (
+                f"YAML takes the ? before {shorten(key.text)} for the sign of a key, and not for a part of the text"
+            )
+            self._problems.append(key.problem(message, f'quote it: "?{key.text}"'))
+            return True
+        empty = isinstance(value_node, yaml.ScalarNode) and not value_node.value and value_node.style in (None, "")
+        between = self._source.line(end.line + 1)[end.column : value.column] if end.line == value.line else ":"
+        if not empty or ":" in between:
+            return False
+        name, colon, rest = key.text.partition(":")
+        if key.plain and colon and rest:
+            self._problems.append(
+                key.problem(f"{shorten(key.text)} is one word: a key ends with `: `", f"{name}: {rest}")
+            )
+        else:
+            hint = "a comma ends a text between { and }: if it is a part of the text before it, quote that"
+            self._problems.append(key.problem(f"{shorten(key.text)} is a key without a value", hint))
+        return True
 
     def _merge(self, mapping: Mapping, key: Scalar, value: Node) -> None:
         """`<<: *anchor`: keys that are not given here."""

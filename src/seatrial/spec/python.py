@@ -92,7 +92,7 @@ class PythonScenarios:
         referred: list[tuple[str, tuple[str, ...], Mapping[str, object]]] = [
             ("requirement", declaration.covers, known.requirements),
             ("service", declaration.services, known.services),
-            ("scenario", declaration.needs, known.scenarios),
+            ("scenario", (*declaration.needs, *declaration.after), known.scenarios),
             ("workload", declaration.throughout, known.workloads),
             ("fault", declaration.faults, self._vocabulary.faults),
         ]
@@ -111,6 +111,8 @@ class PythonScenarios:
             covers=declaration.covers,
             labels=declaration.labels,
             needs=declaration.needs,
+            after=declaration.after,
+            alone=declaration.alone,
             deadline_ns=self._deadline(declaration, place),
             throughout=declaration.throughout,
             judged=self._reader.judged(declaration.throughout, throughout),

@@ -161,20 +161,23 @@ class Repeats:
         return found
 
     def _with_needs(self, scenarios: Mapping) -> Mapping:
-        """Who needs a scenario that stands for several needs them all."""
+        """Who needs, or comes after, a scenario that stands for several does so of them all."""
         entries = {}
         for name, entry in scenarios.entries.items():
             value = entry.value
-            needs = value.entries.get("needs") if isinstance(value, Mapping) else None
-            if isinstance(value, Mapping) and needs is not None:
-                items = needs.value.items if isinstance(needs.value, Sequence) else [needs.value]
-                written = [n for i in items for n in self._named(i)]
-                listed = Sequence(
-                    source=needs.value.source, line=needs.value.line, column=needs.value.column, items=written
-                )
-                value = replace(value, entries={**value.entries, "needs": Entry(key=needs.key, value=listed)})
+            for key in ("needs", "after"):
+                value = self._with_all(value, key)
             entries[name] = Entry(key=entry.key, value=value)
         return replace(scenarios, entries=entries)
+
+    def _with_all(self, scenario: Node, key: str) -> Node:
+        given = scenario.entries.get(key) if isinstance(scenario, Mapping) else None
+        if not isinstance(scenario, Mapping) or given is None:
+            return scenario
+        at = given.value
+        written = [n for i in (at.items if isinstance(at, Sequence) else [at]) for n in self._named(i)]
+        listed = Sequence(source=at.source, line=at.line, column=at.column, items=written)
+        return replace(scenario, entries={**scenario.entries, key: Entry(key=given.key, value=listed)})
 
     def _named(self, item: Node) -> list[Node]:
         names = self._groups.get(item.text) if isinstance(item, Scalar) else None

@@ -30,6 +30,16 @@ SCENARIO: Mapping[str, Field] = {
         default=(),
         doc="Scenarios that must have passed; their saved values are here.",
     ),
+    "after": Field(
+        shape=list_of(reference("scenario")),
+        default=(),
+        doc="Scenarios that must have ended, whatever they came to; what is not selected is not waited for.",
+    ),
+    "alone": Field(
+        shape=BOOLEAN,
+        default=False,
+        doc="Runs while no other scenario does: it changes what others go by, and breaks nothing.",
+    ),
     "deadline": Field(
         shape=SOME_TIME, doc="For all of it (2m, and the length of the loads that its steps run).", example="3m"
     ),
@@ -91,7 +101,7 @@ class Scenarios:
         if listed is None or (isinstance(listed, Sequence) and not listed.items):
             self._reader.wrong(key, f"scenario {shorten(key.text)} has no steps", "steps: [{http: GET /, at: web}]")
         # What holds throughout holds from the beginning, when no step has saved anything yet.
-        first = replace(scene, values=dict(scene.values), faults=[])
+        first = replace(scene, values=dict(scene.values), faults=[], moments=list(scene.moments))
         holds = self.named_checks(node.get("holds"), first, "holds")
         steps = self._steps.steps(listed, scene)
         last = self._steps.steps(node.get("finally"), scene)
@@ -106,6 +116,8 @@ class Scenarios:
             severity=scene.defaults.severity,
             labels=tuple(str(x) for x in found["labels"]),
             needs=tuple(found["needs"]),
+            after=tuple(found["after"]),
+            alone=found["alone"] is True,
             deadline_ns=int(found["deadline"].value) if isinstance(found["deadline"], Quantity) else self._deadline_ns,
             throughout=tuple(found["throughout"]),
             judged=judged,

@@ -13,7 +13,20 @@ from .compiling import DEFAULTS
 from .compose import PROJECT
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
-from .keys import AT, CALL, CHECK, COMMON, EXPECT, NAMED, NESTED, REASON, SOME_TIME, UNJUDGED, fault_fields
+from .keys import (
+    AT,
+    CALL,
+    CHECK,
+    COMMON,
+    EXPECT,
+    NAMED,
+    NESTED,
+    REASON,
+    SOME_TIME,
+    UNJUDGED,
+    fault_fields,
+    since_of,
+)
 from .linking import LINKS_FIELD
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
@@ -127,7 +140,7 @@ def _of_fault(kind: FaultKind) -> dict[str, Any]:
 
 def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     verbs = vocabulary.verbs.values()
-    steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON}) for v in verbs}
+    steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON, **since_of(v)}) for v in verbs}
     for kind in vocabulary.faults.values():
         steps[f"fault-{kind.name}"] = _of_fault(kind)
         if kind.namesake is not None:
@@ -146,7 +159,7 @@ def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
         "step": {"anyOf": [{"$ref": f"#/$defs/{name}"} for name in (*steps, "foreach")]},
         "foreach": of_fields({}, {"foreach": FOREACH, "steps": {"$ref": "#/$defs/steps"}}, ("foreach", "steps")),
         "steps": {"type": "array", "items": {"$ref": "#/$defs/step"}},
-        "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED}) for v in verbs]},
+        "check": {"anyOf": [_of_verb(v, {**CALL, **EXPECT, **NAMED, **since_of(v)}) for v in verbs]},
         "probe": {"anyOf": [_of_verb(v, CALL) for v in verbs]},
         "nested": {"anyOf": [_of_verb(v, {**CALL, **NESTED}) for v in verbs]},
         "login": {"anyOf": [_of_verb(v, {"at": AT}) for v in verbs]},

@@ -11,8 +11,8 @@ from ..core.errors import UsageError
 from ..core.expressions import Expression, Scope, Type, compile_expression, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.load_plans import own_claim
-from ..core.plan import CheckPlan, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
-from ..core.quantities import Quantity
+from ..core.plan import ATTEMPT_NS, CheckPlan, LoadStep, PauseStep, ProbeCall, ProbeStep, Step
+from ..core.quantities import Dimension, Quantity
 from ..core.shapes import Field, reference
 from ..core.stack import Target
 from ..core.templates import Template
@@ -35,6 +35,7 @@ from .keys import (
     Scene,
     ns_of,
     severity_of,
+    since_of,
 )
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
@@ -72,6 +73,17 @@ class Steps:
             check=lambda node: self._nested_check(node, replace(scene, values=values)),
         )
 
+    def _place_of(self, node: MappingNode, verb: Verb, scene: Scene, observes: Mapping[str, Type]) -> Place:
+        """The place of a verb's arguments, where it makes values of its own."""
+        makes = verb.makes_of(node.entries, scene.values)
+        place = self.place(scene, observes, makes)
+        needed = {
+            n: f"{n} is known where {verb.makes_with}: is given"
+            for n in verb.makes
+            if verb.makes_with and n not in makes
+        }
+        return replace(place, later={**needed, **place.later})
+
     def _nested(self, node: Node, scene: Scene) -> ProbeCall | Bad:
         read = self.request(node, scene)
         return BAD if read is None else read[0]
@@ -97,6 +109,8 @@ class Steps:
         """One step; None after a problem. What it would have saved is then known all the same: one mistake, one problem."""
         before = len(self.reader.problems)
         found = self._step(node, scene)
+        if found is not None:
+            scene.moments.append(found.id)
         if len(self.reader.problems) > before and isinstance(node, MappingNode):
             save = node.get("save")
             for key, _ in save if isinstance(save, MappingNode) else ():
@@ -143,7 +157,7 @@ class Steps:
     # -- probes
 
     def _probe(self, node: MappingNode, verb: Verb, scene: Scene) -> ProbeStep | None:
-        check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON})
+        check, found = self.check(node, verb, scene, {**CALL, **CHECK, **COMMON, **since_of(verb)})
         id_ = self.id_of(node, found, scene, verb.name)
         save = {} if isinstance(found["save"], Bad) else dict(found["save"])
         self._saved(node, save, scene, verb)
@@ -186,7 +200,7 @@ class Steps:
         self, node: MappingNode, verb: Verb, scene: Scene, common: Mapping[str, Field]
     ) -> tuple[CheckPlan | None, dict[str, Any]]:
         """A probe with its expectation and times; beside it what was read of the other keys."""
-        place = self.place(scene, {**verb.observes, **ALWAYS}, verb.makes)
+        place = self._place_of(node, verb, scene, {**verb.observes, **ALWAYS})
         fields = {**verb.arguments, **common}
         found = self.reader.fields(node, fields, place, what=f"a step with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):
@@ -202,8 +216,30 @@ class Steps:
             for_ns=ns_of(found.get("for")),
             every_ns=ns_of(found["every"], defaults.every_ns),
             timeout_ns=ns_of(found["timeout"], verb.timeout_ns or defaults.timeout_ns),
+            since=self._since(node, found.get("since") if "since" not in verb.arguments else None, call, scene),
         )
+        self._ends_inside(node, verb, check)
         return check, found
+
+    def _since(self, node: MappingNode, given: object, call: ProbeCall, scene: Scene) -> str | None:
+        """A moment that has come when this is looked at."""
+        if not isinstance(given, str):
+            return None
+        place = node.entries["since"].value
+        if given not in scene.moments:
+            hint = f"moments before this one: {listing(scene.moments, 30)}. {did_you_mean(given, scene.moments)}"
+            self.reader.wrong(place, f"unknown moment {shorten(given)}", hint.rstrip())
+        elif call.at is not None and call.at.everywhere and not self.vocabulary.verbs[call.verb].together:
+            self.reader.wrong(place, "since goes by one instance, or by all together", f"at: {call.at.service}#1")
+        return given
+
+    def _ends_inside(self, node: MappingNode, verb: Verb, check: CheckPlan) -> None:
+        """A time of the verb's own, which ends before the attempt does: else nobody sees its end."""
+        given, timeout_ns = check.call.arguments.get(verb.inside), check.timeout_ns or ATTEMPT_NS
+        if isinstance(given, Quantity) and given.value >= timeout_ns:
+            attempt = Quantity(timeout_ns, Dimension.DURATION)
+            message = f"the attempt's time-out, {attempt}, is over before the {verb.inside} of {given} is"
+            self.reader.wrong(node.entries[verb.inside].value, message, "timeout: a longer one")
 
     def _expected(self, verb: Verb, call: ProbeCall, expect: Expression | None, scope: Scope) -> Expression | None:
         """What is expected, and what the arguments say that must be true."""
@@ -217,8 +253,10 @@ class Steps:
         key = self.verb(node, tuple(self.vocabulary.verbs), what)
         if key is None or not isinstance(node, MappingNode):
             return None
-        check, found = self.check(node, self.vocabulary.verbs[key.text], scene, {**CALL, **EXPECT, **NAMED})
-        check = self._judging(node, self.vocabulary.verbs[key.text], check)
+        verb = self.vocabulary.verbs[key.text]
+        since = since_of(verb) if scene.moments else {}
+        check, found = self.check(node, verb, scene, {**CALL, **EXPECT, **NAMED, **since})
+        check = self._judging(node, verb, check)
         return (check, found) if check is not None else None
 
     def _judging(self, node: Node, verb: Verb, check: CheckPlan | None) -> CheckPlan | None:
@@ -325,7 +363,7 @@ class Steps:
         if key is None or not isinstance(node, MappingNode):
             return None
         verb = self.vocabulary.verbs[key.text]
-        place = self.place(scene, {**verb.observes, **ALWAYS} if seen is None else seen, verb.makes)
+        place = self._place_of(node, verb, scene, {**verb.observes, **ALWAYS} if seen is None else seen)
         fields = {**verb.arguments, **call, **(extra or {})}
         found = self.reader.fields(node, fields, place, what=f"{what} with {verb.name}", also=(verb.name,))
         if isinstance(found, Bad):

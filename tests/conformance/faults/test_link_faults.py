@@ -17,7 +17,7 @@ from seatrial.api.vocabulary import vocabulary
 from seatrial.core import faults as core_faults
 from seatrial.core.errors import NotExercised, PlatformError
 from seatrial.core.faults import Fault, FaultOrder
-from seatrial.core.links import LinkEnd, LinkTraffic
+from seatrial.core.links import LinkEnd, LinkTraffic, Tried
 from seatrial.core.plan import FaultStep
 from seatrial.core.redaction import Redactor
 from seatrial.core.stack import Instance, StackPlan
@@ -169,7 +169,7 @@ class Liar:
     async def traffic(self, link: Instance) -> LinkTraffic:
         return await self._platform.traffic(link)
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         return await self._platform.tries(link, since_ns)
 
     async def survey(self) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Judgement, Missing, Type
 from seatrial.core.expressions.types import Kind
-from seatrial.core.links import LinkTraffic
+from seatrial.core.links import LinkTraffic, Tried
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
@@ -38,7 +38,7 @@ class Nowhere:
     async def traffic(self) -> LinkTraffic:
         raise NotExercised("there are no links")
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
         raise NotExercised("there are no links")
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import grpc
@@ -11,7 +12,7 @@ import grpc.aio
 import pytest
 
 from seatrial.core.faults import FaultOrder
-from seatrial.core.links import LinkEnd
+from seatrial.core.links import LinkEnd, Tried
 from seatrial.core.quantities import Dimension, Quantity
 from seatrial.core.stack import Endpoint, Instance, InstanceState
 from seatrial.core.vocabulary import load
@@ -103,6 +104,32 @@ async def test_calls_are_counted_on_one_connection(setting: Setting) -> None:
     assert after["bytes_to"] > 1_000_000 < after["bytes_from"]
 
 
+async def test_the_deadlines_of_callers_are_seen_whether_a_call_is_passed_on_or_kept(setting: Setting) -> None:
+    since = time.monotonic_ns()
+    await setting.say(b"x")
+    await setting.channel.unary_unary("/echo.Echo/Say")(b"x", timeout=0.5)
+    await setting.channel.unary_unary("/echo.Echo/Say")(b"x")
+    await setting.control.impair(LINK, "grpc", {"code": 14})
+    assert await setting.refused() is grpc.StatusCode.UNAVAILABLE
+    tried = await setting.control.ask("tries", link=LINK, since=since)
+    assert all(since < at < time.monotonic_ns() for at, _ in tried)
+    five, half, none, kept = (deadline for _, deadline in tried)
+    assert none is None
+    for deadline, asked in ((five, 5e9), (half, 0.5e9), (kept, 5e9)):  # which grpcio rounds up
+        assert 0.8 * asked < deadline <= 1.02 * asked
+
+
+async def test_a_refusal_takes_as_long_as_all_that_comes_back(setting: Setting) -> None:
+    late = await setting.control.impair(LINK, "latency", {"delay_ns": 150_000_000, "direction": "from"})
+    number = await setting.control.impair(LINK, "grpc", {"code": 14})
+    began = time.monotonic()
+    assert await setting.refused() is grpc.StatusCode.UNAVAILABLE
+    assert time.monotonic() - began >= 0.149
+    await setting.control.ask("mend", link=LINK, number=number)
+    await setting.control.ask("mend", link=LINK, number=late)
+    assert await setting.say(b"hi ") == b"hi ann"
+
+
 async def test_a_status_in_place_of_the_service_on_a_channel_that_was_there(setting: Setting) -> None:
     seen = len(setting.echo.seen)
     number = await setting.control.impair(LINK, "grpc", {"code": 14, "path": "/echo.Echo/*"})
@@ -178,7 +205,7 @@ async def test_the_witness_sees_calls_that_are_kept_and_only_those(setting: Sett
 
         async def traffic(self, link: Instance) -> None: ...
 
-        async def tries(self, link: Instance, since_ns: int) -> list[int]:
+        async def tries(self, link: Instance, since_ns: int) -> list[Tried]:
             return []
 
     for name, arguments in (

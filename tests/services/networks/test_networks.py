@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 
 import pytest
-from grounds import Grounds, Place, bulk, datagrams, took
+from grounds import Grounds, Place, bulk, datagrams, handshakes, took
 
 from seatrial.core import procfs
 from seatrial.core.errors import NotExercised, PlatformError
@@ -96,30 +96,19 @@ async def test_a_delay_is_as_asked(grounds: Grounds, networks: Networks) -> None
     hosts = (web.address["host"], web.address6["host"])
     number = await begin(networks, web, "latency", direction="in", delay_ns=100_000_000, jitter_ns=10_000_000)
     for host in hosts:
-        times = min([await round_trips(host) for _ in range(3)], key=statistics.median)  # when least else was going on
+        times = await handshakes(None, host, 400)
         assert abs(statistics.median(times) - 0.1) < 0.003, statistics.quantiles(times)
         assert min(times) > 0.089
-        assert statistics.quantiles(times, n=20)[-1] < 0.115
+        assert statistics.quantiles(times)[-1] < 0.110
     await networks.mend(number)
     for host in hosts:
-        assert statistics.median(await round_trips(host)) < 0.01
-
-
-async def round_trips(host: str) -> list[float]:
-    """400 of them, of 40 connections."""
-    found = await asyncio.gather(*(took(None, host, patience_s=30, lines=10) for _ in range(40)))
-    assert not {f for f in found if isinstance(f, str)}
-    return [t for f in found if isinstance(f, list) for t in f]
+        assert statistics.median(await handshakes(None, host, 40)) < 0.01
 
 
 async def test_a_delay_of_both_ways_and_of_some(grounds: Grounds, networks: Networks) -> None:
     web, peer = grounds.places["web"], grounds.places["peer"]
     number = await begin(networks, web, "latency", peer.address["web"], delay_ns=50_000_000)
-    far, near = await asyncio.gather(
-        took(peer, web.address["peer"], patience_s=9, lines=9), took(None, web.address["host"], lines=9)
-    )
-    assert isinstance(far, list)
-    assert isinstance(near, list)
+    far, near = await handshakes(peer, web.address["peer"], 40), await handshakes(None, web.address["host"], 40)
     assert 0.1 <= statistics.median(far) < 0.106
     assert statistics.median(near) < 0.01
     await networks.mend(number)

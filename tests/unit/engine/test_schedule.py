@@ -34,3 +34,24 @@ def test_a_scenario_waits_for_what_it_needs() -> None:
 
 def test_nothing_can_run_when_a_need_never_comes() -> None:
     assert next_batch([replace(A, needs=("nowhere",))], {}) == []
+
+
+def test_what_is_to_be_alone_follows_those_that_run_together_and_comes_before_what_breaks() -> None:
+    alone, also = replace(A, alone=True), replace(B, alone=True)
+    together = scenario("c")
+    assert next_batch([KILL, alone, also, together], {}) == [together]
+    assert next_batch([KILL, alone, also], {}) == [alone]
+    assert next_batch([KILL, also], {}) == [also]
+    assert next_batch([replace(KILL, alone=True), also], {}) == [also]
+    assert next_batch([alone, replace(B, needs=("a",)), KILL], {}) == [alone]
+    assert next_batch([replace(B, needs=("a",)), also, KILL], {"a": Verdict.PASS}) == [replace(B, needs=("a",))]
+
+
+def test_what_comes_after_waits_for_an_end_of_any_kind_and_not_for_what_is_not_there() -> None:
+    later = replace(B, after=("kill",))
+    assert next_batch([later, KILL], {}) == [KILL]
+    assert next_batch([later, CUT], {"kill": Verdict.FAIL}) == [later]
+    assert next_batch([later, CUT], {}) == [later]
+    assert next_batch([A, replace(B, after=("a",))], {}) == [A, replace(B, after=("a",))]
+    assert next_batch([replace(KILL, after=("cut",)), CUT], {}) == [CUT]
+    assert next_batch([replace(A, alone=True, after=("b",)), replace(B, alone=True)], {}) == [replace(B, alone=True)]

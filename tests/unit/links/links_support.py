@@ -25,6 +25,16 @@ def free_port() -> int:
         return port
 
 
+async def accepts(port: int) -> bool:
+    """Whether somebody takes connections there."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.transport.abort()
+    return True
+
+
 async def until(holds: Callable[[], Any], what: str = "it holds") -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + DEADLINE_S
@@ -186,7 +196,7 @@ class Net:
 
     async def start_proxy(self) -> None:
         self._task = asyncio.create_task(self.proxy.serve(("127.0.0.1", self.control_port)))
-        await until(lambda: self.accepts(self.control_port), "the proxy listens")
+        await until(lambda: accepts(self.control_port), "the proxy listens")
 
     async def stop_proxy(self) -> None:
         assert self._task is not None
@@ -200,14 +210,6 @@ class Net:
     async def connect(self, **options: Any) -> Client:
         self.clients.append(Client(*await asyncio.open_connection("127.0.0.1", self.port, **options)))
         return self.clients[-1]
-
-    async def accepts(self, port: int) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.transport.abort()
-        return True
 
     async def peer(self, number: int = 0) -> Peer:
         """A connection at the service, when it is there."""

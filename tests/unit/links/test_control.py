@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from links_support import DEADLINE_S, LINK, TOKEN, Client, Net, free_port, until
+from links_support import DEADLINE_S, LINK, TOKEN, Client, Net, accepts, free_port, until
 
 from seatrial.core.errors import PlatformError
 from seatrial.links.control import LinkControl
@@ -25,7 +25,7 @@ MS = 1_000_000
 
 
 async def refused(net: Net) -> bool:
-    return not await net.accepts(net.port)
+    return not await accepts(net.port)
 
 
 async def raw(net: Net, *lines: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -78,7 +78,7 @@ async def test_garbage_ends_the_connection_and_what_it_ordered_and_nothing_else(
     assert await ended(reader)
     writer.close()
     await until(lambda: len(net.route.impairments) == 1)
-    await until(lambda: net.accepts(net.port), "it listens again")
+    await until(lambda: accepts(net.port), "it listens again")
     await net.control.ask("mend", number=other)
 
 
@@ -138,7 +138,7 @@ async def test_what_was_ordered_ends_with_the_connection_that_ordered_it(net: An
     await two.impair(LINK, "latency", {"delay_ns": MS})
     await one.close()
     await until(lambda: len(net.route.impairments) == 1)
-    await until(lambda: net.accepts(net.port), "it listens again")
+    await until(lambda: accepts(net.port), "it listens again")
     await two.close()
     await until(lambda: not net.route.impairments)
 
@@ -264,23 +264,15 @@ class Process:
             [sys.executable, "-m", "seatrial.links", str(self.file)], stderr=subprocess.PIPE, text=True
         )
 
-    async def accepts(self, port: int) -> bool:
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.transport.abort()
-        return True
-
     async def refuses(self) -> bool:
-        return not await self.accepts(self.port)
+        return not await accepts(self.port)
 
 
 @pytest.fixture
 async def process(tmp_path: Path) -> Any:
     made = Process(tmp_path)
     try:
-        await until(lambda: made.accepts(made.control_port), "the proxy listens")
+        await until(lambda: accepts(made.control_port), "the proxy listens")
         yield made
     finally:
         made.process.kill()
@@ -311,7 +303,7 @@ async def test_what_a_process_ordered_ends_when_it_is_killed(process: Any, numbe
     assert await process.refuses()
     os.kill(orderer.pid, number)
     await orderer.communicate()
-    await until(lambda: process.accepts(process.port), "the link works again")
+    await until(lambda: accepts(process.port), "the link works again")
 
 
 async def test_a_proxy_that_is_to_end_ends_though_others_are_there(process: Any) -> None:

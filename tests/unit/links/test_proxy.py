@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from links_support import DEADLINE_S, Client, echoes, until
+from links_support import DEADLINE_S, Client, accepts, echoes, until
 
 from seatrial.links.lanes import MOST_HELD
 
@@ -23,7 +23,7 @@ async def took(client: Client, words: bytes = b"words") -> float:
 
 
 async def refused(net: Any) -> bool:
-    return not await net.accepts(net.port)
+    return not await accepts(net.port)
 
 
 # -- refuse, reset

@@ -14,7 +14,7 @@ import pytest
 from seatrial import probes
 from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Judgement
-from seatrial.core.links import LinkTraffic
+from seatrial.core.links import LinkTraffic, Tried
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
@@ -50,7 +50,7 @@ class Around:
             raise NotExercised("this platform has no links")
         return self.passed
 
-    async def tries(self, link: Target, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Target, since_ns: int) -> Sequence[Tried]:
         raise NotExercised("there are no links")
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
 from seatrial.core.expressions import Missing, parse
 from seatrial.core.observations import Seen
 from seatrial.core.quantities import Dimension, Quantity
+from seatrial.core.templates import Template
 from seatrial.probes import VERBS
 
 
@@ -132,6 +134,22 @@ async def test_many_requests_are_counted_by_what_answers(kit, serve):
         assert parse(words).evaluate(seen.values).truth is True
     bare = await kit.observe("http", "/livez", port, times=2)
     assert parse("counts.a == 0").evaluate(bare.values).truth is None
+
+
+async def test_each_of_many_requests_has_its_number(kit, serve):
+    port = await serve(web := kit.Web())
+    place = Template.parse("{{ op.n }}")
+    seen = await kit.observe(
+        "http", Template.parse("POST /x/{{ op.n }}"), port, times=12, concurrency=3, json={"n": place, "key": "k"}
+    )  # fmt: skip
+    assert seen.values["statuses"] == {"200": 12}
+    assert sorted((start, json.loads(body)["n"]) for start, _, body in web.requests) == sorted(
+        (f"POST /x/{n}", n) for n in range(1, 13)
+    )
+    assert str(seen.record["request"]).endswith("/x/1")
+    whole = await kit.observe("http", Template.parse(f"GET http://127.0.0.1:{port}/{{{{ op.n }}}}"), target="", times=2)
+    assert whole.values["statuses"] == {"200": 2}
+    assert [start for start, *_ in web.requests[-2:]] == ["GET /1", "GET /2"]
 
 
 async def test_of_many_requests_the_failed_are_errors_not_answers(kit, serve):

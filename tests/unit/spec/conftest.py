@@ -73,6 +73,8 @@ HTTP = Verb(
     default_expect="status < 400",
     example="http: GET /healthz",
     check_what=check_http,
+    makes={"op": Type.record({"n": Type.NUMBER})},
+    makes_with="times",
     client="http1",
     sent=("json", "body", "headers", "verify"),
 )

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
 
 from seatrial.core.errors import UsageError
+from seatrial.core.expressions import Type
 from seatrial.core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep
 from seatrial.core.quantities import NS_PER_S
+from seatrial.core.shapes import DURATION, TEXT, Field
 from seatrial.core.stack import Target
 from seatrial.core.templates import Template
 from seatrial.core.verdicts import Severity
-from seatrial.core.vocabulary import Vocabulary
+from seatrial.core.vocabulary import Verb, Vocabulary
 from seatrial.spec import compile_spec
 
+GRPC = Verb(
+    name="grpc",
+    doc="A call.",
+    what=TEXT,
+    observes={"code": Type.TEXT},
+    run="tests:none",
+    arguments={"deadline": Field(shape=DURATION)},
+    inside="deadline",
+)
 PlanOf = Callable[..., Plan]
 ProblemsOf = Callable[..., list[str]]
 
@@ -371,3 +382,22 @@ def test_a_problem_is_shown_with_its_line_and_a_mark(
         "    9 |       - {http: GET /, at: web/ledaer}\n"
         "      |                               ^^^^^^ it has no roles"
     )
+
+
+def test_a_time_of_the_verbs_own_ends_before_that_of_the_attempt(
+    write: Callable[..., Path], vocabulary: Vocabulary
+) -> None:
+    words = replace(vocabulary, verbs={**vocabulary.verbs, "grpc": GRPC})
+
+    def compiled(times: str) -> Plan:
+        step = f"{{grpc: a/b, at: web, {times}, expect: code == 'OK'}}"
+        head = "seatrial: 1\nstack: {services: {web: {command: serve}}}\nscenarios:\n  late:\n    steps:\n"
+        return compile_spec(write(f"{head}      - {step}\n"), words, environment={})
+
+    with pytest.raises(
+        UsageError, match=r"seatrial.yaml:6:40: the attempt's time-out, 5s, is over before the deadline of 5s is"
+    ):
+        compiled("deadline: 5s")
+    with pytest.raises(UsageError, match=r"the attempt's time-out, 1s, is over before the deadline of 2s is"):
+        compiled("deadline: 2s, timeout: 1s")
+    assert compiled("deadline: 5s, timeout: 6s").scenarios

@@ -35,7 +35,7 @@ async def warm_cache(trial):
     """
 
 
-@seatrial.scenario(id="other", title="another one", needs=["up"], deadline="1m", full_length=True)
+@seatrial.scenario(id="other", title="another one", needs=["up"], after=["warm-cache"], alone=True, deadline="1m", full_length=True)
 async def another(trial):
     pass
 '''
@@ -61,6 +61,7 @@ def test_decorated_functions_become_scenarios(write: Write, vocabulary: Vocabula
     assert warm.python is not None
     assert (warm.python.function, warm.python.faults, warm.python.services) == ("warm_cache", ("kill",), ("web",))
     assert (warm.full_length, other.full_length) == (False, True)
+    assert (warm.after, warm.alone, other.after, other.alone) == ((), False, ("warm-cache",), True)
     assert (warm.deadline_ns, other.deadline_ns) == (180 * NS_PER_S, 60 * NS_PER_S)
     assert (other.id, other.title, other.needs, other.disrupting) == ("other", "another one", ("up",), False)
     assert [f.name for f in plan.files] == ["seatrial.yaml", "scenarios.py"]
@@ -71,7 +72,7 @@ def test_what_is_declared_must_exist(write: Write, vocabulary: Vocabulary) -> No
     python = """\
         import seatrial
 
-        @seatrial.scenario(covers=["R-9"], faults=["kil"], services=["wbe"], needs=["uq"], throughout=["w"], deadline="5")
+        @seatrial.scenario(covers=["R-9"], faults=["kil"], services=["wbe"], needs=["uq"], after=["po"], throughout=["w"], deadline="5")
         async def breaks(trial): ...
 
         @seatrial.scenario(id="up", covers=["R-1"])
@@ -83,6 +84,7 @@ def test_what_is_declared_must_exist(write: Write, vocabulary: Vocabulary) -> No
         'scenario breaks: unknown requirement "R-9"',
         'scenario breaks: unknown service "wbe"',
         'scenario breaks: unknown scenario "uq"',
+        'scenario breaks: unknown scenario "po"',
         'scenario breaks: unknown workload "w"',
         'scenario breaks: unknown fault "kil"',
         "scenario breaks: deadline: 5 has no unit",

@@ -20,6 +20,7 @@ scenarios:
     labels: ["n{{ n }}"]
     steps: [{http: "GET {{ case.path }}?n={{ n }}", at: web, expect: "status == {{ case.status }}"}]
   inner:
+    after: [one, all]
     steps:
       - {http: GET /first, at: web}
       - foreach: {path: [x, y]}
@@ -48,6 +49,7 @@ def test_they_are_written_out(plan_of: Callable[..., Plan], stack: str) -> None:
     ]
     by = {s.id: s for s in plan.scenarios}
     assert by["all-b-c-2"].needs == ("one-web", "one-db")
+    assert by["inner"].after == ("one-web", "one-db", "all-a-1", "all-a-2", "all-b-c-1", "all-b-c-2")
     assert by["all-a-2"].labels == ("n2",)
     assert [str(s.at) for s in by["one-db"].steps if isinstance(s, FaultStep)] == ["db"]
     assert by["one-db"].steps[0].id == "kill-db"

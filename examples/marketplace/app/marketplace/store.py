@@ -62,7 +62,7 @@ class Store:
             if not isinstance(error, PoolTimeout) and (error.sqlstate or "57P")[:3] == "57P":
                 self.up = False
             self._doubt.set()
-            raise Gone(f"{type(error).__name__}: {error}".strip()) from error
+            raise Gone(f"the database did not answer: {type(error).__name__}: {error}".strip()) from error
         except asyncio.CancelledError:  # whoever waited for it waits no longer
             self._doubt.set()
             raise

@@ -12,10 +12,13 @@ from .base import Impairment, share
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What a gate goes by: the method (of gRPC always POST), and the path with its query (of gRPC /package.Service/Method)."""
+    """What a gate goes by: the method (of gRPC always POST), and the path with its query (of gRPC /package.Service/Method). How long
+    its caller waits for it, where gRPC says so.
+    """
 
     method: str
     path: str
+    deadline_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +64,13 @@ class Gate(Impairment):
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """What becomes of a request that was hit, by all that hit it together."""
+    """What becomes of a request that was hit, by all that hit it together; its deadline is the caller's."""
 
     abort: bool = False
     delay: float = 0.0
     answer: bytes = b""
     code: int = 0
+    deadline_ns: int | None = None
 
     @property
     def keeps(self) -> bool:
@@ -87,16 +91,18 @@ def fate_of(request: Request, gates: Sequence[Gate]) -> Fate | None:
         delay=sum(hit.delay for hit in hits),
         answer=next((a for hit in hits if (a := hit.answer_to(request))), b""),
         code=next((hit.code for hit in hits if hit.code), 0),
+        deadline_ns=request.deadline_ns,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
     """What comes of bytes that have arrived: what is passed on, so much later; the fate of a request that begins here and was hit, and
-    what is answered in place of the service.
+    what is answered in place of the service; over HTTP/1.1 the request that begins here, whether it was hit or not.
     """
 
     data: bytes
     fate: Fate | None = None
     answer: bytes = b""
     delay: float = 0.0
+    head: Request | None = None
