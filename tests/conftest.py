@@ -27,7 +27,9 @@ class _Xdist:
     def pytest_testnodedown(self, node: object) -> None:
         output = getattr(node, "workeroutput", None) or {}
         config = node.config  # type: ignore[attr-defined]
-        config.stash[_LEFT_OUT] = max(config.stash.get(_LEFT_OUT, 0), int(output.get(_KEY, 0)))  # each collects all of them
+        config.stash[_LEFT_OUT] = max(
+            config.stash.get(_LEFT_OUT, 0), int(output.get(_KEY, 0))
+        )  # each collects all of them
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -38,5 +40,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     if found := config.stash.get(_LEFT_OUT, 0):
         terminalreporter.write_line(
-            f"{found} tests that need a Docker engine were left out: make test-docker installs one and runs them", yellow=True
+            f"{found} tests that need a Docker engine were left out: make test-docker installs one and runs them",
+            yellow=True,
         )

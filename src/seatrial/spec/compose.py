@@ -110,7 +110,9 @@ WHOLE: Mapping[str, Field] = {"directory": SERVICE["directory"], "links": LINKS_
 OVERLAY: Mapping[str, Field] = {
     "environment": Field(shape=mapping_of(TEXT), doc="Variables, beside those that it has."),
     "command": Field(shape=union(TEXT, list_of(TEXT, lenient=False)), doc="Instead of its own."),
-    "replicas": Field(shape=COUNT, doc="How many containers; of several services that are one, that many of the first."),
+    "replicas": Field(
+        shape=COUNT, doc="How many containers; of several services that are one, that many of the first."
+    ),
     "nodes": Field(shape=COUNT, doc="The same, as postgres and etcd call it."),
     "restart": Field(shape=choice(*(str(r) for r in Restart)), doc="When a container that ended is started again."),
 }

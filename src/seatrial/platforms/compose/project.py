@@ -129,7 +129,9 @@ def _share(service: Service, wanted: int, config: Config) -> int:
     if len(names) == 1:
         return wanted
     if wanted > len(names):
-        raise PlatformError(f"{service.part_of} is {len(names)} services ({', '.join(names)}): it cannot have {wanted} copies")
+        raise PlatformError(
+            f"{service.part_of} is {len(names)} services ({', '.join(names)}): it cannot have {wanted} copies"
+        )
     return int(names.index(service.name) < wanted)
 
 
