@@ -99,6 +99,11 @@ class ContainerLinks:
         self._fitting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def log(self) -> Path:
+        """What the proxy says."""
+        return self._log
+
     # -- life
 
     async def begin(self) -> None:

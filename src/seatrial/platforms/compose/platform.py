@@ -13,7 +13,7 @@ from ...core.links import KIND, LinkEnd, LinkTraffic
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
-from ...core.stack import Actual, Declaration, Instance, StackPlan, Usage
+from ...core.stack import LINK, Actual, Declaration, Instance, StackPlan, Usage
 from ...core.vocabulary import ServiceKind
 from ..feeds import Feeds
 from ..ports import Ports
@@ -282,7 +282,7 @@ class ComposePlatform:
         return await witness.ask(instance, container.id, self.engine)
 
     async def usage(self, instance: Instance) -> Usage:
-        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down."""
+        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down, and for a link."""
         return await usage.of(self.fleet.get(instance), self.engine)
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
@@ -290,7 +290,9 @@ class ComposePlatform:
         return await asyncio.to_thread(usage.sockets_of, list(self.fleet.containers.values()))
 
     def log_file(self, instance: Instance) -> Path:
-        """CanReadLogs."""
+        """CanReadLogs; of a link, its proxy's."""
+        if LINK in instance.service:
+            return self._linked().log
         return self.fleet.get(instance).output
 
     def declared(self) -> Mapping[str, Declaration]:
