@@ -20,7 +20,7 @@ from secrets import token_urlsafe
 
 from ...core import procfs
 from ...core.errors import NotExercised, PlatformError, SupervisorError
-from ...core.links import KIND, OUTSIDE, LinkEnd, LinkTraffic, sum_of
+from ...core.links import KIND, OUTSIDE, LinkEnd, LinkTraffic, Tried, sum_of
 from ...core.platforms import ServiceView
 from ...core.processes import ProcessId, Supervisor, Surroundings, UnitOrder
 from ...core.stack import Endpoint, Instance, InstanceState, ServicePlan
@@ -333,10 +333,10 @@ class ContainerLinks:
         self._possible()
         return sum_of([LinkTraffic(**each) for each in await self._proxy().ask("traffic", link=link.name)])
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
         self._possible()
-        return [int(ns) for ns in await self._proxy().ask("tries", link=link.name, since=since_ns)]
+        return [Tried(*each) for each in await self._proxy().ask("tries", link=link.name, since=since_ns)]
 
     async def around(self, link: Instance) -> Sequence[str]:
         """HasWaysAround: rules that are missing, and connections at the service that come from a client itself."""

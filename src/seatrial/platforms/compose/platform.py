@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import PlatformError, UsageError
-from ...core.links import KIND, LinkEnd, LinkTraffic
+from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
@@ -260,7 +260,7 @@ class ComposePlatform:
         """HasLinks."""
         return await self._linked().traffic(link)
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
         return await self._linked().tries(link, since_ns)
 
