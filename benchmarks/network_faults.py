@@ -62,9 +62,9 @@ CONTAINERS = {
     "dns-failure": FAULTS["dns-failure"].example,
     "disconnect": FAULTS["disconnect"].example,
     **{
-        f"link {k.name}": f"{{fault: {k.name}, at: peer -> web, {QUICK[k.name]}}}"
+        f"link {k.name}": f"{{fault: {k.name}, at: asker -> web, {QUICK[k.name]}}}"
         if k.name in QUICK
-        else k.example.replace("web -> postgres", "peer -> web")
+        else k.example.replace("web -> postgres", "asker -> web")
         for k in LINK_FAULTS
         if not k.name.startswith("grpc")
     },
@@ -125,6 +125,7 @@ class Ground:
             f"  web: {{image: 'debian:bookworm', command: [perl, /s.pl, '8000'], volumes: ['{server}:/s.pl:ro'], init: true,\n"
             "        x-seatrial: {endpoints: {http: 8000}}}\n"
             "  peer: {image: 'debian:bookworm', command: [sleep, infinity], init: true}\n"
+            "  asker: {image: 'debian:bookworm', command: [sleep, infinity], init: true}\n"
         )
         self._compose("up", "--detach")
 
@@ -147,14 +148,20 @@ class Ground:
         """A process of each network."""
         if not self.containers:
             return [p.process.pid for p in self.grounds.places.values()]
-        argv = ["docker", "inspect", "--format", "{{.State.Pid}}", *(f"{self.project}-{n}-1" for n in ("web", "peer"))]
+        argv = [
+            "docker",
+            "inspect",
+            "--format",
+            "{{.State.Pid}}",
+            *(f"{self.project}-{n}-1" for n in ("web", "peer", "asker")),
+        ]
         return [int(w) for w in subprocess.run(argv, check=True, capture_output=True, text=True).stdout.split()]
 
     def compiled(self) -> tuple[Plan, Mapping[str, FaultStep]]:
         """The stack, and the faults as the compiler makes them."""
         stack = PROCESSES
         if self.containers:
-            stack = f"{{compose: compose.yaml, project: {self.project}, adopt: true, links: [peer -> web]}}"
+            stack = f"{{compose: compose.yaml, project: {self.project}, adopt: true, links: [asker -> web]}}"
         steps = ", ".join(f"{{{e[1:-1]}, id: f{n}}}" for n, e in enumerate(self.examples.values()))
         file = self.home / "seatrial.yaml"
         file.write_text(SPEC.format(stack=stack, steps=steps))

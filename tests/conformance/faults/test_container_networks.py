@@ -17,6 +17,7 @@ import pytest_asyncio
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import faults as core_faults
+from seatrial.core.errors import NotExercised
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import FaultStep, Plan
 from seatrial.core.redaction import Redactor
@@ -38,11 +39,11 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="NETWORK FAULTS OF CONTAINERS ARE NOT TESTED: they take root"),
 ]
 NETWORK = {
-    **{name: kind.example.replace("postgres", "asker") for name, kind in NAMESAKES.items()},
+    **{name: kind.example.replace("postgres", "other") for name, kind in NAMESAKES.items()},
     "dns-failure": FAULTS["dns-failure"].example,
     "disconnect": FAULTS["disconnect"].example,
     "partition of all": "{fault: partition, at: web#1, direction: in}",
-    "latency of some": "{fault: latency, at: web#1, delay: 30ms, peers: [asker]}",
+    "latency of some": "{fault: latency, at: web#1, delay: 30ms, peers: [other]}",
     "dns-failure refused": "{fault: dns-failure, at: asker#1, how: refuse}",
 }
 QUICK = {"slow-close": "delay: 400ms", "loss": "share: 30%, resent-after: 150ms", "http-delay": "delay: 300ms"}
@@ -75,7 +76,9 @@ def compiled(directory: Path) -> tuple[Plan, dict[str, FaultStep]]:
         "depends_on": ["web"],
         "restart": "always",
     }
-    (directory / "compose.yaml").write_text(json.dumps({"services": {"web": {**web, "scale": 2}, "asker": asker}}))
+    (directory / "compose.yaml").write_text(
+        json.dumps({"services": {"web": {**web, "scale": 2}, "asker": asker, "other": asker}})
+    )
     file = directory / "seatrial.yaml"
     file.write_text(SPEC % ", ".join(f"{{{s[1:-1]}, id: f{n}}}" for n, s in enumerate(STEPS.values())))
     plan = compile_spec(file, vocabulary(), environment=dict(os.environ))
@@ -224,6 +227,16 @@ async def test_an_instance_that_starts_anew_is_led_again(bench: Bench) -> None:
         await made.inject(bench.platform, [link])
         await bench.acted(made, link)
         await made.heal(bench.platform, [link])
+
+
+async def test_peers_behind_a_link_are_not_kept_from_where_they_do_not_go(bench: Bench) -> None:
+    """Their packets come from this machine: a rule by address would see nothing of them, and the witness would be deceived."""
+    for name in ("web#1", "asker#1"):
+        made = load(FAULTS["partition"].namesake.make)(FaultOrder(hold_ns=None, arguments={"peers": ("asker", "web")}))
+        with pytest.raises(
+            NotExercised, match=f"what {name} and its peers send each other goes by asker -> web: hit that link"
+        ):
+            await made.inject(bench.platform, [await bench.now(name)])
 
 
 async def test_a_rule_that_somebody_took_away_makes_a_fault_unseen(bench: Bench) -> None:

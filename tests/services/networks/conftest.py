@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from grounds import Grounds, why_not
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def grounds() -> Iterator[Grounds]:
     why = why_not()
     if why:
@@ -28,10 +28,17 @@ def grounds() -> Iterator[Grounds]:
         made.end()
 
 
-@pytest_asyncio.fixture
-async def networks(grounds: Grounds, tmp_path: Path) -> AsyncIterator[Networks]:
-    before = {p.name: p.state() for p in grounds.places.values()}
-    async with await KeeperClient.launch(tmp_path / "trial") as keeper:
-        yield Networks(keeper, directory=tmp_path / "trial/logs", comment="networks of a test")
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared(grounds: Grounds, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Networks]:
+    directory = tmp_path_factory.mktemp("nets") / "trial"
+    async with await KeeperClient.launch(directory) as keeper:
+        yield Networks(keeper, directory=directory / "logs", comment="networks of a test")
         assert not await keeper.end()
+
+
+@pytest.fixture
+def networks(grounds: Grounds, shared: Networks) -> Iterator[Networks]:
+    """After each test all is as it was."""
+    before = {p.name: p.state() for p in grounds.places.values()}
+    yield shared
     assert {p.name: p.state() for p in grounds.places.values()} == before

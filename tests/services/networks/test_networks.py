@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 from grounds import Grounds, Place, bulk, datagrams, handshakes, took
@@ -16,12 +17,13 @@ from grounds import Grounds, Place, bulk, datagrams, handshakes, took
 from seatrial.core import procfs
 from seatrial.core.errors import NotExercised, PlatformError
 from seatrial.core.networks import Means, Sound
+from seatrial.keeper import KeeperClient
 from seatrial.platforms.namespaces import filters, orders, shaping
 from seatrial.platforms.namespaces.entering import namespace_of, opened
 from seatrial.platforms.namespaces.networks import Networks
 from seatrial.platforms.namespaces.sounding import sound
 
-pytestmark = [pytest.mark.root, pytest.mark.stack]
+pytestmark = [pytest.mark.root, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -203,7 +205,7 @@ async def test_a_reader_that_was_killed_lets_packets_pass_and_is_told(grounds: G
     web = grounds.places["web"]
     late = await begin(networks, web, "latency", delay_ns=200_000_000)
     units = await networks._supervisor.statuses()
-    (reader,) = [u for u in units.values() if u.name.startswith("seatrial-queue")]
+    (reader,) = [u for u in units.values() if u.name == networks._deeds[late].reader]
     assert reader.process is not None
     changes = networks._supervisor.changes()
     os.kill(reader.process.pid, 9)
@@ -235,27 +237,34 @@ async def test_an_impairment_that_is_cancelled_leaves_nothing(
         assert plain.state() == before, after
 
 
-async def test_what_was_forgotten_is_undone_at_the_end(grounds: Grounds, networks: Networks) -> None:
-    """By the keeper, as the fixture sees: nobody mends these."""
+async def test_what_was_forgotten_is_undone_at_the_end(grounds: Grounds, tmp_path: Path) -> None:
+    """By the keeper: nobody mends these."""
     plain = grounds.places["plain"]
-    for kind, arguments in (
-        ("partition", {}),
-        ("latency", {"delay_ns": 10**8}),
-        ("bandwidth", {"rate": 10**5}),
-        ("dns", {"how": "refuse"}),
-    ):
-        await begin(networks, plain, kind, **arguments)
-    assert "NFQUEUE" in plain.state()
+    before = plain.state() + grounds.host_state("plain")
+    async with await KeeperClient.launch(tmp_path) as keeper:
+        mine = Networks(keeper, directory=tmp_path, comment="forgotten")
+        for kind, arguments in (
+            ("latency", {"delay_ns": 10**8}),
+            ("bandwidth", {"rate": 10**5}),
+            ("dns", {"how": "refuse"}),
+        ):
+            await begin(mine, plain, kind, **arguments)
+        assert "NFQUEUE" in plain.state()
+        assert "tbf" in plain.state()
+        assert not await keeper.end()
+    assert plain.state() + grounds.host_state("plain") == before
 
 
 async def test_a_removal_may_come_twice_and_where_nothing_is_any_more(grounds: Grounds, networks: Networks) -> None:
     plain = grounds.places["plain"]
-    await begin(networks, plain, "partition")
-    (deed,) = networks._deeds.values()
+    number = await begin(networks, plain, "partition")
+    deed = networks._deeds[number]
     for _ in range(2):
         done = await networks._hand("remove", str(deed.order.namespace), deed.order.tag)
         assert done.exit_status == 0, done.stderr
     assert (await networks._hand("remove", "1", deed.order.tag)).exit_status == 0
+    with pytest.raises(PlatformError, match="ended before"):
+        await networks.mend(number)
 
 
 async def test_this_machine_itself_is_let_alone(networks: Networks) -> None:

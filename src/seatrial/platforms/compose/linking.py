@@ -13,7 +13,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -271,6 +271,13 @@ class ContainerLinks:
         if before is not None:
             with contextlib.suppress(PlatformError):
                 await self._networks.mend(before.number)  # after the new one: nothing slips through between them
+
+    def between(self, service: str, others: Collection[str]) -> Sequence[str]:
+        """Links between a service and others, either way: what they send each other goes by this machine."""
+        ends = [(p.name, str(p.arguments["from"]), str(p.arguments["to"])) for p in self._plans if not self.why_not]
+        return [
+            name for name, one, to in ends if (one == service and to in others) or (to == service and one in others)
+        ]
 
     # -- HasLinks
 

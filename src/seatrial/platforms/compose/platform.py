@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...core.errors import PlatformError, UsageError
+from ...core.errors import NotExercised, PlatformError, UsageError
 from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
@@ -234,7 +234,13 @@ class ComposePlatform:
         return await execute(self.engine, self.fleet.get(instance).id, argv, timeout_ns, stdin)
 
     async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
-        """CanImpairNetworks; see ContainerNetworks."""
+        """CanImpairNetworks; see ContainerNetworks. Raises NotExercised for peers whose traffic a link leads elsewhere."""
+        peers = arguments.get("peers")
+        led = self._linked().between(instance.service, peers) if isinstance(peers, list | tuple) else ()
+        if led:
+            raise NotExercised(
+                f"what {instance.name} and its peers send each other goes by {', '.join(led)}: hit that link"
+            )
         return await self._nets().impair(instance, kind, arguments)
 
     async def mend_network(self, instance: Instance, number: int) -> None:
