@@ -403,6 +403,7 @@ class ComposePlatform:
             data=self._data,
             logs=self._directory / "logs",
             local=self._local,
+            own=not self._plan.adopt,
         )
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
