@@ -76,10 +76,23 @@ def main() -> int:
         bar("load, open loop", [sys.executable, str(benchmarks / "load_open.py")], shown=5),
         bar("load, a stall", [sys.executable, str(benchmarks / "load_stall.py")], shown=2),
         bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
+        bar("history", [sys.executable, str(benchmarks / "history.py")], shown=6),
+        bar("fingerprints", [sys.executable, str(benchmarks / "fingerprints.py")], shown=3),
         bar(
             "two stores",
-            [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "1"] if quick else [])],
+            [sys.executable, str(benchmarks / "compare_stores.py"), *(["--pairs", "3"] if quick else [])],
             shown=6,
+        ),
+        *(
+            []
+            if quick
+            else [
+                bar(
+                    "two stores, ten million rows",
+                    [sys.executable, str(benchmarks / "compare_stores.py"), "--rows", "10000000", "--pairs", "1"],
+                    shown=6,
+                )
+            ]
         ),
         bar(
             "links against toxiproxy",
@@ -99,6 +112,11 @@ def main() -> int:
             "faults of networks",
             [sys.executable, str(benchmarks / "network_faults.py"), "--times", "2" if quick else "20"],
             shown=12,
+        ),
+        bar(
+            "containers (needs root, a Docker engine, Compose v2)",
+            [sys.executable, str(benchmarks / "compose.py"), *(["--times", "3"] if quick else [])],
+            shown=1,
         ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]

@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..core.events import JOURNAL
+from ..core.files import JOURNAL
 
 ROOT = Path(".seatrial")
 SPEC = "spec.path"  # where the trial's spec is: what attaches to its stack compiles it again

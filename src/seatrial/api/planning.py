@@ -41,6 +41,8 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
             yield from _scenario(plan, scenario)
             done[scenario.id] = Verdict.PASS
         left = [s for s in left if s not in batch]
+    for said in plan.left_out:
+        yield f"  left out of stack-health: {said}"
     findings = planned_findings(plan, selected)
     covered = {r for f in findings for r in f.covers}
     scope = in_scope(plan)

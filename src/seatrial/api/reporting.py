@@ -12,6 +12,7 @@ def write_reports(directory: Path, followed: TrialModel | None = None) -> TrialM
 
     `followed`: what a reader that followed the journal to its end has read already.
     """
+    from ..attestation.seals import seal_reports, sign_offs
     from ..reports.html import write_html
     from ..reports.junit import write_junit
     from ..reports.machine import write_json
@@ -20,5 +21,7 @@ def write_reports(directory: Path, followed: TrialModel | None = None) -> TrialM
     model = followed if followed is not None and followed.ended else TrialModel.read(directory)
     write_json(model, directory / "report.json")
     write_junit(model, directory / "junit.xml")
-    write_html(model, directory / "report.html", workload_series(model, directory))
+    write_html(model, directory / "report.html", workload_series(model, directory), sign_offs(directory))
+    if model.ended is not None:
+        seal_reports(directory)
     return model

@@ -7,17 +7,20 @@ import os
 import platform as python_platform
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from .. import __version__
+from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
 from ..core.load_plans import LoadPlan
 from ..core.plan import Plan, ProbeStep, WorkloadPlan, calls_in
 from ..core.processes import Residue
+from ..core.proofs import Proof, Reaction, State
 from ..core.redaction import Redactor
 from ..core.usage import JudgeUsage
 from ..core.verdicts import Outcome
@@ -25,12 +28,15 @@ from ..core.workloads import Adopt, Load, LoadRun, RenderedRequest, Workload, Wo
 from ..engine.journal import Journal
 from ..engine.ledger import Ledger
 from ..engine.probing import Prober
+from ..engine.proving import Wanted
 from ..engine.schedule import select
 from ..engine.trial import Options, Result, Trial
 from ..probes import close as close_probes
 from ..probes import prepare as prepare_probes
 from .directories import new_trial
 from .places import place
+from .proofs import proven
+from .remembering import remember_trial
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
@@ -48,7 +54,10 @@ class Request:
     attach: Path | None = None  # the trial directory of a kept stack
     root: Path | None = None
     variant: str = ""
+    selected: str = ""  # what else chose the scenarios of `only`, for people
     on: Cluster = HERE  # where loads are sent from
+    proving: Wanted | None = None  # prove its checks as well
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # of checks, by finding
     command: tuple[str, ...] = field(default_factory=lambda: tuple(sys.argv))
 
 
@@ -60,6 +69,9 @@ class Run:
     outcome: Outcome
     ledger: Ledger
     residue: Residue
+    proofs: tuple[Proof, ...] = ()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -89,8 +101,15 @@ def check_cluster(plan: Plan, on: Cluster) -> None:
         library()
 
 
-async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], None] = lambda _: None) -> Run:
-    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow.
+async def run_trial(
+    plan: Plan,
+    request: Request,
+    *,
+    started: Callable[[Path], None] = lambda _: None,
+    make: Callable[..., Trial] = Trial,
+) -> Run:
+    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `make`: the trial's class,
+    or what takes its arguments.
 
     Cancelling the task stops and heals; the journal is whole in every case. Raises UsageError for what the caller got
     wrong, before anything is started.
@@ -104,7 +123,9 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
     users = (*(f"tag {x}" for x in request.tags), *(f"without tag {x}" for x in request.skip_tags))
-    selection = ", ".join((*request.only, *(f"label {x}" for x in request.labels), *users))
+    chosen = (request.selected,) if request.selected else request.only
+    selection = ", ".join((*chosen, *(f"label {x}" for x in request.labels), *users))
+    known = proven(plan, request.root)
     options = Options(
         trial=directory.name,
         version=__version__,
@@ -114,13 +135,16 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         fail_fast=request.fail_fast,
         selection=selection,
         variant=request.variant,
+        proving=request.proving,
+        fingerprints=request.fingerprints or known[0],
+        proven=known[1],
     )
     maker, judge_usage = _judges(plan, request.on)
     with Journal(directory, redactor) as journal:
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
             prober.adopt = here.adopt
-            trial = Trial(
+            trial = make(
                 plan,
                 select(plan, request.only, request.labels),
                 options,
@@ -134,13 +158,27 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
                 end=here.end,
                 machine=machine(),
                 judge_usage=judge_usage,
+                fingerprinter=PlanFingerprinter(
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                ),
             )
             await prepare_probes(verbs_of(plan))
             try:
                 result: Result = await trial.run()
             finally:
                 await close_probes()
-    return Run(directory=directory, outcome=result.outcome, ledger=result.ledger, residue=result.residue)
+                written = journal.written
+    seal_trial(directory, written)
+    remember_trial(directory)
+    return Run(
+        directory=directory,
+        outcome=result.outcome,
+        ledger=result.ledger,
+        residue=result.residue,
+        proofs=result.proofs,
+        states=result.states,
+        reactions=result.reactions,
+    )
 
 
 def _judges(plan: Plan, on: Cluster) -> tuple[WorkloadMaker, JudgeUsage]:

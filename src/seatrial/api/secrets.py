@@ -27,6 +27,16 @@ class Secrets:
             self._values[name] = self._find(self._sources.get(name) or SecretSource(name=name, environment=name))
         return self._values[name]
 
+    def given(self) -> dict[str, str]:
+        """Those that were not made for this trial, as they are now: looked up again. One that has gone is empty."""
+        fresh, found = Secrets(self._sources, self._environment), {}
+        for name in (n for n, source in self._sources.items() if not source.generate):
+            try:
+                found[name] = fresh(name)
+            except UsageError:
+                found[name] = ""
+        return found
+
     def generated(self) -> dict[str, str]:
         """Those that were made for this trial, by name."""
         return {name: self(name) for name, source in self._sources.items() if source.generate}

@@ -27,10 +27,13 @@ from ..core import procfs
 from ..core.errors import Interrupted, SeatrialError, UsageError
 from ..core.processes import ProcessId
 from ..core.quantities import format_duration
+from ..core.repetitions import Question, Repetition
 from ..core.results import Finding, decide
-from ..core.soaks import Soak, eta, soak_of
+from ..core.soaks import Soak, soak_of
 from ..core.verdicts import Outcome, Verdict
 from ..engine.ledger import RESIDUE
+from ..history.records import read_trial
+from ..reports.repetition import told_of, write_repetition
 from ..reports.words import mark, style
 from .directories import trials_root
 from .reporting import write_reports
@@ -99,22 +102,36 @@ def soaks_root(root: Path | None) -> Path:
     return trials_root(root).parent / "soaks"
 
 
-def begin(plan: Plan, for_ns: int, options: Mapping[str, Any], root: Path | None) -> Books:
-    """A new soak. Raises UsageError for no time."""
-    if for_ns <= 0:
+def begin(
+    plan: Plan,
+    for_ns: int,
+    options: Mapping[str, Any],
+    root: Path | None,
+    repeat: Mapping[str, Any] | None = None,
+) -> Books:
+    """A new soak, or a repetition: `repeat` has its own fields. Raises UsageError for no time, or no number of rounds."""
+    if repeat is None and for_ns <= 0:
         raise UsageError.simple("--for is more than 0s", "for example --for 4h")
+    if repeat is not None:
+        try:
+            Question.of(repeat["times"], repeat["at_least"])
+        except ValueError as error:
+            raise UsageError.simple(
+                f"--repeat, --at-least: {error}", "--repeat 50, --repeat 300 --at-least 99%"
+            ) from None
     now = datetime.now().astimezone()
     slug = re.sub(r"[^a-z0-9]+", "-", plan.name.lower()).strip("-")[:40] or "soak"
     name = f"{now.strftime('%Y-%m-%dT%H-%M-%S')}-{slug}-{secrets.token_hex(2)}"
     directory = soaks_root(root) / name
     directory.mkdir(parents=True, mode=0o700)
-    soak = Soak(
-        name=name,
-        spec=str(plan.file.absolute()),
-        for_ns=for_ns,
-        began=now.isoformat(timespec="seconds"),
-        options=dict(options),
-    )
+    given: dict[str, Any] = {
+        "name": name,
+        "spec": str(plan.file.absolute()),
+        "for_ns": for_ns,
+        "began": now.isoformat(timespec="seconds"),
+        "options": dict(options),
+    }
+    soak = Soak(**given) if repeat is None else Repetition(**given, **repeat)
     books = Books(directory=directory, soak=soak)
     books.save()
     return books
@@ -128,7 +145,13 @@ def find(name: str | None, root: Path | None) -> Books:
         problem = f"several soaks begin with {name}" if found else f"no soak {name or ''}".strip()
         raise UsageError.simple(problem, f"soaks: {', '.join(names) or 'none'}")
     directory = soaks_root(root) / found[-1]
-    return Books(directory=directory, soak=soak_of(json.loads((directory / FILE).read_text(encoding="utf-8"))))
+    return Books(directory=directory, soak=_read(directory / FILE))
+
+
+def _read(file: Path) -> Soak:
+    """Raises OSError, ValueError, KeyError, TypeError."""
+    fields = json.loads(file.read_text(encoding="utf-8"))
+    return soak_of(fields, Repetition if "times" in fields else Soak)
 
 
 def is_alive(soak: Soak) -> bool:
@@ -141,7 +164,7 @@ def carry_on(books: Books, plan: Plan, request: Request, console: Console) -> in
     soak = books.soak
     if is_alive(soak):
         raise UsageError.simple(f"{soak.name} goes on in pid {soak.pid}", "seatrial status shows where it is")
-    if not soak.left_ns:
+    if soak.over:
         raise UsageError.simple(f"{soak.name} has ended", soak.summary())
     me = procfs.identify(os.getpid())
     soak.state, soak.pid, soak.started = "running", os.getpid(), me.started if me is not None else 0
@@ -149,18 +172,21 @@ def carry_on(books: Books, plan: Plan, request: Request, console: Console) -> in
     books.recall()
     books.save()
     say = _Teller(console, books.directory / LOG)
-    say(f"{soak.name}: {format_duration(soak.left_ns)} to go; seatrial status shows where it is", "")
+    say(f"{soak.name}: {soak.left()} to go; seatrial status shows where it is", "")
     try:
         with contextlib.suppress(Interrupted):
             run_interruptible(_rounds(books, plan, request, say))
     finally:
-        soak.state = "stopped" if soak.left_ns else "ended"
+        soak.state = "ended" if soak.over else "stopped"
         soak.pid = soak.started = 0
         _end_stack(books)
         books.save()
     for line, word in told(soak):
         say(line, word)
-    if soak.left_ns:
+    if isinstance(soak, Repetition):
+        write_repetition(soak, books.directory)
+        say(f"report: {books.directory / 'report.html'}", "dim")
+    if not soak.over:
         say(f"to go on: seatrial run --resume {soak.name}", "")
     return soak.outcome.exit_status
 
@@ -168,7 +194,7 @@ def carry_on(books: Books, plan: Plan, request: Request, console: Console) -> in
 async def _rounds(books: Books, plan: Plan, request: Request, say: _Teller) -> None:
     soak, failures = books.soak, 0
     attach = await _stack(books, plan)
-    while soak.left_ns:
+    while not soak.over:
         began = time.monotonic_ns()
         own = replace(request, attach=attach, root=books.directory)
         try:
@@ -184,20 +210,24 @@ async def _rounds(books: Books, plan: Plan, request: Request, say: _Teller) -> N
             shutil.rmtree(run.directory, ignore_errors=True)  # half a round says nothing
             return
         failures = 0
-        findings = {n: f for n, f in run.ledger.findings.items() if n != RESIDUE}
+        findings = {n: f for n, f in run.ledger.findings.items() if n != RESIDUE or attach is None}
         outcome = decide(findings.values())
         if outcome is not Outcome.GO:
             await asyncio.to_thread(write_reports, run.directory)
         took = time.monotonic_ns() - began
+        if isinstance(soak, Repetition):
+            row = read_trial(run.directory)
+            soak.time((name, ns) for name, _, ns in (row.scenarios if row is not None else ()))
         books.round(took, outcome, run.directory, findings)
-        words = f"round {soak.rounds:,}  {outcome}  {format_duration(took)}; {eta(soak)} to go"
+        words = f"round {soak.rounds:,}  {outcome}  {format_duration(took)}; {soak.left()} to go"
         worse = [n for n, f in findings.items() if f.verdict is not Verdict.PASS]
         say(words + (f"  not passed: {', '.join(worse[:5])}" if worse else ""), outcome.value)
 
 
 async def _stack(books: Books, plan: Plan) -> Path | None:
-    """The stack that all rounds share: that of before, where it is there yet; None for one that runs elsewhere."""
-    if plan.stack.platform == "remote":
+    """The stack that all rounds share: that of before, where it is there yet; None for one that runs elsewhere, or one for each round."""
+    alone = isinstance(books.soak, Repetition) and not books.soak.shared
+    if alone or plan.stack.platform == "remote":
         return None
     for there in kept(books.directory):
         if there.directory.name == books.soak.stack:
@@ -222,6 +252,8 @@ def _end_stack(books: Books) -> None:
 
 def told(soak: Soak) -> list[tuple[str, str]]:
     """The whole soak in lines, each with the word of its colour."""
+    if isinstance(soak, Repetition):
+        return told_of(soak)
     lines = [(f"{mark(soak.outcome.value)} {soak.summary()}", soak.outcome.value)]
     for name, tally in sorted(soak.findings.items(), key=lambda item: -item[1].failed):
         if tally.failed or tally.inconclusive:
@@ -261,7 +293,7 @@ def shown(root: Path | None) -> list[Soak]:
     found = []
     for file in sorted(soaks_root(root).glob(f"*/{FILE}")):
         try:
-            soak = soak_of(json.loads(file.read_text(encoding="utf-8")))
+            soak = _read(file)
         except (OSError, ValueError, KeyError, TypeError):
             continue
         if soak.state == "running" and not is_alive(soak):
@@ -284,6 +316,6 @@ class _Teller:
             with self._log.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         try:
-            self._console.print(line, style=style(word), highlight=False, markup=False)
+            self._console.print(line, style=style(word), highlight=False, markup=False, soft_wrap=True)
         except OSError:
             self._log = self._log or Path(os.devnull)

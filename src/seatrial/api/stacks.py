@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
+from ..attestation.fingerprinting import PlanFingerprinter
 from ..core.errors import UsageError
 from ..core.events import PhaseChanged, StackDescribed, StackProgress, plain
 from ..core.plan import Plan
@@ -80,6 +82,9 @@ async def keep_up(plan: Plan, root: Path | None) -> Path:
 async def _up(plan: Plan, directory: Path, console: Console) -> Mapping[str, Any]:
     redactor, secrets = Redactor([]), Secrets(plan.secrets)
     prober = Prober(vocabulary(), secrets, redactor)
+    # What a later trial holds against the files as they are then: what runs must be what is there.
+    printer = PlanFingerprinter(plan=plan, version=__version__, directory=directory, secret=secrets.given)
+    await asyncio.to_thread(printer.begin)
     with Journal(directory, redactor) as journal:
 
         def progress(p: Progress) -> None:

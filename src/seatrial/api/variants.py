@@ -139,12 +139,20 @@ def _control(plan: Plan, root: Path | None, console: Console) -> Judged:
     )
 
 
-def _one(variant: Variant, plan: Plan, root: Path | None, console: Console) -> Judged:
+def run_variant(
+    variant: Variant, directory: Path, root: Path | None, console: Console, *, quiet: bool = False
+) -> Judged:
+    """One variant, held against what it declares. Raises UsageError for mistakes in it."""
+    return _one(variant, _compile(directory, [variant.file]), root, console, quiet=quiet)
+
+
+def _one(variant: Variant, plan: Plan, root: Path | None, console: Console, *, quiet: bool = False) -> Judged:
     from .following import follow
 
-    console.rule(f"{variant.name}: {variant.title}", align="left")
+    if not quiet:
+        console.rule(f"{variant.name}: {variant.title}", align="left")
     try:
-        run = follow(plan, Request(only=variant.only, root=root, variant=variant.name), console)
+        run = follow(plan, Request(only=variant.only, root=root, variant=variant.name), console, quiet=quiet)
     except SeatrialError as error:
         return Judged(
             name=variant.name, title=variant.title, word=OTHERWISE, outcome=None, directory=None, notes=(str(error),)

@@ -9,6 +9,11 @@ def main() -> None:
     """Entry point: exit status 0 GO, 1 NO-GO, 2 INCONCLUSIVE, 3 wrong spec or usage, 4 seatrial's own fault."""
     import gc
 
+    if sys.argv[1:2] == ["history"]:
+        from .quickly import history
+
+        if history(sys.argv[2:]):
+            sys.exit(0)
     from .app import run
 
     gc.set_threshold(

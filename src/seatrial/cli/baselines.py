@@ -47,3 +47,15 @@ def keep(
     from ..api.baselines import keep_baseline
 
     return keep_baseline(trial, load, scenario, to, directory, console())
+
+
+@baseline.command(epilog=examples("seatrial baseline accept latest --by 'Ada Lovelace'"))
+def accept(
+    trial: Annotated[str, typer.Argument(help="A trial of the history: the beginning of its name, or latest.")],
+    by: Annotated[str, typer.Option("--by", help="Who accepts it.")],
+    directory: Root = None,
+) -> int:
+    """Hold later trials of its spec against this one: `seatrial history` says what is worse (else: than in the last GO)."""
+    from ..api.history import accept_baseline
+
+    return accept_baseline(trial, by, directory)

@@ -30,6 +30,16 @@ Tags = Annotated[
     list[str] | None, typer.Option("--tags", help="Of loads: only users and tasks with one of these tags.")
 ]
 SkipTags = Annotated[list[str] | None, typer.Option("--skip-tags", help="Of loads: not those with these tags.")]
+Failed = Annotated[bool, typer.Option("--failed", help="Scenarios that did not pass when they ran last.")]
+Critical = Annotated[bool, typer.Option("--critical", help="Scenarios that can decide: with blocking findings.")]
+Changed = Annotated[
+    str | None,
+    typer.Option(
+        "--changed",
+        help="Scenarios whose paths: match files that changed since the last GO, or since a git reference.",
+        metavar="[=REF]",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 StackFile = Annotated[
     Path | None,

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..core.errors import UsageError
+from ..core.selections import Wish
+from ..core.verdicts import Outcome
 from .app import app, examples
 from .options import (
+    Changed,
+    Critical,
+    Failed,
     Json,
     On,
     OnCa,
@@ -43,6 +49,9 @@ if TYPE_CHECKING:
         "seatrial run --only postgres-failover --keep",
         "seatrial run --var rate=50/s --labels smoke",
         "seatrial run --profile smoke --scale 0.1",
+        "seatrial run --failed                only what did not pass when it ran last",
+        "seatrial run --changed=main --critical",
+        "seatrial run --repeat 50              again and again: how often does it pass?",
         "seatrial run --tags browse --skip-tags write      only these users and tasks of loads",
         "seatrial run --attach latest          against a stack that `seatrial up` or --keep left running",
         "seatrial run --for 4h --detach        rounds for a long time, in the background; seatrial status shows where it is",
@@ -61,6 +70,9 @@ def run(
     scale: Scale = None,
     profile: Profile = None,
     fail_fast: Annotated[bool, typer.Option("--fail-fast", help="Stop at the first scenario that fails.")] = False,
+    failed: Failed = False,
+    critical: Critical = False,
+    changed: Changed = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, start nothing.")] = False,
     for_: Annotated[
         str | None, typer.Option("--for", help="Again and again, for so long: a soak.", metavar="4h")
@@ -68,7 +80,21 @@ def run(
     resume: Annotated[
         str | None, typer.Option("--resume", help="Go on with a soak that was stopped: its name, or latest.")
     ] = None,
-    detach: Annotated[bool, typer.Option("--detach", help="Of --for and --resume: in the background.")] = False,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Of --for, --repeat and --resume: in the background.")
+    ] = False,
+    repeat: Annotated[
+        int | None, typer.Option("--repeat", help="So many times: how often does it pass?", metavar="TIMES")
+    ] = None,
+    at_least: Annotated[
+        str | None,
+        typer.Option(
+            "--at-least", help="Of --repeat: the rate to be shown; it ends when that is decided.", metavar="99%"
+        ),
+    ] = None,
+    one_stack: Annotated[
+        bool, typer.Option("--repeat-on-one-stack", help="Of --repeat: one stack for all rounds, not one for each.")
+    ] = False,
     on: On = None,
     on_ca: OnCa = None,
     on_cert: OnCert = None,
@@ -76,7 +102,12 @@ def run(
     directory: Root = None,
 ) -> int:
     """Bring the stack up, run the scenarios, judge: GO, NO-GO or INCONCLUSIVE."""
-    if for_ is not None or resume is not None:
+    wish = Wish(failed=failed, critical=critical, changed=changed)
+    if (at_least or one_stack) and repeat is None:
+        raise UsageError.simple(
+            "--at-least and --repeat-on-one-stack go with --repeat", "seatrial run --repeat 300 --at-least 99%"
+        )
+    if for_ is not None or resume is not None or repeat is not None:
         options: dict[str, Any] = {
             "var": var,
             "stack": str(stack) if stack else None,
@@ -87,19 +118,25 @@ def run(
         }
         options |= {"only": only, "labels": labels}
         others = {"--attach": attach, "--keep": keep, "--dry-run": dry_run, "--fail-fast": fail_fast, "--on": on}
-        return soak(spec, for_, resume, options, others, directory, detach=detach)
+        others |= {"--failed, --critical, --changed": bool(wish)}
+        repetition = None if repeat is None else {"times": repeat, "at_least": share(at_least), "shared": one_stack}
+        return soak(spec, for_, resume, options, others, directory, repetition, detach=detach)
     if detach:
-        raise UsageError.simple("--detach goes with --for or --resume", "seatrial run --for 4h --detach")
+        raise UsageError.simple("--detach goes with --for, --repeat or --resume", "seatrial run --for 4h --detach")
     plan = load_plan(spec, var, stack=stack, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
+    chosen = selected(plan, only, labels, wish, directory)
+    if chosen is None:
+        return Outcome.INCONCLUSIVE.exit_status
     if dry_run:
-        return show_plan(plan, tuple(only or ()), tuple(labels or ()))
+        return show_plan(plan, chosen.only, chosen.labels)
     from ..api.following import follow
     from ..api.running import Request
     from ..api.stacks import find_kept
 
     request = Request(
-        only=tuple(only or ()),
-        labels=tuple(labels or ()),
+        only=chosen.only,
+        labels=chosen.labels,
+        selected=chosen.text,
         keep=keep,
         fail_fast=fail_fast,
         attach=find_kept(attach, directory) if attach else None,
@@ -111,6 +148,35 @@ def run(
     return follow(plan, request, console()).outcome.exit_status
 
 
+@dataclass(frozen=True, kw_only=True)
+class Selected:
+    """Scenarios by name or label, and what else chose them."""
+
+    only: tuple[str, ...]
+    labels: tuple[str, ...]
+    text: str = ""
+
+
+def selected(
+    plan: Plan, only: list[str] | None, labels: list[str] | None, wish: Wish, directory: Path | None
+) -> Selected | None:
+    """What runs; None where nothing does, which is said."""
+    given = Selected(only=tuple(only or ()), labels=tuple(labels or ()))
+    if not wish:
+        return given
+    from ..api.running import Request, check_selection
+    from ..api.selecting import choose
+
+    check_selection(plan, Request(only=given.only, labels=given.labels))
+    choice = choose(plan, given.only, given.labels, wish, directory)
+    for line in choice.said:
+        typer.echo(line)
+    if not choice.only:
+        typer.echo("nothing was run, so nothing was shown: no scenario is chosen")
+        return None
+    return Selected(only=choice.only if choice.text else (), labels=(), text=choice.text)
+
+
 def soak(
     spec: Path,
     for_: str | None,
@@ -118,21 +184,27 @@ def soak(
     options: dict[str, Any],
     others: Mapping[str, object],
     directory: Path | None,
+    repetition: dict[str, Any] | None,
     *,
     detach: bool,
 ) -> int:
-    """`run --for` and `run --resume`."""
+    """`run --for`, `run --repeat` and `run --resume`."""
     from ..api import soaking
     from ..api.running import Request, check_selection
     from ..core.quantities import Dimension, QuantityError, parse_quantity
 
-    word = "--for" if resume is None else "--resume"
+    word = "--resume" if resume is not None else "--for" if repetition is None else "--repeat"
     for option in (o for o, given in others.items() if given):
         raise UsageError.simple(
-            f"{option} does not go with {word}", "a soak keeps a stack of its own for all its rounds"
+            f"{option} does not go with {word}",
+            "its rounds have stacks of their own, and the scenarios of --only and --labels",
+        )
+    if for_ is not None and repetition is not None:
+        raise UsageError.simple(
+            "--for or --repeat, not both", "--repeat 50 says how often it passes, --for 4h how long it lasts"
         )
     if resume is not None:
-        if for_ is not None or any(options.values()):
+        if for_ is not None or repetition is not None or any(options.values()):
             raise UsageError.simple("--resume goes on as it was begun", f"seatrial run --resume {resume}")
         books = soaking.find(resume, directory)
         options, spec = books.soak.options, Path(books.soak.spec)
@@ -147,16 +219,28 @@ def soak(
     )
     check_selection(plan, request)
     if resume is None:
+        for_ns = 0
         try:
-            for_ns = int(parse_quantity(for_ or "", Dimension.DURATION).value)
+            if repetition is None:
+                for_ns = int(parse_quantity(for_ or "", Dimension.DURATION).value)
         except QuantityError as error:
             raise UsageError.simple(f"--for: {error}") from None
-        books = soaking.begin(plan, for_ns, options, directory)
+        books = soaking.begin(plan, for_ns, options, directory, repetition)
     if detach:
         soaking.detach(books, directory)
         typer.echo(f"{books.soak.name} goes on in the background: seatrial status, seatrial stop")
         return 0
     return soaking.carry_on(books, plan, request, console())
+
+
+def share(text: str | None) -> float | None:
+    """A rate as typed: 99%. Raises UsageError."""
+    from ..core.quantities import Dimension, QuantityError, parse_quantity
+
+    try:
+        return None if text is None else parse_quantity(text, Dimension.RATIO).value
+    except QuantityError as error:
+        raise UsageError.simple(f"--at-least: {error}", "--at-least 99%") from None
 
 
 def console() -> Console:

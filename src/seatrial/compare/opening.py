@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from ..core.errors import UsageError
 from ..core.stores import Store
-from .results import SourceError
+from .results import no_client
 from .tables import Source, Stop
 
 
@@ -18,30 +18,21 @@ def open_source(store: Store, stop: Stop, headers: Mapping[str, str], directory:
     Raises SourceError where it cannot be reached, or its client library is not here.
     """
     options = store.options
+    rows = {
+        "table": options.get("table", ""),
+        "query": options.get("query", ""),
+        "where": store.where,
+    }  # as SQL has them
     try:
         match store.kind:
             case "postgres":
                 from .sources.postgres import PostgresSource
 
-                return PostgresSource(
-                    store.url,
-                    store.label,
-                    stop,
-                    table=options.get("table", ""),
-                    query=options.get("query", ""),
-                    where=store.where,
-                )
+                return PostgresSource(store.url, store.label, stop, **rows)
             case "sql":
                 from .sources.sql import SqlSource
 
-                return SqlSource(
-                    store.url,
-                    store.label,
-                    stop,
-                    table=options.get("table", ""),
-                    query=options.get("query", ""),
-                    where=store.where,
-                )
+                return SqlSource(store.url, store.label, stop, **rows)
             case "web":
                 from .sources.web import WebSource
 
@@ -61,9 +52,7 @@ def open_source(store: Store, stop: Stop, headers: Mapping[str, str], directory:
 
                 return FileSource(directory / store.url, store.label, stop, delimiter=options.get("delimiter", ""))
     except ImportError as error:
-        raise SourceError(
-            "no-client", f"{error.name or error} is not installed: pip install 'seatrial[compare]'"
-        ) from None
+        raise no_client(error) from None
 
 
 def _root(url: str) -> str:

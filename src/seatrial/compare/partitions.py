@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from .hashing import hash_texts
 
 FOLDS = 1 << 14  # of 610 rows at 10^7
-_BITS = 7  # rows of a block are at least 2**7
+_BITS = 8  # rows of a block are at least 2**8: of fewer, blocks cost more than looking into them
 _MOST = 1 << 16  # blocks: what is kept of each is 24 bytes a side
 _SPARSE = 8  # numbers for each row, up to which ranges are not too empty
 _FAR = 1 << 62  # beyond it a server's sums may overflow
@@ -26,10 +26,11 @@ Ids = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Ranges:
-    """Block (key - base) >> bits."""
+    """Block (key - base) >> bits, of `count` blocks."""
 
     base: int
     bits: int
+    count: int
 
     def of(self, keys: Any) -> Ids:
         """The block of each key (an Arrow array of int64)."""
@@ -41,6 +42,11 @@ class Folds:
     """Block: the key's bits laid over each other, of a text those of its hash."""
 
     integer: bool
+
+    @property
+    def count(self) -> int:
+        """Of blocks."""
+        return FOLDS
 
     def of(self, keys: Any) -> Ids:
         """The block of each key (an Arrow array of int64 or text)."""
@@ -63,7 +69,8 @@ def partition_of(bounds: tuple[int, int] | None, rows: int, *, integer: bool) ->
     count = high - low + 1
     if count > max(1 << _BITS, _SPARSE * rows) or max(-low, high) >= _FAR:
         return Folds(integer)
-    return Ranges(low, max(_BITS, (-(-count // _MOST) - 1).bit_length()))
+    bits = max(_BITS, (-(-count // _MOST) - 1).bit_length())
+    return Ranges(low, bits, ((high - low) >> bits) + 1)
 
 
 def _integers(keys: Any) -> Ids:

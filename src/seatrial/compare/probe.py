@@ -11,7 +11,7 @@ from urllib.parse import quote
 from ..core.errors import SeatrialError, UsageError
 from ..core.observations import Observation, ProbeRequest, Reach, probe_error, value
 from ..core.stores import POSTGRES, Store, is_file_name, read_store
-from .results import Comparison, SourceError
+from .results import Comparison, SourceError, no_client
 from .stating import as_row, lines, options_of, shortened
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ async def run(request: ProbeRequest) -> Observation:
         from .running import run as compare
         from .tables import Stop
     except ImportError as error:
-        return probe_error("no-client", f"{error.name} is not installed: pip install 'seatrial[compare]'")
+        return probe_error("no-client", no_client(error).message)
     stop, read = Stop(), [0, 0]
     try:
         task = _task(request)
@@ -97,11 +97,12 @@ def _task(request: ProbeRequest) -> Task:
 
     arguments = request.arguments
     what = str(request.what)
-    first = _store(what, request.reach, arguments.get("where"))
+    first = _store(what, request.reach, arguments.get("where"), arguments.get("database"))
     other = arguments.get("with")
     if isinstance(other, Mapping):
         reach = other.get("at")
-        second = _store(str(other.get("of") or what), reach if isinstance(reach, Reach) else None, other.get("where"))
+        known = reach if isinstance(reach, Reach) else None
+        second = _store(str(other.get("of") or what), known, other.get("where"), other.get("database"))
     else:
         second = _store(str(other), None, None)
     directory = arguments.get("directory")
@@ -113,10 +114,11 @@ def _task(request: ProbeRequest) -> Task:
     )
 
 
-def _store(what: str, reach: Reach | None, where: object) -> Store:
-    """A store by its own name, or a table, query, path or index of a service."""
-    condition = str(where or "")
+def _store(what: str, reach: Reach | None, where: object, database: object = None) -> Store:
+    """A store by its own name, or a table, query, path or index of a service; its `where` and `database`."""
+    condition, other = str(where or ""), str(database or "")
     if "://" in what.split("#")[0].split(" ")[0] or (is_file_name(what) and (reach is None or not reach.name)):
+        _no_database(what.split("#")[0].rpartition("@")[2], other)
         return read_store(what, condition)
     if reach is None or not reach.name:
         raise UsageError.simple(f"{what[:60]}: of which service?", "at: names it; or give a whole address, or a file")
@@ -128,6 +130,7 @@ def _store(what: str, reach: Reach | None, where: object) -> Store:
         )
     databases = [e for e in endpoints if e.scheme in POSTGRES]
     if not databases:
+        _no_database(reach.name, other)
         return read_store(_web(what, endpoints[0].url), condition)
     known_ = reach.parameters
     account = quote(known_.get("user", "postgres"), safe="")
@@ -135,14 +138,22 @@ def _store(what: str, reach: Reach | None, where: object) -> Store:
         account += f":{quote(known_['password'], safe='')}"
     places = ",".join(e.url.partition("://")[2] for e in databases)
     attributes = "?target_session_attrs=read-write" if len(databases) > 1 else ""
-    database = quote(known_.get("dbname", "postgres"), safe="")
+    name = quote(other or known_.get("dbname", "postgres"), safe="")
     kind = (
         "query"
         if what.split(None, 1)[0].lower() in ("select", "with", "values", "table") and " " in what.strip()
         else "table"
     )
-    text = f"postgres://{account}@{places}/{database}{attributes}#{kind}={what if kind == 'query' else quote(what)}"
+    text = f"postgres://{account}@{places}/{name}{attributes}#{kind}={what if kind == 'query' else quote(what)}"
     return read_store(text, condition)
+
+
+def _no_database(name: str, database: str) -> None:
+    if database:
+        raise UsageError.simple(
+            f"{name} has no database {database} beside its own",
+            "`database` is of a PostgreSQL service; an address names its own",
+        )
 
 
 def _web(what: str, root: str) -> str:

@@ -17,6 +17,11 @@ class SourceError(Exception):
         super().__init__(message)
 
 
+def no_client(error: ImportError) -> SourceError:
+    """What a library that is not here means."""
+    return SourceError("no-client", f"{error.name or error} is not installed: pip install 'seatrial[compare]'")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cell:
     """A value that differs. `kind`: null, number, time, text, boolean, bytes, json, type (one of them is none of its column's kind).

@@ -16,7 +16,7 @@ from .canonical import canonical, decimal_of, microseconds
 from .hashing import Hashes, hash_texts, row_texts
 from .kinds import Kind
 from .layout import Column, Description, Layout
-from .partitions import Folds, Ids, Partition
+from .partitions import NOWHERE, Folds, Ids, Partition
 from .results import SourceError
 
 Key = int | str | None
@@ -60,6 +60,12 @@ class Blocks:
     def root(self) -> Root:
         """Of all of them."""
         return Root(rows=int(self.rows.sum()), total=int(self.total.sum(dtype=np.uint64)), null_keys=self.null_keys)
+
+
+def integers(values: Ids, null: npt.NDArray[np.bool_] | None = None) -> Any:
+    """Numbers as an Arrow array, over the same memory: pa.array would first import all of numpy.ma, in case they are masked."""
+    valid = None if null is None or not null.any() else pa.py_buffer(np.packbits(~null, bitorder="little"))
+    return pa.Array.from_buffers(pa.int64(), len(values), [valid, pa.py_buffer(np.ascontiguousarray(values, np.int64))])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -193,33 +199,30 @@ class StreamTable:
         """One pass; those of folds are known from the root's."""
         if self._sums is not None and self._sums[0] == partition:
             return self._sums[1]
-        sums: dict[int, list[int]] = {}
+        rows, total = np.zeros(partition.count + 1, np.int64), np.zeros(partition.count + 1, np.uint64)
         nulls = 0
-        for columns, keys in self._scan():
-            nulls += _without(columns[: len(self._layout.keys)])
-            _add(sums, partition.of(keys), self._hashes(columns))
-        ids = np.array(sorted(sums), np.int64)
-        ordered = [sums[i] for i in ids.tolist()]
-        blocks = Blocks(
-            ids=ids,
-            rows=np.array([s[0] for s in ordered], np.int64),
-            total=np.array([s[1] for s in ordered], np.uint64),
-            null_keys=nulls,
-        )
+        for batch, identity, keys in self._scan():
+            nulls += _without(identity)
+            at = partition.of(keys) - NOWHERE
+            rows += np.bincount(at, minlength=len(rows))
+            np.add.at(total, at, self._hashes([*identity, *self._columns(batch, len(identity))]).view(np.uint64))
+        there = np.flatnonzero(rows)
+        blocks = Blocks(ids=there + NOWHERE, rows=rows[there], total=total[there], null_keys=nulls)
         if isinstance(partition, Folds):
             self._sums = partition, blocks
         return blocks
 
     def pairs(self, partition: Partition, ids: Ids) -> Pairs:
         """One pass."""
+        wanted = np.zeros(partition.count + 1, np.bool_)
+        wanted[ids - NOWHERE] = True
         found: list[Any] = []
         hashes: list[Hashes] = []
-        for columns, keys in self._scan():
-            wanted = np.isin(partition.of(keys), ids)
-            if wanted.any():
-                mask = pa.array(wanted)
+        for batch, _, keys in self._scan():
+            mask = pa.array(wanted[partition.of(keys) - NOWHERE])
+            if mask.true_count:
                 found.append(keys.filter(mask))
-                hashes.append(self._hashes([c.filter(mask) for c in columns]))
+                hashes.append(self._hashes(self._columns(batch.filter(mask))))
         empty = pa.array([], pa.int64() if self._layout.integer_key else pa.string())
         return Pairs(
             keys=pa.concat_arrays(found) if found else empty,
@@ -230,21 +233,26 @@ class StreamTable:
         """One pass."""
         wanted = pa.array(keys, pa.int64() if self._layout.integer_key else pa.string())
         found: list[Row] = []
-        for columns, here in self._scan():
+        for batch, _, here in self._scan():
             mask = pc.is_in(here, value_set=wanted)
-            if pc.any(mask).as_py():
-                found += zip(*(c.filter(mask).to_pylist() for c in columns), strict=True)
+            if mask.true_count:
+                found += zip(*(c.to_pylist() for c in self._columns(batch.filter(mask))), strict=True)
         return found
 
-    def _scan(self) -> Iterator[tuple[list[Any], Any]]:
-        """Batches as canonical columns, and the identities of their rows."""
+    def _scan(self) -> Iterator[tuple[Any, list[Any], Any]]:
+        """Batches as they are, the canonical columns of their keys, and the identities of their rows."""
         for batch in self._source.batches(self._names):
             self._stop.check()
             if len(batch) == 0:
                 continue
-            columns = [canonical(batch.column(n), c.kind, nfc=self._layout.nfc) for n, c in enumerate(self._layout.all)]
+            identity = self._columns(batch, 0, len(self._layout.keys))
             self._progress(self._side, len(batch))
-            yield columns, key_texts(self._layout, columns)
+            yield batch, identity, key_texts(self._layout, identity)
+
+    def _columns(self, batch: Any, first: int = 0, end: int | None = None) -> list[Any]:
+        """Columns of a batch made canonical."""
+        chosen = list(enumerate(self._layout.all))[first:end]
+        return [canonical(batch.column(n), c.kind, nfc=self._layout.nfc) for n, c in chosen]
 
     def _hashes(self, columns: Sequence[Any]) -> Hashes:
         pairs = list(zip(self._layout.all, columns, strict=True))
@@ -259,19 +267,6 @@ def _without(keys: Sequence[Any]) -> int:
     for other in keys[1:]:
         nulls = pc.or_(nulls, other.is_null())
     return int(pc.sum(nulls).as_py() or 0)
-
-
-def _add(sums: dict[int, list[int]], ids: Ids, hashes: Hashes) -> None:
-    """A batch's sums onto those of the blocks."""
-    order = np.argsort(ids, kind="stable")
-    sorted_ids, sorted_hashes = ids[order], hashes[order]
-    starts = np.flatnonzero(np.r_[True, sorted_ids[1:] != sorted_ids[:-1]])
-    rows = np.diff(np.r_[starts, len(ids)])
-    total = np.add.reduceat(sorted_hashes.view(np.uint64), starts)
-    for block, count, more in zip(sorted_ids[starts].tolist(), rows.tolist(), total.tolist(), strict=True):
-        known = sums.setdefault(block, [0, 0])
-        known[0] += count
-        known[1] = (known[1] + more) & _MASK
 
 
 def cells(column: Column, texts: Any) -> Any:

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .files import JOURNAL as JOURNAL
+from .fingerprints import Fingerprint, Part
 from .intervals import Interval
 from .quantities import Quantity
 from .results import Accounting, Finding, PlannedFinding
-
-JOURNAL = "journal.jsonl"
+from .sweeps import Swept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,11 +46,37 @@ class TrialStarted(Event):
     selection: str = ""  # what --only, --labels and --tags chose, for people
     scale: float = 1.0  # of the durations of profiles
     variant: str = ""
+    proven: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # checks that can be proven to what proved them; empty: nothing
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reacted(Event):
+    """What a check said while a fault acted that was made to hear it. `must`: it exists to notice that."""
+
+    finding: str
+    state: str  # "stop postgres"
+    heard: str  # red, green, unsure, not asked
+    must: bool
+    reason: str = ""
+    took_ns: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckProven(Event):
+    """What was shown of a finding's check: see core.proofs."""
+
+    finding: str
+    outcome: str
+    by: tuple[str, ...] = ()
+    blind_to: tuple[str, ...] = ()
+    why: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PhaseChanged(Event):
-    """starting, steady, setup, scenarios, ending, judging"""
+    """starting, steady, setup, scenarios, proving, ending, judging"""
 
     phase: str
 
@@ -274,8 +301,49 @@ class ColumnSealed(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SweepPlanned(Event):
+    """What a sweep goes through. `clients`: by name, what they ask, for people."""
+
+    services: tuple[str, ...]
+    faults: tuple[str, ...]
+    cells: tuple[str, ...]  # fault service
+    clients: Mapping[str, str]
+    hold_ns: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellStarted(Event):
+    cell: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellSwept(Event):
+    swept: Swept
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FindingJudged(Event):
     finding: Finding
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fingerprinted(Event):
+    """What is tested, before it is started; every file with its digest is in `file`, whose sha256 is here."""
+
+    print: Fingerprint
+    file: str
+    sha256: str
+    took_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PartsIdentified(Event):
+    """What the instances run, once the stack is up. `digest`: of all that is tested, these parts included."""
+
+    parts: tuple[Part, ...]
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -412,6 +480,9 @@ def _reading(hint: Any) -> Reading | None:
     if origin is tuple:
         inner = _reading(arguments[0]) if arguments else None
         return tuple if inner is None else lambda value: tuple(map(inner, value))
+    if origin is Mapping:
+        each = _reading(arguments[1])
+        return None if each is None else lambda value: {name: each(v) for name, v in value.items()}
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         return _builder(hint)
     if isinstance(hint, type) and issubclass(hint, enum.Enum):

@@ -14,6 +14,7 @@ from .expressions import Expression, Type
 from .load_plans import LoadPlan
 from .stack import StackPlan, Target
 from .verdicts import Severity, Verdict
+from .waivers import Waiver
 
 BEGIN, SETUP = "begin", "setup"  # moments that have no step
 ATTEMPT_NS = 5_000_000_000  # of an attempt, where nothing else is said
@@ -85,6 +86,7 @@ class ProbeStep(StepBase):
 
     check: CheckPlan
     save: Mapping[str, Expression] = field(default_factory=dict)
+    notices: tuple[str, ...] = ()  # services and links that it must turn red for, beside its target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +164,7 @@ class ScenarioPlan:
     disrupting: bool = False
     python: PythonBody | None = None
     abortable: tuple[str, ...] = ()  # loads of `throughout` that may be aborted: a finding each, see `abort_finding`
+    paths: tuple[str, ...] = ()  # patterns of files, relative to the spec, that it depends on; none: on everything
     full_length: bool = False  # says nothing where profiles are scaled down or a shorter one was chosen
     position: Position | None = None
 
@@ -174,6 +177,7 @@ class NamedCheck:
     title: str
     check: CheckPlan
     covers: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()  # as those of a ProbeStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -217,6 +221,7 @@ class WorkloadPlan:
     model_arguments: Mapping[str, object] = field(default_factory=dict)  # amount
     read_back: ReadBack | None = None  # set: the keys; counter: the final value
     initial: ReadBack | None = None  # counter: the value before
+    answers: bool = False  # what stands for the text of each answer is recorded, too (HTTP)
     position: Position | None = None
 
 
@@ -242,6 +247,19 @@ class SecretSource:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FilesTested:
+    """Which files belong to what is tested, beside those of the spec and of the directories that services run from.
+
+    `also`: files, directories and patterns, relative to the spec; `ignore`: names and patterns of what is written while it runs.
+    `most_bytes`: hashed at most; the rest is told apart by size and time.
+    """
+
+    also: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    most_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """A compiled spec. Everything that could be wrong with it was found when it was compiled."""
 
@@ -262,8 +280,12 @@ class Plan:
     scenarios: tuple[ScenarioPlan, ...] = ()
     expect: tuple[Expectation, ...] = ()
     scale: float = 1.0  # of the durations of profiles
+    waivers: Mapping[str, Waiver] = field(default_factory=dict)  # by the finding's id
+    tested: FilesTested = field(default_factory=lambda: FilesTested())
     warnings: tuple[str, ...] = ()
     stack_file: Path | None = None  # used in place of the one that the spec names
+    require_proof: bool = False  # a blocking check that is not proven shows nothing
+    left_out: tuple[str, ...] = ()  # what `stack-health` made no scenario of, and why
 
     @property
     def judged(self) -> tuple[str, ...]:

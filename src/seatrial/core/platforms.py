@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from .expressions import Judgement
+from .fingerprints import Part
 from .observations import Observation, Reach
 from .plan import CheckPlan, NamedCheck
 from .processes import CommandResult, Residue
@@ -104,6 +105,15 @@ class CanPause(Protocol):
 class CanExecute(Protocol):
     async def execute(self, instance: Instance, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
         """Run a command as the instance's processes would: same names, user, directory, environment."""
+        ...
+
+
+@runtime_checkable
+class CanIdentify(Protocol):
+    """A platform that knows what its instances run."""
+
+    async def parts(self) -> Sequence[Part]:
+        """Of each instance that runs now: its program or image, with its digest. Cheap: what was hashed before is remembered."""
         ...
 
 

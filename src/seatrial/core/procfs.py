@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .processes import ProcessId
+from .processes import GUARDIAN, ProcessId
 
 _CHUNK_BYTES = 1 << 16
 _DEAD = frozenset("ZXx")
@@ -129,6 +129,17 @@ def descendants(roots: Iterable[ProcessId]) -> tuple[ProcessId, ...]:
         pids = [pid for process in fresh for pid in _children_of(process.pid, parents)]
         fresh = [child for pid in pids if pid not in found and (child := _alive(pid)) is not None]
     return tuple(found.values())
+
+
+def unit(leader: ProcessId) -> tuple[ProcessId, ...]:
+    """The processes of a unit by its leader: those beneath its guardian, where it has one, orphans included; else its descendants."""
+    stat = stat_of(leader)
+    if stat is None:
+        return ()
+    above = _alive(stat.parent)
+    if above is None or (_read(f"/proc/{above.pid}/comm") or b"").strip() != GUARDIAN.encode():
+        return descendants([leader])
+    return tuple(p for p in descendants([above]) if p != above)
 
 
 def pids() -> tuple[int, ...]:

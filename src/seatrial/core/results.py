@@ -48,6 +48,7 @@ class Finding:
     began_ns: int = 0
     ended_ns: int = 0
     evidence: tuple[Evidence, ...] = ()
+    waived: str = ""  # by whom, until when and why: then it does not decide, whatever its verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,11 +64,12 @@ class Accounting:
     covered: int  # requirements with at least one finding
     out_of_scope: int
     not_covered: int
+    waived: int = 0  # of the failed and inconclusive ones
 
 
 def decide(findings: Iterable[Finding]) -> Outcome:
-    """GO, NO-GO or INCONCLUSIVE from the blocking findings; none at all is INCONCLUSIVE."""
-    return outcome(combine(f.verdict for f in findings if f.severity is Severity.BLOCKING))
+    """GO, NO-GO or INCONCLUSIVE from the blocking findings that nobody waived; none at all is INCONCLUSIVE."""
+    return outcome(combine(f.verdict for f in findings if f.severity is Severity.BLOCKING and not f.waived))
 
 
 def requirement_verdicts(covered: Mapping[str, Iterable[str]], findings: Mapping[str, Finding]) -> dict[str, Verdict]:

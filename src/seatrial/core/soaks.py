@@ -92,6 +92,15 @@ class Soak:
         return max(0, self.for_ns - self.watched_ns)
 
     @property
+    def over(self) -> bool:
+        """Whether no round is to come."""
+        return not self.left_ns
+
+    def left(self) -> str:
+        """How long it goes on, for people."""
+        return eta(self)
+
+    @property
     def outcome(self) -> Outcome:
         """NO-GO by any round or by how it ended; GO only by all of them, for all of the time.
 
@@ -114,10 +123,10 @@ class Soak:
         return asdict(self)
 
 
-def soak_of(fields: Mapping[str, Any]) -> Soak:
+def soak_of(fields: Mapping[str, Any], kind: type[Soak] = Soak) -> Soak:
     """What `as_fields` gave. Raises KeyError, TypeError."""
     findings = {name: Tally(**tally) for name, tally in fields["findings"].items()}
-    return Soak(**{**fields, "findings": findings})
+    return kind(**{**fields, "findings": findings})
 
 
 def eta(soak: Soak) -> str:

@@ -75,6 +75,11 @@ class ServicePlan:
     after: tuple[str, ...] = ()  # declared ones and those that its templates refer to
     ready: CheckPlan | None = None  # overrides the kind's own
     roles: Mapping[str, CheckPlan] = field(default_factory=dict)  # likewise
+    paths: tuple[
+        str, ...
+    ] = ()  # patterns of files, relative to the stack's directory, that it is made of; none: unknown
+    promises: tuple[str, ...] | None = None  # limits, ports, environment, volumes, health; None: its arguments say it
+    ports: tuple[str, ...] = ()  # names of its endpoints, where its arguments do not say them
     position: Position | None = None
 
 

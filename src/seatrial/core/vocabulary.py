@@ -60,6 +60,9 @@ class Verb:
     check: Callable[[object, Mapping[str, object]], Wrong | None] | None = None
     expects: Callable[[Mapping[str, object]], str] | None = None
     timeout_ns: int | None = None
+    asks: bool = True  # its target hears it, so that it hears when that is gone; a log file hears nobody
+    # Whether it changes something, by its main argument and the others: such a one is not asked again for nothing.
+    writes: Callable[[object, Mapping[str, object]], bool] = lambda what, arguments: False
     inside: str = ""
     counts: tuple[str, ...] = ()
     together: bool = False

@@ -53,15 +53,36 @@ class Place:
 
     scenario: str
     step: str
+    finding: str = ""  # that it judges, where it is to be kept
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """A check as it ran: with these values of the spec, marks in logs and counters of before, it came to that."""
+
+    check: CheckPlan
+    values: Mapping[str, object]
+    marks: Mapping[str, int]
+    baseline: Baseline | None
+    result: CheckResult
+
+    @property
+    def seen(self) -> Mapping[str, object]:
+        """All names that its expectation could use of the observation."""
+        observation = self.result.observation
+        took = Quantity(observation.ended_ns - observation.started_ns, Dimension.DURATION)
+        own = {"error": observation.error, "instance": observation.at, "took": took, "attempts": self.result.attempts}
+        return {**own, **observation.values}
 
 
 class Checks:
-    """Runs checks and records their attempts."""
+    """Runs checks and records their attempts. `kept`: what came of them last, by finding, where somebody wants to know."""
 
     def __init__(self, prober: Prober, journal: Journal) -> None:
         self._prober = prober
         self._journal = journal
         self.counting = Counting(prober)
+        self.kept: dict[str, Kept] | None = None
 
     async def run(
         self,
@@ -72,10 +93,25 @@ class Checks:
         baseline: Baseline | None = None,
     ) -> CheckResult:
         """Attempt until it holds (`within`), and for as long as it must (`for`); of what it counts `baseline` is subtracted."""
-        run = _Run(self, check, values, place, marks or {}, baseline)
+        result = await self._run(check, values, place, marks or {}, baseline)
+        if self.kept is not None and place.finding:
+            self.kept[place.finding] = Kept(
+                check=check, values=values, marks=marks or {}, baseline=baseline, result=result
+            )
+        return result
+
+    async def _run(
+        self,
+        check: CheckPlan,
+        values: Mapping[str, object],
+        place: Place,
+        marks: Mapping[str, int],
+        baseline: Baseline | None,
+    ) -> CheckResult:
+        run = _Run(self, check, values, place, marks, baseline)
         targets = await self._everywhere(check.call)
         if targets is not None:
-            return await self._all(check, values, place, marks or {}, targets)
+            return await self._all(check, values, place, marks, targets)
         return await run.go()
 
     async def _everywhere(self, call: ProbeCall) -> list[ProbeCall] | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import hashlib
 import json
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -18,6 +21,15 @@ _JSON = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)
 _AT_ONCE = (FaultOrdered, FaultInjected, FaultWitnessed, FaultHealed, TrialEnded)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Written:
+    """All that one writer wrote into one file."""
+
+    bytes: int
+    lines: int
+    sha256: str
+
+
 class Journal:
     """One writer of one file. Faults are on disk before the next line of code runs; everything else within `lag_s`."""
 
@@ -27,7 +39,13 @@ class Journal:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self._redactor = redactor
-        self._file = (directory / JOURNAL).open("a", encoding="utf-8")
+        self._file = (directory / JOURNAL).open("ab")
+        fcntl.flock(
+            self._file, fcntl.LOCK_EX
+        )  # as long as it is held, the trial goes on: who remembers trials looks at this
+        before = (directory / JOURNAL).read_bytes()  # of a writer that is no more
+        self._sum = hashlib.sha256(before)
+        self._bytes, self._lines = len(before), before.count(b"\n")
         self._seq = 0
         self._syncing: asyncio.TimerHandle | None = None
 
@@ -38,7 +56,11 @@ class Journal:
         line = _line(entry)
         if not self._redactor.clean(line):
             line = _line(self._redactor.redact(entry))
-        self._file.write(line)
+        data = line.encode()
+        self._sum.update(data)
+        self._bytes += len(data)
+        self._lines += 1
+        self._file.write(data)
         self._file.flush()
         if isinstance(event, _AT_ONCE):
             os.fsync(self._file.fileno())
@@ -54,6 +76,11 @@ class Journal:
         self._syncing = None
         if not self._file.closed:
             loop.run_in_executor(None, _sync, os.dup(self._file.fileno()))
+
+    @property
+    def written(self) -> Written:
+        """What was written so far, for the seal."""
+        return Written(bytes=self._bytes, lines=self._lines, sha256=self._sum.hexdigest())
 
     def close(self) -> None:
         """Sync and close; the journal is complete."""

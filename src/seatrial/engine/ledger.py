@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from ..core.events import FindingJudged
+from ..core.fingerprints import PLANNED as UNCHANGED
 from ..core.load_plans import abort_finding, own_claim
 from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.results import Accounting, Finding, PlannedFinding, decide, requirement_verdicts
@@ -15,6 +16,7 @@ from .journal import Journal
 
 STEADY = "steady/stack"
 RESIDUE = "trial/nothing-remains"
+UNPROVEN = "it passed, and nobody has seen yet that it can fail (require-proof): seatrial prove"
 UNFINISHED = "not exercised: the trial ended before its turn"
 
 
@@ -41,6 +43,7 @@ def planned_findings(plan: Plan, selected: Iterable[ScenarioPlan]) -> tuple[Plan
         for e in plan.expect
     ]
     found += [_not_aborted("trial", n) for n in plan.throughout if n in plan.loads and plan.loads[n].abort]
+    found.append(UNCHANGED)
     if starts:
         found.append(
             PlannedFinding(id=RESIDUE, scenario="trial", claim="no process, port or directory of the trial remains")
@@ -101,18 +104,34 @@ def _of_scenario(scenario: ScenarioPlan) -> list[PlannedFinding]:
 
 
 class Ledger:
-    """Judged findings beside the planned ones; writes each to the journal."""
+    """Judged findings beside the planned ones; writes each to the journal. `unproven`: findings that show nothing when they pass."""
 
-    def __init__(self, planned: Iterable[PlannedFinding], journal: Journal) -> None:
+    def __init__(
+        self,
+        planned: Iterable[PlannedFinding],
+        journal: Journal,
+        unproven: Collection[str] = (),
+        waived: Mapping[str, str] | None = None,
+    ) -> None:
+        """`waived`: id to who waives it, until when and why."""
+        self._unproven = frozenset(unproven)
         self.planned = {p.id: p for p in planned}
         self.findings: dict[str, Finding] = {}
+        self._waived = waived or {}
         self._journal = journal
 
     def judge(self, finding: Finding) -> Finding:
         """Record a finding. One judged before keeps the worse verdict: nothing is overwritten by a later success."""
+        if finding.verdict is Verdict.PASS and finding.id in self._unproven:
+            finding = replace(finding, verdict=Verdict.INCONCLUSIVE, reason=UNPROVEN)
         before = self.findings.get(finding.id)
         if before is not None and combine([before.verdict, finding.verdict]) is before.verdict:
             return before
+        return self._record(finding)
+
+    def _record(self, finding: Finding) -> Finding:
+        if finding.verdict is not Verdict.PASS and finding.id in self._waived:
+            finding = replace(finding, waived=self._waived[finding.id])
         self.findings[finding.id] = finding
         self._journal.write(FindingJudged(finding=finding))
         return finding
@@ -142,9 +161,7 @@ class Ledger:
         if before is None or before.verdict is Verdict.INCONCLUSIVE:
             return
         seen = f"{before.verdict}{f' ({before.reason})' if before.reason else ''}"
-        withdrawn = replace(before, verdict=Verdict.INCONCLUSIVE, reason=f"{reason}; it was {seen}")
-        self.findings[id_] = withdrawn
-        self._journal.write(FindingJudged(finding=withdrawn))
+        self._record(replace(before, verdict=Verdict.INCONCLUSIVE, reason=f"{reason}; it was {seen}"))
 
     def verdict(self, scenario: str) -> Verdict:
         """The worst blocking verdict of a scenario's planned findings, the worst of all where none is blocking; unjudged ones are
@@ -195,13 +212,15 @@ class Ledger:
             covered=sum(r in covered for r in scope),
             out_of_scope=len(plan.requirements) - len(scope),
             not_covered=sum(r not in covered for r in scope),
+            waived=sum(bool(f.waived) for f in self.findings.values()),
         )
 
     def summary(self, plan: Plan) -> str:
         """The verdict in a sentence: what it speaks for, and what not."""
         sums, word = self.accounting(plan), self.outcome()
+        waived = [f"{sums.waived} waived"] if sums.waived else []
         if not plan.requirements:
-            return f"{word}: {sums.passed} of {sums.planned} findings pass"
+            return ", ".join([f"{word}: {sums.passed} of {sums.planned} findings pass", *waived])
         verdicts: Mapping[str, Verdict] = requirement_verdicts(self.coverage(), self.findings)
         scope = in_scope(plan)
         counts = {v: sum(verdicts.get(r) is v for r in scope) for v in Verdict}
@@ -212,6 +231,7 @@ class Ledger:
             parts.append(f"{counts[Verdict.FAIL]} failed")
         if counts[Verdict.INCONCLUSIVE]:
             parts.append(f"{counts[Verdict.INCONCLUSIVE]} inconclusive")
+        parts += waived
         parts += [f"{sums.out_of_scope} out of scope", f"{sums.not_covered} not covered"]
         return ", ".join(parts)
 

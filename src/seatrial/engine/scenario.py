@@ -283,7 +283,8 @@ class ScenarioRun:
         return await judge_not_aborted(self.crew.ledger, id_, watch, workload, began_ns, severity)
 
     async def _probe(self, step: ProbeStep) -> tuple[Verdict | None, str, int]:
-        crew, place = self.crew, Place(scenario=self.plan.id, step=step.id)
+        crew, finding = self.crew, f"{self.plan.id}/{step.id}"
+        place = Place(scenario=self.plan.id, step=step.id, finding=finding)
         baseline = crew.checks.counting.baseline(self.plan.id, step.id, step.check)
         result = await crew.checks.run(step.check, self.values.all(), place, self._marks, baseline)
         verdict: Verdict = result.verdict
@@ -386,7 +387,7 @@ class ScenarioRun:
     async def _hold(self, named: NamedCheck) -> None:
         """A check that must hold throughout: one failure decides, whatever comes later."""
         began = time.monotonic_ns()
-        place = Place(scenario=self.plan.id, step=named.id)
+        place = Place(scenario=self.plan.id, step=named.id, finding=f"{self.plan.id}/{named.id}")
         planned = self.crew.ledger.planned[f"{self.plan.id}/{named.id}"]
         baseline = self.crew.checks.counting.baseline(self.plan.id, named.id, named.check)
         times = 0

@@ -113,7 +113,9 @@ class Steady:
             began = time.monotonic_ns()
             left = max(_POLL_NS, deadline - time.monotonic_ns())
             result = await self._checks.run(
-                replace(named.check, within_ns=named.check.within_ns or left), self._values, place
+                replace(named.check, within_ns=named.check.within_ns or left),
+                self._values,
+                replace(place, finding=f"steady/{named.id}"),
             )
             reason = "" if result.verdict is Verdict.PASS else result.judgement.reason or result.observation.message
             verdict = result.verdict

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from ..core.errors import SeatrialError
@@ -17,14 +16,15 @@ from ..core.events import (
     StackDescribed,
     StackProgress,
     TrialEnded,
-    TrialStarted,
     plain,
 )
 from ..core.expressions import Missing
+from ..core.fingerprints import Fingerprinter
 from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import Platform, Progress
 from ..core.processes import Residue
+from ..core.proofs import Proof, Reaction, State
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
 from ..core.results import Evidence, Finding
@@ -35,38 +35,27 @@ from ..core.vocabulary import Vocabulary
 from ..core.workloads import WorkloadMaker
 from .aborting import judge_not_aborted
 from .asking import too_short
+from .beginning import Options, beginning, unproven, waived
 from .checks import Checks
 from .expectations import judge_expectation
 from .faulting import Faults
 from .journal import Journal
-from .ledger import RESIDUE, Ledger, in_scope, planned_findings
+from .ledger import RESIDUE, Ledger, planned_findings
 from .outside import outside
 from .own import judge_own
 from .pools import PoolWatch, pools_wanted
-from .probing import Prober
+from .probing import Prober, Watched
+from .proving import Proving, Wanted
 from .roles import RoleWatch
-from .scenario import Crew, ScenarioRun
+from .scenario import Crew, ScenarioRun, log_marks
 from .schedule import next_batch
 from .steady import Steady
+from .unchanged import Unchanged
 from .usage import UsageWatch
 from .values import Values
 from .workloads import Workloads
 
 TOGETHER = 8
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a trial is run. `start`: bring the stack up (False: attach to one that runs); `keep`: leave it running."""
-
-    trial: str
-    version: str
-    command: tuple[str, ...] = ()
-    start: bool = True
-    keep: bool = False
-    fail_fast: bool = False
-    selection: str = ""
-    variant: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +65,9 @@ class Result:
     outcome: Outcome
     ledger: Ledger
     residue: Residue
+    proofs: tuple[Proof, ...] = ()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
 
 
 class Trial:
@@ -97,12 +89,16 @@ class Trial:
         end: Callable[[], Any],
         machine: dict[str, Any],
         judge_usage: JudgeUsage,
+        fingerprinter: Fingerprinter | None = None,
     ) -> None:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
+        self.prober = prober
         prober.platform = platform
         prober.allow = plan.stack.allow
-        self.ledger = Ledger(planned_findings(plan, selected), journal)
+        planned = planned_findings(plan, selected)
+        self.ledger = Ledger(planned, journal, unproven(plan, planned, options), waived(plan))
+        self._unchanged = Unchanged(fingerprinter, platform, journal, self.ledger)
         self.values = Values(
             {
                 **plan.values,
@@ -112,6 +108,8 @@ class Trial:
         )
         prober.know(plan.identities, self.values.all)
         checks = Checks(prober, journal)
+        if options.proving is not None:
+            checks.kept = {}
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
@@ -135,12 +133,19 @@ class Trial:
         self._up_ns: int | None = None
         self._ordered: bool | None = None
         self._starts: list[Instance] = []
+        self._explained: dict[str, list[tuple[int, int]]] = {}
+        prober.watched = Watched(changes=self._starts if options.start else None, explained=self._explained)
         self._scopes: dict[str, Values] = {}
         self._at_the_end: list[tuple[Expectation, Mapping[str, object], Sequence[Evidence]]] = []
+        self._vocabulary = vocabulary
+        self._proving: Proving | None = None
+        self._proofs: tuple[Proof, ...] = ()
 
     async def run(self) -> Result:
         """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
-        self._write_start()
+        self.journal.write(beginning(self.plan, self.selected, self.options, self.ledger, self._machine))
+        for warning in self.plan.warnings:
+            self.journal.write(Noted(level="warning", message=warning))
         reason, residue = "", Residue()
         watch = asyncio.create_task(self._watch())
         try:
@@ -153,19 +158,30 @@ class Trial:
         finally:
             watch.cancel()
             residue = await asyncio.shield(asyncio.ensure_future(self._finish(reason)))
-        return Result(outcome=self.ledger.outcome(), ledger=self.ledger, residue=residue)
+        proving = self._proving
+        return Result(
+            outcome=self.ledger.outcome(),
+            ledger=self.ledger,
+            residue=residue,
+            proofs=self._proofs,
+            states=proving.states if proving is not None else (),
+            reactions=proving.reactions if proving is not None else (),
+        )
 
     async def _trial(self) -> str:
+        await self._unchanged.begin()
         if self.options.start:
             await self._up()
         else:
             if self.plan.stack.platform == "remote":
                 await self.platform.up(self._progress)  # it runs already: is it there?
             await self._describe()
+        await self._unchanged.identify()
         self.journal.write(PhaseChanged(phase="steady"))
         gate = await self._steady.gate("before the first scenario")
         if not gate.holds:
             return f"no steady state before the first scenario: {gate.reason}"
+        await self._explain({})
         self.journal.write(PhaseChanged(phase="setup"))
         if self.plan.setup:
             setup = ScenarioRun(setup_of(self.plan), self.crew, self.values, ())
@@ -184,10 +200,30 @@ class Trial:
             reason = await self._scenarios()
             await self._expectations(began)
             await self._not_aborted(began)
+            if self.options.proving is not None:
+                await self._prove(self.options.proving)
         finally:
             looking.cancel()
             await asyncio.gather(looking, return_exceptions=True)
         return reason
+
+    async def _prove(self, wanted: Wanted) -> None:
+        """What clients of the trial saw is judged by now: they are not to see what is broken for the checks."""
+        await self.crew.workloads.stop_all()
+        self._proving = Proving(
+            self.plan,
+            wanted,
+            vocabulary=self._vocabulary,
+            capabilities=self.platform.capabilities,
+            checks=self.crew.checks,
+            faults=self.crew.faults,
+            steady=self._steady,
+            journal=self.journal,
+            prober=self.prober,
+            fingerprints=self.options.fingerprints,
+            tell=lambda words: self.journal.write(Noted(level="info", message=words)),
+        )
+        self._proofs = await self._proving.run()
 
     async def _up(self) -> None:
         self.journal.write(PhaseChanged(phase="starting"))
@@ -234,14 +270,22 @@ class Trial:
                 if not whole:
                     self._skip(batch, done, f"not exercised: no steady state: {reason}")
                     continue
+                marks = await log_marks(self.platform)
                 done[batch[0].id] = await self._one(batch[0], done)
                 gate = await self._steady.gate(f"after {batch[0].id}")
+                await self._explain(marks)
                 whole, reason = gate.holds, gate.reason if not gate.holds else reason
             else:
                 await self._together(batch, done)
             if self.options.fail_fast and Verdict.FAIL in done.values():
                 return "stopped at the first failure, as asked"
         return ""
+
+    async def _explain(self, since: Mapping[str, int]) -> None:
+        """What was written since then was written while something was broken on purpose, or mended; or while the stack came up."""
+        for name, end in (await log_marks(self.platform)).items():
+            begin = since.get(name, 0)
+            self._explained.setdefault(name, []).append((begin if begin <= end else 0, end))
 
     def _skip(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict], reason: str) -> None:
         for scenario in batch:
@@ -362,6 +406,7 @@ class Trial:
         for name in self.plan.judged:
             if name in self.crew.workloads.own:
                 judge_own(self.ledger, f"trial/{name}", self.crew.workloads.own[name], self._began)
+        await self._unchanged.judge()
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)
@@ -408,50 +453,6 @@ class Trial:
                 evidence=(Evidence(kind="stack", summary=text, at_ns=now, data=plain(residue)),),
             )
         )
-
-    def _write_start(self) -> None:
-        plan, options, scope = self.plan, self.options, in_scope(self.plan)
-        chosen = {s.id for s in self.selected}
-        self.journal.write(
-            TrialStarted(
-                trial=options.trial,
-                name=plan.name,
-                spec=str(plan.file),
-                digest=plan.digest,
-                seatrial=options.version,
-                platform=plan.stack.platform,
-                wall=datetime.now(UTC).isoformat(timespec="milliseconds"),
-                command=options.command,
-                machine=self._machine,
-                selection=options.selection,
-                variant=options.variant,
-                scale=plan.scale,
-                requirements=tuple(
-                    {
-                        "id": r.id,
-                        "text": r.text,
-                        "severity": r.severity.value,
-                        "in_scope": r.id in scope,
-                        "open_reason": r.open_reason,
-                    }
-                    for r in plan.requirements.values()
-                ),
-                findings=tuple(self.ledger.planned.values()),
-                scenarios=tuple(
-                    {
-                        "id": s.id,
-                        "title": s.title,
-                        "covers": list(s.covers),
-                        "disrupting": s.disrupting,
-                        "severity": s.severity.value,
-                        "selected": s.id in chosen,
-                    }
-                    for s in plan.scenarios
-                ),
-            )
-        )
-        for warning in plan.warnings:
-            self.journal.write(Noted(level="warning", message=warning))
 
 
 def setup_of(plan: Plan) -> ScenarioPlan:

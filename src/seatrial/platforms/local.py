@@ -7,19 +7,21 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import PlatformError, SupervisorError
+from ..core.fingerprints import Part as CorePart
 from ..core.links import LinkEnd, LinkTraffic, Tried, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
 from ..core.processes import CommandResult, ProcessId, Residue, Supervisor, Surroundings, UnitStatus
 from ..core.quantities import NS_PER_S
-from ..core.stack import Instance, StackPlan, Usage
+from ..core.stack import Actual, Declaration, Instance, StackPlan, Usage
 from ..core.vocabulary import ServiceKind
 from ..links.control import LinkControl
-from . import inspection
+from . import declaring, inspection
 from .expansion import Part, expand
 from .feeds import Feeds
 from .ground import LocalGround, Site
 from .instances import Copy, make_copies, search_path
 from .links import HOST, ends
+from .parts import parts_of
 from .ports import LOOPBACK, Ports
 from .readiness import watch
 from .starting import Crew, Starter
@@ -216,6 +218,12 @@ class LocalPlatform:
             raise PlatformError(f"{instance.name} is down ({copy.detail()}): nothing to measure")
         return usage
 
+    async def parts(self) -> Sequence[CorePart]:
+        """What the instances run, as the kernel has it."""
+        running = {c.name: c.status.process for c in self._copies.values() if c.status is not None and not c.host}
+        alive = {name: process for name, process in running.items() if process is not None}
+        return await asyncio.to_thread(lambda: list(parts_of(alive)))
+
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
         """CanSeeSockets."""
         ports = {name: [e.port for e in copy.instance().endpoints.values()] for name, copy in self._copies.items()}
@@ -232,6 +240,18 @@ class LocalPlatform:
         current = copy.status.process if copy.status else None
         endpoint = next(iter(instance.endpoints.values()), None)
         return await inspection.look(known, current, endpoint)
+
+    def declared(self) -> Mapping[str, Declaration]:
+        """Declares; none before `up`."""
+        return declaring.declared(self._crews, HOST)
+
+    async def actual(self, instance: Instance) -> Actual:
+        """Declares: what its process was given, and what it listens on."""
+        copy = self._copy(instance)
+        status = (copy.host or copy).status
+        if status is None or status.process is None:
+            raise PlatformError(f"{instance.name} is down ({copy.detail()}): nothing to read")
+        return await asyncio.to_thread(declaring.actual, copy, status.process)
 
     # -- inside
 

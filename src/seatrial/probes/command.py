@@ -21,6 +21,7 @@ from ..core.expressions import Missing, Type
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
 from ..core.shapes import TEXT, Field, choice, list_of, union
 from ..core.vocabulary import Verb
+from ..core.writing import always_writes
 
 _SHOWN = 4096
 _MOST = 4 * 1024 * 1024
@@ -40,6 +41,8 @@ VERB = Verb(
     default_expect="exit == 0",
     needs_target=False,
     example="command: pg_dump --version",
+    asks=False,
+    writes=always_writes,
 )
 
 

@@ -11,6 +11,7 @@ from ..core.shapes import ANY, BOOLEAN, COUNT, TARGET, TEXT, Field, choice, list
 from ..core.stores import is_file_name, read_store
 from ..core.vocabulary import Verb
 
+_DATABASE = Field(shape=TEXT, doc="Another database than the service's own.")
 _OTHER = record(
     {
         "at": Field(shape=TARGET, required=True, doc="Its service.", example="listings-db"),
@@ -18,6 +19,7 @@ _OTHER = record(
         "where": Field(
             shape=TEXT, doc="Of its rows, those alone: a condition in SQL, or a query string of a search engine."
         ),
+        "database": _DATABASE,
     },
     "the other store",
 )
@@ -70,6 +72,7 @@ VERB = Verb(
         "map": Field(shape=mapping_of(TEXT), doc="Columns with another name in the other store.", example="{seller: seller_id}"),
         "tolerances": Field(shape=mapping_of(ANY), doc="By column: a number, or a duration for times.", example="{updated_at: 1s}"),
         "where": Field(shape=TEXT, doc="Of the first one's rows, those alone."),
+        "database": _DATABASE,
         "expected": Field(
             shape=mapping_of(ANY), doc="Differences that are right: a number, `all`, or keys, of missing, extra, different.",
             example="{missing: all}",

@@ -17,6 +17,7 @@ from ..core.plan import CheckPlan
 from ..core.quantities import NS_PER_S, Dimension, Quantity, format_duration
 from ..core.shapes import CHECK, COUNT, DURATION, IDENTIFIER, Field
 from ..core.vocabulary import Verb
+from ..core.writing import always_writes
 
 _EVERY_NS, _PATIENCE_NS = NS_PER_S // 10, 60 * NS_PER_S
 _SHOWN = 20
@@ -53,6 +54,7 @@ VERB = Verb(
     example="{converge: 20, do: {http: POST /x, at: web}, until: {http: GET /x, at: copy}, expect: missing == 0 and max < 5s}",
     makes={"op": Type.record({"id": Type.TEXT, "n": Type.NUMBER})},
     timeout_ns=600 * NS_PER_S,
+    writes=always_writes,
 )
 
 

@@ -8,6 +8,7 @@ from ..core.expressions import Type
 from ..core.observations import Observation, ProbeRequest
 from ..core.shapes import ANY, DURATION, TEXT, Field, mapping_of
 from ..core.vocabulary import Verb
+from ..core.writing import grpc_writes
 from .speaking import ask
 
 VERB = Verb(
@@ -39,6 +40,7 @@ VERB = Verb(
     sent=("message", "metadata", "descriptors"),
     inside="deadline",
     schemes=("grpc", "grpcs", "http", "https"),
+    writes=grpc_writes,
 )
 
 

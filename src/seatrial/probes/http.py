@@ -19,6 +19,7 @@ from ..core.shapes import ANY, BOOLEAN, COUNT, PATH, TEXT, Field, mapping_of, un
 from ..core.stack import Endpoint
 from ..core.templates import TemplateError, render, template_names
 from ..core.vocabulary import Verb
+from ..core.writing import http_writes
 from .aiming import endpoints, located
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ VERB = Verb(
     check_what=check_what,
     makes=REPETITION,
     makes_with="times",
+    writes=http_writes,
 )
 
 

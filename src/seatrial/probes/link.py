@@ -31,6 +31,7 @@ VERB = Verb(
     together=True,
     counts=("connections", "turned_away", "reached", "requests", "kept", "bytes_to", "bytes_from"),
     example="{link: traffic, at: web -> postgres}",
+    asks=False,
 )
 
 

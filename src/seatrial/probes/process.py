@@ -42,6 +42,7 @@ VERB = Verb(
     run="seatrial.probes.process:run",
     together=True,
     example="process: instances",
+    asks=False,
 )
 
 

@@ -11,6 +11,7 @@ from ..core.observations import Observation, ProbeRequest, probe_error, target_e
 from ..core.shapes import INTEGER, TEXT, Field, Shape
 from ..core.stack import Endpoint
 from ..core.vocabulary import Verb
+from ..core.writing import redis_writes
 from .aiming import endpoints, located
 
 SCHEMES = ("redis", "rediss")
@@ -40,6 +41,7 @@ VERB = Verb(
     schemes=SCHEMES,
     example="redis: PING",
     check_what=check_command,
+    writes=redis_writes,
 )
 
 

@@ -24,6 +24,7 @@ VERB = Verb(
     default_expect="missing == []",
     needs_target=False,
     example="services: all",
+    asks=False,
 )
 
 

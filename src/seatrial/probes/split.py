@@ -25,6 +25,7 @@ from ..core.shapes import (
 )
 from ..core.templates import Template, TemplateError, template_names, templates
 from ..core.vocabulary import Verb, Wrong
+from ..core.writing import split_writes
 from . import grpc, http
 from .splitting import Mismatch, Tally, design, ratio
 
@@ -131,6 +132,7 @@ VERB = Verb(
     check=check,
     expects=expects,
     timeout_ns=60 * NS_PER_S,
+    writes=split_writes,
 )
 
 

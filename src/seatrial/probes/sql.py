@@ -8,6 +8,7 @@ from ..core.expressions import Type
 from ..core.observations import Observation, ProbeRequest, probe_error, target_error, value
 from ..core.shapes import ANY, BOOLEAN, TEXT, Field, list_of
 from ..core.vocabulary import Verb
+from ..core.writing import sql_writes
 from .aiming import endpoints, located
 
 SCHEMES = ("postgres", "postgresql")
@@ -29,6 +30,7 @@ VERB = Verb(
     sent=("parameters", "database"),
     schemes=SCHEMES,
     example="sql: select 1",
+    writes=sql_writes,
 )
 
 

@@ -22,6 +22,7 @@ from ..core.shapes import COUNT, LINK_TARGET, NUMBER, TEXT, Field, choice, union
 from ..core.stack import Target
 from ..core.templates import TemplateError
 from ..core.vocabulary import Verb
+from ..core.writing import http_writes
 from . import http
 
 _OWN = ("behind", "until", "quiet", "times", "since")
@@ -66,6 +67,7 @@ VERB = Verb(
     schemes=("http", "https"),
     check_what=http.check_what,
     makes=http.REPETITION,
+    writes=http_writes,
 )
 
 

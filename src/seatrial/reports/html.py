@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
@@ -18,14 +18,31 @@ from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .explain import advice
 from .loads import load_rows, shown
-from .model import FaultView, TrialModel
+from .model import TrialModel
+from .proofs import detection, proven_by
+from .sweep import counts, heat
+from .views import FaultView
 from .words import mark, moment
+
+
+class SignedOff(Protocol):
+    """Who took a trial as it is."""
+
+    @property
+    def by(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def at(self) -> str: ...
+    @property
+    def role(self) -> str: ...
+
 
 POINTS = 1200  # per curve: more cannot be seen, and the file stays small
 
 
-def write_html(model: TrialModel, path: Path, series: Mapping[str, Any]) -> None:
-    """Write the report; `series` is a workload's curves by name (seconds since the start, see api.series)."""
+def write_html(model: TrialModel, path: Path, series: Mapping[str, Any], signed: Sequence[SignedOff] = ()) -> None:
+    """Write the report; `series` is a workload's curves by name (seconds since the start, see api.series), `signed` who signed it off."""
     environment = Environment(
         loader=PackageLoader("seatrial.reports", "templates"),
         autoescape=select_autoescape(),
@@ -34,7 +51,7 @@ def write_html(model: TrialModel, path: Path, series: Mapping[str, Any]) -> None
         lstrip_blocks=True,
     )
     environment.filters |= {"mark": mark, "moment": moment, "duration": format_duration, "slug": slug}
-    text = environment.get_template("report.html").render(**context(model, series))
+    text = environment.get_template("report.html").render(**context(model, series), signed=signed)
     path.write_text(text, encoding="utf-8")
 
 
@@ -46,14 +63,20 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "model": model,
         "started": started,
         "ended": ended,
-        "word": model.outcome,
-        "summary": ended.summary if ended else "the trial has no end: it was killed, or still runs",
+        "sweep": heat(model),
+        "word": model.word,
+        "summary": counts(model)
+        if model.sweep is not None
+        else ended.summary
+        if ended
+        else "the trial has no end: it was killed, or still runs",
         "began": wall(model, model.began_ns),
         "duration": format_duration(ended.took_ns if ended else model.last_ns - model.began_ns),
         "decisive": [finding_row(model, f) for f in model.ranked_findings() if f.verdict is not Verdict.PASS],
         "requirements": model.requirements(),
         "findings": [finding_row(model, f) for f in model.ranked_findings()],
         "loads": load_rows(model),
+        "detection": detection(model),
         "profiles": model.profiles(),
         "faults": [fault_row(model, f) for f in model.faults.values()],
         "machine": plain(started.machine) if started else {},
@@ -96,10 +119,12 @@ def finding_row(model: TrialModel, finding: Finding) -> dict[str, Any]:
         "bound": finding.bound,
         "reason": finding.reason,
         "exercised": finding.exercised,
+        "waived": finding.waived,
         "at": model.since(finding.began_ns),
         "to": model.since(finding.ended_ns),
         "wall": wall(model, finding.ended_ns),
         "advice": advice(finding),
+        "proven": proven_by(model, finding.id),
         "evidence": [
             {"summary": e.summary, "data": json.dumps(plain(e.data), indent=1, ensure_ascii=False)}
             for e in finding.evidence

@@ -46,7 +46,8 @@ def _suite(scenario: str, findings: list[Finding]) -> ET.Element:
     for finding in findings:
         seconds = f"{(finding.ended_ns - finding.began_ns) / 1e9:.3f}"
         case = ET.SubElement(suite, "testcase", name=finding.id, classname=scenario, time=seconds)
-        text = f"{finding.claim}\nmeasured: {finding.measured}\nbound: {finding.bound}\ncovers: {', '.join(finding.covers)}"
+        waived = f"\nwaived {finding.waived}" if finding.waived else ""
+        text = f"{finding.claim}\nmeasured: {finding.measured}\nbound: {finding.bound}\ncovers: {', '.join(finding.covers)}{waived}"
         if finding.verdict is Verdict.FAIL:
             ET.SubElement(case, "failure", message=_clean(finding.reason or finding.measured)).text = _clean(text)
         elif finding.verdict is Verdict.INCONCLUSIVE:

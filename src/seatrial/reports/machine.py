@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.events import plain
-from .model import FaultView, TrialModel
+from .model import TrialModel
+from .sweep import counts, summary
+from .views import FaultView
 
 SCHEMA_VERSION = 1
 
@@ -17,8 +19,8 @@ def report(model: TrialModel) -> dict[str, Any]:
     started, ended = model.started, model.ended
     return {
         "seatrial": SCHEMA_VERSION,
-        "verdict": model.outcome,
-        "summary": ended.summary if ended else "the trial has no end",
+        "verdict": model.word,
+        "summary": counts(model) if model.sweep else ended.summary if ended else "the trial has no end",
         "reason": ended.reason if ended else "",
         "trial": {
             "id": started.trial if started else "",
@@ -53,18 +55,36 @@ def report(model: TrialModel) -> dict[str, Any]:
             r.id: {"text": r.text, "verdict": r.status, "findings": r.findings} for r in model.requirements()
         },
         "findings": [_finding(model, i) for i in model.findings],
+        "proofs": [plain(p) for p in model.proofs.values()],
+        "detection": [plain(r) for r in model.reactions],
         "faults": [_fault(model, f) for f in model.faults.values()],
         "profiles": model.profiles(),
+        **({"sweep": summary(model)} if model.sweep is not None else {}),
         "workloads": [plain(r) for r in model.runs],
         "accounting": plain(ended.accounting) if ended else {},
+        "tested": _tested(model),
         "residue": list(ended.residue) if ended else [],
         "notes": [{"level": n.level, "message": n.message, "scenario": n.scenario} for _, n in model.notes],
+    }
+
+
+def _tested(model: TrialModel) -> dict[str, Any]:
+    """What was tested; empty where its journal does not say."""
+    if model.tested is None:
+        return {}
+    parts = model.parts
+    return {
+        "digest": parts.digest if parts is not None else "",
+        **plain(model.tested.print),
+        "parts": plain(parts.parts) if parts is not None else [],
     }
 
 
 def _finding(model: TrialModel, id_: str) -> dict[str, Any]:
     finding = model.findings[id_]
     data: dict[str, Any] = plain(finding)
+    known = model.started.proven if model.started else {}
+    data["proven"] = list(known[id_]) if id_ in known else None  # None: nothing to prove
     data["from_s"], data["to_s"] = model.since(data.pop("began_ns")), model.since(data.pop("ended_ns"))
     return data
 

@@ -28,6 +28,7 @@ def report_schema() -> dict[str, Any]:
         bound=_TEXT,
         reason=_TEXT,
         exercised={"type": "boolean"},
+        waived={"type": "string", "description": "by whom, until when and why; empty: by nobody"},
         interval={"type": ["array", "null"], "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
         dimension={
             "enum": ["", "duration", "rate", "ratio", "size", "number"],
@@ -35,6 +36,11 @@ def report_schema() -> dict[str, Any]:
         },
         from_s=_SECONDS,
         to_s=_SECONDS,
+        proven={
+            "type": ["array", "null"],
+            "items": _TEXT,
+            "description": "what has shown that its check can fail; null: no check",
+        },
         evidence={
             "type": "array",
             "items": _object("kind summary", kind=_TEXT, summary=_TEXT, at_ns={"type": "integer"}, data={}),
@@ -77,14 +83,14 @@ def report_schema() -> dict[str, Any]:
         verdict={"enum": ["PASS", "FAIL", "INCONCLUSIVE", "out of scope", "not covered"]},
         findings=_TEXTS,
     )
-    counts = "planned passed failed inconclusive not_exercised requirements covered out_of_scope not_covered"
+    counts = "planned passed failed inconclusive not_exercised requirements covered out_of_scope not_covered waived"
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "seatrial report",
         **_object(
             "seatrial verdict trial scenarios requirements findings faults accounting",
             seatrial={"const": 1},
-            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING"]},
+            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING", "SWEPT"]},
             summary=_TEXT,
             reason=_TEXT,
             trial=_object(
@@ -96,13 +102,43 @@ def report_schema() -> dict[str, Any]:
                 started=_TEXT,
                 scale={"type": "number", "description": "of the durations of profiles"},
             ),
+            sweep={
+                "type": "object",
+                "description": "of a sweep: services by faults, what clients saw of each, weaknesses",
+            },
             scenarios={"type": "array", "items": scenario},
             requirements={"type": "object", "additionalProperties": requirement},
             findings={"type": "array", "items": finding},
+            proofs={
+                "type": "array",
+                "items": _object(
+                    "finding outcome by why",
+                    finding=_TEXT,
+                    outcome={"enum": ["proven", "blind", "wrong reason", "not provable"]},
+                    by=_TEXTS,
+                    blind_to=_TEXTS,
+                    why=_TEXT,
+                ),
+            },
+            detection={
+                "type": "array",
+                "items": _object(
+                    "finding state heard must",
+                    finding=_TEXT,
+                    state=_TEXT,
+                    heard={"enum": ["red", "green", "unsure", "not asked"]},
+                    must={"type": "boolean"},
+                ),
+            },
             faults={"type": "array", "items": fault},
             profiles=_TEXTS,
             workloads={"type": "array"},
             accounting={"type": "object", "properties": {name: {"type": "integer"} for name in counts.split()}},
+            tested={
+                "type": "object",
+                "description": "what was tested: groups of files, parts, keyed hashes of environments; digest: of all but those",
+                "properties": {"digest": _TEXT, "spec": _TEXT, "configuration": _TEXT, "seatrial": _TEXT},
+            },
             residue=_TEXTS,
             notes={"type": "array"},
         ),

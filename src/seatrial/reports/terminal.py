@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 
@@ -26,8 +27,9 @@ from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .loads import probe_line, probe_word, shown
-from .model import ScenarioView, TrialModel, WorkloadView
+from .model import TrialModel
 from .tail import Tail
+from .views import ScenarioView, WorkloadView
 from .words import mark, moment, style, took
 
 EVERY_S = 0.1
@@ -46,7 +48,11 @@ class Follower:
             self._live.start()
 
     def look(self) -> None:
-        """Take in what is new and show it."""
+        """Take in what is new and show it. When nobody reads any more (`| head`) the trial goes on all the same."""
+        with contextlib.suppress(SystemExit):  # rich's way; its console is quiet from then on
+            self._look()
+
+    def _look(self) -> None:
         for entry in self._tail.fresh():
             self.model.feed([entry])
             line = news(self.model, entry)
@@ -157,6 +163,8 @@ def verdict(model: TrialModel, directory: Path, console: Console) -> None:
         console.print(Text(f"   {model.ended.reason}", style="yellow"), soft_wrap=True)
     for said in model.profiles():
         console.print(Text(f"   {said}"), soft_wrap=True)
+    if model.started and model.started.selection:
+        console.print(Text(f"   only {model.started.selection}", style="yellow"), soft_wrap=True)
     decided = [f for f in model.ranked_findings() if f.verdict is not Verdict.PASS]
     if decided:
         console.print()
@@ -182,6 +190,8 @@ def _decisive(finding: Finding, console: Console) -> None:
     line.append(f"{', '.join(finding.covers)}", style="dim")
     console.print(line, soft_wrap=True)
     console.print(Text(f"     {finding.reason or finding.measured}"), soft_wrap=True)
+    if finding.waived:
+        console.print(Text(f"     waived {finding.waived}", style="bold"), soft_wrap=True)
     for evidence in finding.evidence[:1]:
         if evidence.summary and evidence.summary not in (finding.reason, finding.measured):
             console.print(Text(f"     {evidence.summary}", style="dim"), soft_wrap=True)
@@ -236,10 +246,11 @@ def requirements(model: TrialModel, width: int = 120) -> Table:
 def _account(model: TrialModel, directory: Path, console: Console) -> None:
     if model.ended is not None:
         sums = model.ended.accounting
+        waived = f", {sums.waived} waived" if sums.waived else ""
         share = f"{sums.passed / sums.planned:.1%}" if sums.planned else "no findings"
         console.print(
             f"{sums.planned} findings planned = {sums.passed} pass + {sums.failed} fail + {sums.inconclusive} inconclusive "
-            f"({sums.not_exercised} not exercised); success rate {share}; {took(model.ended.took_ns)}",
+            f"({sums.not_exercised} not exercised{waived}); success rate {share}; {took(model.ended.took_ns)}",
             highlight=False,
             soft_wrap=True,
         )

@@ -21,6 +21,7 @@ from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
+from .health import written_out
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
 from .judging import is_search_throughout, named_by, no_search_in_setup
@@ -40,14 +41,12 @@ from .saves import Saves, circle, in_order_of_needs, needs_of, new_values
 from .scenarios import SCENARIO, Scenarios
 from .stacks import Stacks
 from .steps import Steps
+from .tested import read_tested_files, read_waivers
 from .tools import tools_in
+from .top import check_top, wants_proof
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
-TOP = (
-    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include",
-)  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
     "timeout": Field(shape=SOME_TIME, doc="Of a single attempt.", example="2s"),
@@ -134,6 +133,7 @@ class _Compiler:
         self.files: list[Path] = [path]
         self.metrics: dict[str, Type] = {}
         self.choice = Choice()
+        self.left_out: tuple[str, ...] = ()
 
     def plan(self, overlays: Sequence[Path]) -> Plan | None:
         root = read_file(self.path, str(self.path), self.reader.problems)
@@ -149,10 +149,12 @@ class _Compiler:
             self.reader.wrong(root, f"a spec is a mapping, not {describe(root)}", "begin with seatrial: 1")
             return None
         root = Repeats(self.reader).spec(root)
-        self._top(root)
+        check_top(self.reader, root)
         name = self._name(root)
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
+        if stack is not None:
+            root, self.left_out = written_out(self.reader, root, stack)
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
         self.reader.known.tools = tools_in(root.get("loads"))
@@ -223,33 +225,19 @@ class _Compiler:
             expect=expect,
             scale=profiles.scale,
             stack_file=self.stack_override,
+            require_proof=wants_proof(self.reader, root),
+            tested=read_tested_files(reader, root.get("tested")),
         )
+        plan = replace(plan, waivers=read_waivers(reader, root.get("waivers"), plan))
         check_requirements(reader, plan)
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
         secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
-        return replace(plan, secrets=secrets, warnings=tuple(str(with_line(p)) for p in lint(plan)))
+        return replace(
+            plan, secrets=secrets, left_out=self.left_out, warnings=tuple(str(with_line(p)) for p in lint(plan))
+        )
 
     # -- parts
-
-    def _top(self, root: MappingNode) -> None:
-        for key, _ in root:
-            if key.text not in TOP:
-                self.reader.unknown_key(key, TOP, "a spec")
-        version = root.get("seatrial")
-        if version is None:
-            self.reader.wrong(root, "a spec says which language it is in", "begin with seatrial: 1")
-        elif not isinstance(version, Scalar) or version.value != 1:
-            self.reader.wrong(
-                version, f"{describe(version)} is no version of the spec language", "this seatrial reads seatrial: 1"
-            )
-        for part in ("stack", "scenarios"):
-            if part not in root.entries and not (part == "scenarios" and "python" in root.entries):
-                self.reader.wrong(
-                    root,
-                    f'a spec needs "{part}"',
-                    "stack: stack.yaml" if part == "stack" else "scenarios: {smoke: {steps: [...]}}",
-                )
 
     def _name(self, root: MappingNode) -> str:
         node = root.get("name")
@@ -317,14 +305,11 @@ class _Compiler:
     ) -> StackPlan | None:
         node = root.get("stack")
         directory, content = self.directory, node
-        compose = ComposeStacks(self.reader, self.vocabulary, self._secret_names(root))
-        laid = over[0] if over else None
-        for overlay in over[1:]:
-            laid = merge(laid, overlay) if laid is not None else overlay
+        compose = ComposeStacks(self.reader, self.vocabulary, root, self.files)
         if self.stack_override is not None:
             directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
             if is_compose(content):
-                return self._composed(compose, node, self.stack_override, name, laid)
+                return compose.read(node, self.stack_override, name, self.path.parent, over)
         elif isinstance(node, Scalar):
             text = self.reader.read(node, TEXT, Place(literal=True))
             if not isinstance(text, str):
@@ -336,9 +321,9 @@ class _Compiler:
                 return None
             content = self._stack_file(self.path.parent / text)
             if is_compose(content):
-                return self._composed(compose, None, self.path.parent / text, name, laid)
+                return compose.read(None, self.path.parent / text, name, self.path.parent, over)
         elif isinstance(node, MappingNode) and "compose" in node.entries:
-            return self._composed(compose, node, None, name, laid)
+            return compose.read(node, None, name, self.path.parent, over)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
         stacks = Stacks(self.reader, self.vocabulary)
@@ -347,21 +332,6 @@ class _Compiler:
         if isinstance(content, MappingNode) and "remote" in content.entries:
             return stacks.remote(content, name, directory.resolve(), values)
         return stacks.local(content, name, directory.resolve())
-
-    def _composed(
-        self, compose: ComposeStacks, node: Node | None, file: Path | None, name: str, over: Node | None
-    ) -> StackPlan | None:
-        """A project of Compose: the spec's own, or another file with what the spec says of its own."""
-        if isinstance(node, MappingNode) and "compose" in node.entries:
-            plan = compose.of_spec(node, name, self.path.parent, over, file)
-        else:
-            plan = compose.of_file(file, name, over) if file is not None else None
-        self.files += [f for f in compose.files if f not in self.files]
-        return plan
-
-    def _secret_names(self, root: MappingNode) -> tuple[str, ...]:
-        node = root.get("secrets")
-        return tuple(node.entries) if isinstance(node, MappingNode) else ()
 
     def _stack_file(self, path: Path) -> Node | None:
         self.files.append(path)

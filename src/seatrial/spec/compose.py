@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from ..core.stack import ServicePlan, StackPlan
 from ..core.vocabulary import Vocabulary, load
 from .keys import Scene
 from .linking import LINKS_FIELD, read_links
-from .nodes import Entry, Node, Scalar, Source, is_file, read_file, resolve, shorten
+from .nodes import Entry, Node, Scalar, Source, is_file, merge, read_file, resolve, shorten
 from .nodes import Mapping as MappingNode
 from .nodes import Sequence as SequenceNode
 from .reading import BAD, Bad, Place, Reader, ServiceInfo
@@ -132,12 +132,27 @@ def compose_file_in(directory: Path) -> Path | None:
 
 
 class ComposeStacks:
-    """Reads stacks that are compose projects. `files` are those that were read."""
+    """Reads stacks that are compose projects. `spec`: whose secrets they are given; `files` are told of those that were read."""
 
-    def __init__(self, reader: Reader, vocabulary: Vocabulary, secrets: tuple[str, ...] = ()) -> None:
-        self._reader, self._vocabulary, self._secrets = reader, vocabulary, secrets
+    def __init__(
+        self, reader: Reader, vocabulary: Vocabulary, spec: MappingNode | None = None, files: list[Path] | None = None
+    ) -> None:
+        self._reader, self._vocabulary = reader, vocabulary
+        secrets = spec.get("secrets") if spec is not None else None
+        self._secrets = tuple(secrets.entries) if isinstance(secrets, MappingNode) else ()
         self._steps = Steps(reader, vocabulary)
-        self.files: list[Path] = []
+        self._files = files if files is not None else []
+
+    def read(
+        self, node: Node | None, file: Path | None, name: str, directory: Path, over: Sequence[Node]
+    ) -> StackPlan | None:
+        """The spec's own project, or another file with what the spec says of its own; overlays are laid over it in order."""
+        laid: Node | None = None
+        for overlay in over:
+            laid = merge(laid, overlay) if laid is not None else overlay
+        if isinstance(node, MappingNode) and "compose" in node.entries:
+            return self.of_spec(node, name, directory, laid, file)
+        return self.of_file(file, name, laid) if file is not None else None
 
     def of_spec(
         self, node: MappingNode, name: str, directory: Path, over: Node | None, file: Path | None = None
@@ -194,7 +209,7 @@ class ComposeStacks:
         over: Node | None,
         linked: tuple[Node, Any] | None = None,
     ) -> StackPlan | None:
-        self.files += [*project.files, *project.env_files]
+        self._files += [f for f in (*project.files, *project.env_files) if f not in self._files]
         file = self._read(project, place)
         if file is None:
             return None
@@ -274,6 +289,8 @@ class ComposeStacks:
             after=service.after,
             ready=ready,
             roles=roles,
+            promises=service.promises,
+            ports=tuple(service.endpoints),
             position=node.position() if node.source.lines else None,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from ..core.fingerprints import UNCHANGED
 from ..core.load_plans import abort_finding
 from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step, calls_in
 from ..core.templates import secret_names
@@ -39,7 +40,7 @@ def findings_of(scenario: ScenarioPlan) -> Iterator[str]:
 
 def finding_ids(plan: Plan) -> dict[str, str]:
     """The id of every finding that the plan can have, and its scenario (steady, setup and trial among them)."""
-    found = {"steady/stack": "steady", "trial/nothing-remains": "trial"}
+    found = {"steady/stack": "steady", "trial/nothing-remains": "trial", UNCHANGED: "trial"}
     found |= {f"steady/{c.id}": "steady" for c in plan.steady}
     found |= {f"setup/{name}": "setup" for name in _of_steps(plan.setup)}
     found |= {f"{s.id}/{name}": s.id for s in plan.scenarios for name in findings_of(s)}

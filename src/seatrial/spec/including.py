@@ -13,6 +13,7 @@ _LISTS = (
     "setup",
     "throughout",
     "python",
+    "waivers",
 )  # one after the other; mappings are put together, everything else stands once
 
 

@@ -69,8 +69,16 @@ SINCE: Mapping[str, Field] = {
         example="begin",
     )
 }  # of verbs that count
-CHECK: Mapping[str, Field] = {**EXPECT, **SAVE}
-NAMED: Mapping[str, Field] = {n: COMMON[n] for n in ("title", "covers")}
+NOTICES: Mapping[str, Field] = {
+    "notices": Field(
+        shape=list_of(reference("service")),
+        default=(),
+        doc="Services and links that it must turn red for, beside the one it looks at; `seatrial prove` breaks them.",
+        example="[postgres, web -> redis]",
+    )
+}
+CHECK: Mapping[str, Field] = {**EXPECT, **SAVE, **NOTICES}
+NAMED: Mapping[str, Field] = {**{n: COMMON[n] for n in ("title", "covers")}, **NOTICES}
 REASON = Field(shape=TEXT, default="", doc="Why a condition cannot be waited for.")
 FAULT: Mapping[str, Field] = {
     "at": Field(shape=TARGET, required=True, doc="What is hit.", example="postgres/primary"),

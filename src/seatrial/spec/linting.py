@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from ..core.errors import Position, Problem
 from ..core.load_plans import PROBE_WARM_UP_NS
 from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
+from .health_steps import LABEL
 from .judging import LAST_GOOD
 from .nodes import is_file
 
@@ -38,7 +40,17 @@ def lint(plan: Plan) -> list[Problem]:
         if load.name not in used
     ]
     found += _baselines(plan)
+    found += _expired(plan)
     return [*found, *(w for s in plan.scenarios for w in _long_searches(plan, s))]
+
+
+def _expired(plan: Plan) -> Iterator[Problem]:
+    """Waivers that count no longer."""
+    today = datetime.now(UTC).date()
+    for waiver in plan.waivers.values():
+        if not waiver.counts(today):
+            message = f"the waiver of {waiver.finding} by {waiver.by} expired on {waiver.expires.isoformat()}: it does not count"
+            yield _warning(message, waiver.position, "mend what it waives, or have somebody answer for it anew")
 
 
 def _baselines(plan: Plan) -> Iterator[Problem]:
@@ -103,6 +115,8 @@ def _short_holds(scenario: ScenarioPlan) -> Iterator[Problem]:
 
 def _uncovering(plan: Plan, scenario: ScenarioPlan) -> Iterator[Problem]:
     parts = (*scenario.steps, *scenario.finally_, *scenario.holds, *scenario.expect)
+    if LABEL in scenario.labels:
+        return  # its line says what it covers, or nothing
     if plan.requirements and not scenario.covers and not any(p.covers for p in parts if not isinstance(p, _UNJUDGED)):
         yield _warning(f"scenario {scenario.id} covers no requirement", scenario.position, "covers: [...]")
 

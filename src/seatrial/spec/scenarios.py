@@ -19,6 +19,7 @@ from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader
 from .steps import Steps
+from .tested import tested_patterns
 
 SCENARIO: Mapping[str, Field] = {
     "title": Field(shape=TEXT, doc="The claim, for people."),
@@ -42,6 +43,12 @@ SCENARIO: Mapping[str, Field] = {
     ),
     "deadline": Field(
         shape=SOME_TIME, doc="For all of it (2m, and the length of the loads that its steps run).", example="3m"
+    ),
+    "paths": Field(
+        shape=list_of(TEXT),
+        default=(),
+        doc="Patterns of files, relative to the spec, that it depends on: `run --changed` leaves it out where none of them changed.",
+        example="[app/**/*.py]",
     ),
     "full-length": Field(
         shape=BOOLEAN, default=False, doc="Says nothing where profiles are scaled down: not exercised."
@@ -122,6 +129,7 @@ class Scenarios:
             throughout=tuple(found["throughout"]),
             judged=judged,
             full_length=found["full-length"] is True,
+            paths=tested_patterns(self._reader, node.get("paths"), found["paths"]),
             holds=holds,
             steps=steps,
             finally_=last,
@@ -174,7 +182,9 @@ class Scenarios:
             return None
         check, found = read
         title = str(found["title"]) if found["title"] else f"{key.text}: {check.expect.source if check.expect else ''}"
-        return NamedCheck(id=key.text, title=title, check=check, covers=tuple(found["covers"]))
+        return NamedCheck(
+            id=key.text, title=title, check=check, covers=tuple(found["covers"]), notices=tuple(found["notices"])
+        )
 
     def expectations(
         self,

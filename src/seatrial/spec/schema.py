@@ -7,10 +7,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..core.quantities import UNITS, example
-from ..core.shapes import PATH, TEXT, Field, Shape, ShapeKind
+from ..core.shapes import BOOLEAN, PATH, TEXT, Field, Shape, ShapeKind
 from ..core.vocabulary import FaultKind, Verb, Vocabulary
 from .compiling import DEFAULTS
 from .compose import PROJECT
+from .health import KEY as HEALTH
+from .health import SETTINGS as OF_HEALTH
 from .identities import IDENTITY, SECRET, with_like
 from .judging import JUDGING
 from .keys import (
@@ -33,6 +35,7 @@ from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
 from .stacks import ALLOW, REMOTE, SERVICE
+from .tested import TESTED, WAIVER
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
 from .users import FLOWS, OF_KIND, OF_STEP, OF_TASK, THINK
@@ -271,7 +274,7 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
         "required": ["seatrial"],
         "allOf": [
             {"anyOf": [{"required": [part]} for part in parts]}
-            for parts in (("stack", "include"), ("scenarios", "python", "include"))
+            for parts in (("stack", "include"), ("scenarios", "python", HEALTH, "include"))
         ],
         "properties": {
             "seatrial": {"const": 1, "description": "The version of the spec language."},
@@ -287,6 +290,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             "workloads": _named(_workload(vocabulary), "Clients whose every operation is recorded."),
             "loads": _named(_load(vocabulary), "Requests over time, measured as aggregates."),
             "steady": _named({"$ref": "#/$defs/check"}, "Holds before the first disrupting scenario and after each."),
+            "require-proof": {
+                **of_shape(BOOLEAN),
+                "description": "A blocking check that passes is INCONCLUSIVE until `seatrial prove` has seen it fail.",
+            },
             "throughout": {
                 **of_shape(SCENARIO["throughout"].shape),
                 "description": "Workloads that run through the whole trial.",
@@ -296,6 +303,10 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
                 "description": "Before the scenarios; what it saves is known everywhere.",
             },
             "scenarios": {**_named(_scenario(), "Claims to prove, by id."), "minProperties": 1},
+            HEALTH: {
+                "description": "The stack held to its own file: written out into scenarios.",
+                "anyOf": [of_shape(OF_HEALTH["checks"].shape), of_fields(OF_HEALTH)],
+            },
             "expect": _expectations("What the workloads must show over the whole trial."),
             "python": {
                 "description": "Files with scenarios in Python.",
@@ -306,6 +317,15 @@ def json_schema(vocabulary: Vocabulary) -> dict[str, Any]:
             "include": {
                 "description": "Files with other parts of the spec, as if they stood here.",
                 "anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}],
+            },
+            "waivers": {
+                "description": "Findings that somebody answers for until a day: they stay red, and do not decide.",
+                "type": "array",
+                "items": of_fields(WAIVER),
+            },
+            "tested": {
+                "description": "Which files belong to what is tested: those that must be at the end what they were at the beginning.",
+                **of_fields(TESTED),
             },
             "scale": {**of_shape(SCALE), "description": "Of the durations of profiles (1); --scale replaces it."},
         },
@@ -319,7 +339,7 @@ def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
     for kind in vocabulary.kinds.values():
         named = {**checks, "kind": {"const": kind.name, "description": kind.doc}}
         needed = () if kind.name == "process" else ("kind",)
-        own = {**kind.arguments, "after": SERVICE["after"]}
+        own = {**kind.arguments, "after": SERVICE["after"], "paths": SERVICE["paths"]}
         kinds.append({"title": kind.name, **of_fields(own, named, needed)})
     services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
     return of_fields({"name": Field(shape=TEXT), "links": LINKS_FIELD, **ALLOW}, {"services": services}, ("services",))

@@ -21,6 +21,7 @@ from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader, ServiceInfo
 from .saves import circle
 from .steps import Steps, is_loopback
+from .tested import tested_patterns
 
 STACK = Type.record({"directory": Type.TEXT, "name": Type.TEXT})
 SERVICE: Mapping[str, Field] = {
@@ -28,6 +29,12 @@ SERVICE: Mapping[str, Field] = {
     "after": Field(shape=list_of(TEXT), default=(), doc="Services that must be ready before it starts."),
     "ready": Field(
         shape=REQUEST, doc="A check at each instance that says when it is ready.", example="{http: GET /readyz}"
+    ),
+    "paths": Field(
+        shape=list_of(TEXT),
+        default=(),
+        doc="Patterns of files, relative to the stack file, that it is made of: for `run --changed`.",
+        example="[app/**/*.py]",
     ),
     "roles": Field(
         shape=mapping_of(REQUEST), default={}, doc="Role to a check that holds at the instance that has it."
@@ -188,7 +195,7 @@ class Stacks:
         if kind is None:
             return None
         place = self._steps.place(Scene(values=self._values(key.text, node, services)))
-        fields = {**kind.arguments, **{n: SERVICE[n] for n in ("kind", "after")}}
+        fields = {**kind.arguments, **{n: SERVICE[n] for n in ("kind", "after", "paths")}}
         found = self._reader.fields(node, fields, place, what=f"a service of kind {kind.name}", also=("ready", "roles"))
         if isinstance(found, Bad):
             return None
@@ -204,6 +211,7 @@ class Stacks:
             after=after,
             ready=ready,
             roles=roles,
+            paths=tested_patterns(self._reader, node.get("paths"), found["paths"]),
             position=key.position(),
         )
 

@@ -182,6 +182,7 @@ class Steps:
             position=node.position(),
             check=check,
             save=save,
+            notices=tuple(found["notices"] or ()),
         )
 
     def _default(self, verb: Verb) -> Expression:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import random
+import signal
 import threading
 import time
 
@@ -10,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import pytest
-from compare_support import Memory, counts, stores
+from compare_support import Memory, counts, oracle, stores
 
 from seatrial.compare.comparing import compare, prepare
 from seatrial.compare.layout import Options
@@ -29,7 +32,7 @@ ODD = {
     "float8": "('1e300'), ('1e-300'), ('0.1'), ('-0'), ('100000'), ('123456789012345680'), ('NaN'), ('-Infinity'), (null)",
     "float4": "('0.1'), ('16777216'), ('1e-10'), ('3.4e38')",
     "bool": "(true), (false), (null)",
-    "text": "(''), ('a|b'), ('~|'), ('é'), (U&'e\\0301'), (E'\\t\\n\\\\'), ('☃𝄞'), (repeat('x', 5000)), (null)",
+    "text": "(''), ('a|b'), ('~|'), ('é'), (U&'e\\0301'), (E'\\t\\n\\\\'), ('☃𝄞'), (repeat('x', 5000)), (repeat('xyz', 30000)), (null)",
     "varchar": "('a'), (null)",
     "char(5)": "('ab'), (null)",
     "timestamp": "('2024-03-01 12:00:00'), ('2024-03-01 12:00:00.1'), ('2024-03-01 12:00:00.000001'), ('0900-01-01 00:00:00'), (null)",
@@ -109,6 +112,67 @@ def test_each_kind_of_difference_by_ranges_and_by_folds(database) -> None:
         found = stores(a, b, Options())
         assert counts(found) == (4998, 1, 2, 1), how
         assert {c.column: dict(c.kinds) for c in found.by_column} == {"n": {"number": 1}, "s": {"null": 1}}
+
+
+def test_blocks_are_the_same_whether_an_index_or_one_pass_gives_their_sums(database, monkeypatch) -> None:
+    """A table in the order of its key is read by that; the other one's rows lie anywhere, and some of its blocks are empty."""
+    a = database.table("one", "id bigint primary key, n numeric, s text")
+    b = database.table("two", "id bigint primary key, n numeric, s text")
+    database.run(
+        "insert into one select i, nullif(i % 7, 0), 's' || i from generate_series(-3000, 20000) i where i not between 5000 and 6000",
+        "insert into two select * from one order by md5(s)",
+        "analyze one, two",
+    )
+    sources = [open_source(read_store(store), Stop(), {}, None) for store in (a, b)]
+    try:
+        both = prepare(*sources, Options(), Stop(), nobody)
+        asked: list[str] = []
+        for source in sources:
+            read = source._session.read
+            monkeypatch.setattr(source._session, "read", lambda sql, read=read: asked.append(sql) or read(sql))
+        assert compare(both, Options(), Stop()).words == "none"
+        assert [("generate_series" in sql) for sql in asked if "sum(" in sql].count(True) == 1
+    finally:
+        for source in sources:
+            source.close()
+    database.run(
+        "delete from two where id in (-3000, 20000, 7)",
+        "insert into two values (-9000, 1, 'new'), (5500, 1, 'new'), (30000, 1, 'new')",
+        "update two set n = 100 where id in (0, 255, 256, 19999)",
+    )
+    for first, second, wanted in ((a, b, (21993, 3, 3, 4)), (b, a, (21993, 3, 3, 4))):
+        found = stores(first, second, Options())
+        assert counts(found) == wanted
+        assert {d.key["id"] for d in found.first if d.kind == "different"} == {"0", "255", "256", "19999"}
+
+
+def test_random_changes_are_found_exactly_by_whole_keys_that_are_no_primary_ones(database) -> None:
+    """NULL among the keys, doubled ones, and the least and greatest there are."""
+    chance = random.Random(3)
+    keys = [None, -(1 << 63), (1 << 63) - 1, *range(-40, 400)]
+
+    def rows() -> list[tuple[int | None, int]]:
+        return [(k, 1 if chance.random() < 0.9 else 2) for k in keys for _ in range(chance.choice((0, 1, 1, 1, 1, 2)))]
+
+    def written(side: list[tuple[int | None, int]]) -> list[str]:
+        return [f"(null, {v})" if k is None else f"('{k}', {v})" for k, v in side]
+
+    for _ in range(3):
+        one, two = rows(), rows()
+        a = database.table("one", "id bigint, v int", *written(one))
+        b = database.table("two", "id bigint, v int", *written(two))
+        assert counts(stores(a, b, BY_ID)) == oracle(one, two)
+
+
+def test_a_domain_is_what_it_is_made_of(database) -> None:
+    database.run("drop domain if exists price", "drop domain if exists money2")
+    database.run("create domain money2 as numeric(10, 2)", "create domain price as money2 check (value >= 0)")
+    a = database.table("one", "id int primary key, v price", "(1, 1.50)", "(2, null)")
+    b = database.table("two", "id int primary key, v numeric", "(1, 1.5)", "(2, 3)")
+    found = stores(a, b, Options())
+    assert counts(found) == (1, 0, 0, 1)
+    assert "own types" in found.how
+    database.run("drop table one, two", "drop domain price", "drop domain money2")
 
 
 def test_keys_that_are_text_null_doubled_or_several_columns(database) -> None:
@@ -216,6 +280,24 @@ def test_a_comparison_sees_one_state_of_each_store(database) -> None:
         other.close()
 
 
+def test_rows_are_streamed_of_the_same_state(database) -> None:
+    """Texts beside numbers are read here, over a second connection."""
+    text = database.table("one", "id text, v text", "('1', '1.0')", "('2', null)")
+    number = database.table("two", "id int, v numeric", "(1, 1)", "(2, null)")
+    spaced = text.replace("#", "?options=-c%20lock_timeout%3D5s#")
+    sources = [open_source(read_store(store), Stop(), {}, None) for store in (spaced, number)]
+    try:
+        both = prepare(*sources, BY_ID, Stop(), nobody)
+        database.run("update one set v = '7'", "delete from two", "insert into one values ('3', 'x')")
+        assert isinstance(both.tables[0], StreamTable)
+        assert both.roots()[0].rows == 2
+        assert compare(both, BY_ID, Stop()).words == "none"
+    finally:
+        for source in sources:
+            source.close()
+    assert counts(stores(text, number, BY_ID)) == (0, 3, 0, 0)
+
+
 def test_within_waits_until_both_are_equal(database) -> None:
     a = database.table("one", "id int primary key, v int", "(1, 1)", "(2, 2)")
     b = database.table("two", "id int primary key, v int", "(1, 1)")
@@ -258,3 +340,38 @@ def test_a_comparison_that_is_stopped_ends_at_once(database) -> None:
     with pytest.raises(SourceError, match="time was over"):
         run(Task(stores=(read_store(slow), read_store(slow)), options=BY_ID), stop)
     assert time.monotonic() - began < 5
+
+
+def test_a_server_that_does_not_even_cancel_is_not_waited_for(database) -> None:
+    slow = f"{database.url}#query=select i as id, pg_sleep(0.07)::text as v from generate_series(1, 10000) i"
+    stop, pids = Stop(), list[int]()
+
+    def hold() -> None:
+        while not pids:
+            pids.extend(_asking(database, "%pg_sleep(0.07)%"))
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        stop.set()
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    began = time.monotonic()
+    try:
+        with pytest.raises(SourceError, match="time was over"):
+            run(Task(stores=(read_store(slow), read_store(slow)), options=BY_ID), stop)
+        assert time.monotonic() - began < 10
+    finally:
+        holding.join()
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+
+def _asking(database, pattern: str) -> list[int]:
+    import psycopg
+
+    with psycopg.connect(database.url) as connection:
+        found = connection.execute(
+            "select pid from pg_stat_activity where query like %s and state = 'active' and pid <> pg_backend_pid()",
+            [pattern],
+        )
+        return [pid for (pid,) in found]

@@ -80,18 +80,16 @@ def test_a_trial_compares_services_and_shows_the_rows(tmp_path: Path) -> None:
     assert "password" not in text
 
 
-async def compared(database, what: str, *, reach: bool = True, timeout_s: float = 20, **arguments: object):
+async def compared(shop, what: str, *, reach: bool = True, timeout_s: float = 20, **arguments: object):
     """One attempt at the database of these tests, beside a table of its own."""
-    places = (next(iter(database.instance.endpoints.values())),) if reach else ()
-    made = request(what, *places, knows=database.parameters, timeout_s=timeout_s, **arguments)
+    places = (next(iter(shop.instance.endpoints.values())),) if reach else ()
+    made = request(what, *places, knows=shop.parameters, timeout_s=timeout_s, **arguments)
     other = arguments.get("with")
     if isinstance(other, dict):
         assert isinstance(made.arguments, dict)
         made.arguments["with"] = {
             **other,
-            "at": Reach(
-                name="db", service="db", kind="", endpoints=made.reach.endpoints, parameters=database.parameters
-            ),
+            "at": Reach(name="db", service="db", kind="", endpoints=made.reach.endpoints, parameters=shop.parameters),
         }
     return await observe("compare", made)
 
@@ -164,6 +162,20 @@ async def test_a_store_that_cannot_be_read_is_never_equal(database, what: str, o
     database.table("one", "id int primary key")
     seen = await compared(database, what, **{"with": other})
     assert (seen.seen, seen.error) == (Seen.PROBE_ERROR, error), seen.message
+
+
+async def test_another_database_than_the_services_own(database) -> None:
+    where = "select 1 as id, current_database()::text as v"
+    seen = await compared(database, where, key=["id"], database="postgres", **{"with": {"of": where}})
+    assert seen.values["difference"] == "1 different (v)"
+    assert seen.values["differences"][0]["values"]["v"] == {"a": "postgres", "b": "shop", "kind": "text"}
+    both = {"with": {"of": where, "database": "postgres"}}
+    seen = await compared(database, where, key=["id"], database="postgres", **both)
+    assert seen.values["difference"] == "none"
+    seen = await compared(database, database.table("one", "id int"), database="postgres", **{"with": "a.csv"})
+    assert (seen.seen, seen.error) == (Seen.PROBE_ERROR, "spec")
+    assert "an address names its own" in seen.message
+    assert database.parameters["password"] not in seen.message
 
 
 async def test_without_a_service_a_table_is_nobodys(database) -> None:

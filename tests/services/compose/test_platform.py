@@ -132,6 +132,32 @@ async def test_what_ends_for_good_fails_at_once(bench, kit):
     assert time.monotonic() - began < 30
 
 
+async def test_a_service_that_is_meant_to_end_is_a_job(bench, kit):
+    once = {"image": "debian:bookworm", "command": ["true"]}
+    platform = await bench.platform(bench.file({"once": once}))
+    with pytest.raises(PlatformError, match=r"say so in the compose file: once: \{x-seatrial: \{job: true\}\}"):
+        await platform.up(quiet)
+    platform = await bench.platform(bench.file({"once": {**once, "x-seatrial": {"job": True}}, "web": kit.service()}))
+    await platform.up(quiet)
+    assert list(await platform.survey()) == ["web"]
+
+
+async def test_an_instance_that_gets_unwell_is_not_ready_until_it_is_well_again(bench, kit):
+    check = {"test": ["CMD-SHELL", "test ! -e /tmp/sick"], "interval": "300ms", "retries": 1}
+    platform = await bench.platform(bench.file({"web": kit.service(healthcheck=check)}))
+    await platform.up(quiet)
+    web = await kit.one(platform, "web#1")
+    for words, ready in ((["touch", "/tmp/sick"], False), (["rm", "/tmp/sick"], True)):
+        assert (await platform.execute(web, words, 10**10)).exit_status == 0
+
+        async def so(ready: bool = ready) -> bool:
+            return (await kit.one(platform, "web#1")).ready is ready
+
+        await kit.until(so, f"ready is {ready}")
+        now = await kit.one(platform, "web#1")
+        assert (now.state, now.restarts, now.identity) == (InstanceState.RUNNING, 0, web.identity)
+
+
 async def test_composes_own_mistakes_are_passed_on(bench, kit):
     platform = await bench.platform(bench.file({"web": kit.service(restart=["never"])}))
     with pytest.raises(UsageError, match=r"services\.web\.restart must be a string"):

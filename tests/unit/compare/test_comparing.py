@@ -7,6 +7,7 @@ import decimal
 import random
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from compare_support import counts, held, oracle, table
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from seatrial.compare import comparing
 from seatrial.compare.layout import ALL, Expected, Options
 from seatrial.compare.results import RowDifference, SourceError
+from seatrial.compare.tables import Pairs, integers
 from seatrial.core.errors import UsageError
 
 ROWS = st.lists(
@@ -77,6 +79,23 @@ def test_many_rows_in_many_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
         kind = "different" if key in in_a & in_b else "missing" if key in in_a else "extra"
         assert difference.kind == kind
     assert len(seen) == found.differing
+
+
+@given(
+    st.dictionaries(st.integers(-5, 9), st.integers(0, 2)),
+    st.dictionaries(st.integers(-5, 9), st.integers(0, 2)),
+    st.randoms(),
+)
+def test_what_both_have_is_taken_out_and_nothing_else(a: dict[int, int], b: dict[int, int], chance: Any) -> None:
+    sides = []
+    for rows in (a, b):
+        listed = list(rows.items())
+        chance.shuffle(listed)
+        keys, hashes = np.array([r[0] for r in listed], np.int64), np.array([r[1] for r in listed], np.int64)
+        sides.append(Pairs(keys=integers(keys), hashes=hashes))
+    left = comparing.unequal(sides[0], sides[1])
+    found = [set(zip(p.keys.to_pylist(), p.hashes.tolist(), strict=True)) for p in left]
+    assert found == [set(a.items()) - set(b.items()), set(b.items()) - set(a.items())]
 
 
 def test_a_difference_says_column_kind_and_distance() -> None:

@@ -35,6 +35,10 @@ def test_a_hash_depends_on_its_text_alone(texts: list[str], skip: int) -> None:
     assert len(set(alone)) == len(set(texts))
 
 
+def test_a_hash_depends_on_its_text_alone_beside_a_very_long_one() -> None:
+    assert hash_texts(pa.array([*KNOWN, "x" * 70_000])).tolist()[:-1] == list(KNOWN.values())
+
+
 def test_nothing_has_no_hash() -> None:
     assert hash_texts(pa.array([], pa.string())).tolist() == []
     assert hash_texts(pa.array(["", ""])).dtype == np.int64

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from seatrial.core.events import FindingJudged, read_journal
 from seatrial.core.expressions import compile_expression
+from seatrial.core.fingerprints import UNCHANGED
 from seatrial.core.plan import CheckPlan, Expectation, FaultStep, Plan, ProbeCall, ProbeStep, Requirement, ScenarioPlan
 from seatrial.core.redaction import Redactor
 from seatrial.core.results import Finding, PlannedFinding, decide
@@ -62,7 +63,7 @@ def plan(**changes: object) -> Plan:
 
 def test_every_claim_is_planned_before_anything_runs() -> None:
     ids = [p.id for p in planned_findings(plan(), plan().scenarios)]
-    assert ids == [STEADY, "s/kill", "s/look", "s/back", RESIDUE]
+    assert ids == [STEADY, "s/kill", "s/look", "s/back", UNCHANGED, RESIDUE]
 
 
 def test_what_covers_an_expectation_is_its_own_and_not_its_scenarios() -> None:
@@ -164,3 +165,21 @@ def test_only_blocking_findings_decide() -> None:
 @pytest.mark.parametrize(("outcome", "status"), [(Outcome.GO, 0), (Outcome.NO_GO, 1), (Outcome.INCONCLUSIVE, 2)])
 def test_exit_status(outcome: Outcome, status: int) -> None:
     assert outcome.exit_status == status
+
+
+def test_a_waived_finding_stays_red_and_does_not_decide(journal: Journal) -> None:
+    planned = [PlannedFinding(id=f"s/{i}", scenario="s", claim=i, covers=("R-1",)) for i in "ab"]
+    ledger = Ledger(
+        planned, journal, waived={"s/a": "by Ada until 2027-01-31: later", "s/b": "by Ada until 2027-01-31: later"}
+    )
+    ledger.judge(finding("s/a", Verdict.FAIL))
+    assert ledger.outcome() is Outcome.INCONCLUSIVE  # nothing is left that could be shown
+    ledger.judge(finding("s/b", Verdict.PASS))
+    assert ledger.outcome() is Outcome.GO
+    assert ledger.findings["s/a"].verdict is Verdict.FAIL
+    assert ledger.findings["s/a"].waived.startswith("by Ada")
+    assert ledger.findings["s/b"].waived == ""  # what passes needs nobody
+    sums = ledger.accounting(plan())
+    assert (sums.planned, sums.passed, sums.failed, sums.inconclusive, sums.waived) == (2, 1, 1, 0, 1)
+    assert "1 failed, 1 waived" in ledger.summary(plan(requirements={"R-1": Requirement(id="R-1", text="one")}))
+    assert ledger.verdict("s") is Verdict.FAIL  # of the scenario: who needs it does without it

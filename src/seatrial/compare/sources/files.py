@@ -16,7 +16,8 @@ from ..layout import Description, Field
 from ..results import SourceError
 from ..tables import Stop
 
-_ROWS = 1 << 16
+_ROWS = 1 << 14  # of a batch: what is made of one stays in the processor's caches, and in bounds
+_BUFFER = 1 << 20  # bytes of a column that are read at a time; else it would be all that a row group has of it
 
 
 class FileSource:
@@ -84,9 +85,15 @@ class FileSource:
             case ".csv" | ".tsv":
                 return iter(self._csv(dict.fromkeys(self._header(), pa.string()), columns))
             case ".parquet":
-                file = pyarrow.parquet.ParquetFile(self._path)
-                return (b.select(columns) for b in file.iter_batches(_ROWS, columns=list(columns)))
+                return self._parquet_batches(columns)
         return self._arrow_batches(columns)
+
+    def _parquet_batches(self, columns: Sequence[str]) -> Iterator[Any]:
+        """A row group at a time, by one thread: a reader keeps what it unpacked until its last row, and each thread memory of its own."""
+        file = pyarrow.parquet.ParquetFile(self._path, buffer_size=_BUFFER)
+        for group in range(file.num_row_groups):
+            for batch in file.iter_batches(_ROWS, row_groups=[group], columns=list(columns), use_threads=False):
+                yield batch.select(columns)
 
     def _arrow_batches(self, columns: Sequence[str]) -> Iterator[Any]:
         with pa.memory_map(str(self._path)) as file:

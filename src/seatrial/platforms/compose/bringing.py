@@ -79,7 +79,7 @@ class Bringing:
 
     def note(self, name: str, *, adopted: bool) -> None:
         """Keep what `attach` needs."""
-        record = Record(name=name, engine=self.engine.address.url, adopted=adopted)
+        record = Record(name=name, engine=self.engine.address.word, adopted=adopted)
         (self.data / _RECORD).write_text(json.dumps(asdict(record)), "utf-8")
 
     async def containers(self, name: str) -> list[str]:
@@ -103,7 +103,7 @@ class Bringing:
             )
         self.begun = True
         argv = removal.argv(self.engine.address, "project", config.name, self.trial)
-        await self.supervisor.remedy(f"project {config.name}", [argv])
+        await self.supervisor.remedy(f"project {config.name}", [argv], stays=True)
         if any(s.built for s in config.services.values()):
             progress(Progress(subject="images", state="building"))
         command = [
@@ -152,4 +152,4 @@ def recorded(data: Path) -> Record:
 
 def address_of(record: Record) -> EngineAddress:
     """The engine that a kept project is on."""
-    return EngineAddress(url=record.engine)
+    return EngineAddress.from_word(record.engine)

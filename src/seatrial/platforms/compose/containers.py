@@ -83,8 +83,8 @@ class Container:
 
     @property
     def ready(self) -> bool:
-        """Whether the present run was seen to be ready."""
-        return self.run is not None and self.run == self.ready_run
+        """Whether the present run was seen to be ready, and its health check has not failed since."""
+        return self.run is not None and self.run == self.ready_run and self.health != "unhealthy"
 
     @property
     def reach(self) -> Reach:
@@ -180,7 +180,7 @@ class Container:
                     self.restarts += 1
                 self.id, self.status, self.since_ns, self.held = event.container, _STARTED, event.at.ns, ""
                 self.exit_status, self.out_of_memory, self.process, self.last_seen = None, False, None, ""
-                self.details = {}
+                self.details, self.health = {}, ""
             case "die":
                 self.status, self.since_ns, self.exit_status, self.process = (
                     "exited",
@@ -227,7 +227,7 @@ class Container:
             return InstanceState.PAUSED
         if self.status != "running":
             return InstanceState.DOWN
-        return InstanceState.RUNNING if self.ready else InstanceState.STARTING
+        return InstanceState.RUNNING if self.run == self.ready_run else InstanceState.STARTING
 
 
 def own_address(details: Mapping[str, Any]) -> str:

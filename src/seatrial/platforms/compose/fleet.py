@@ -187,6 +187,7 @@ class Fleet:
         for container in [*self.containers.values(), *self.jobs.values()]:
             container.restarts = int(container.details.get("RestartCount") or 0)
             if container.id:
+                self._logs[container.name].begin_anew()
                 self._follow_log(container)
 
     def follow_logs(self) -> None:

@@ -91,21 +91,16 @@ class ContainerLinks:
     ) -> None:
         self._own = own
         self._plans, self._fleet, self._nets, self._supervisor, self._ports = plans, fleet, nets, supervisor, ports
-        self._file, self._log = data / _FILE, logs / f"{INSTANCE.replace('#', '-')}.log"
+        self._file, self.log = data / _FILE, logs / f"{INSTANCE.replace('#', '-')}.log"
         self.why_not = "" if not plans or (local and os.geteuid() == 0) else _WHY_NOT
         self._numbers: dict[tuple[str, str, str], int] = {}  # ports by link, endpoint and network
         self._ways: dict[tuple[str, str, str], _Way] = {}
         self._led: dict[str, _Led] = {}
         self._told: set[RouteOrder] = set()
-        self._trouble = ""
+        self._trouble: dict[str, str] = {}  # by link: why what a client sends is not led to it; who impairs it is told
         self._control: LinkControl | None = None
         self._fitting = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
-
-    @property
-    def log(self) -> Path:
-        """What the proxy says."""
-        return self._log
 
     # -- life
 
@@ -124,12 +119,21 @@ class ContainerLinks:
         if not self._file.exists():
             self._write()
             await self._start()
-        async with asyncio.timeout(_BEGINS_S):
-            while True:
-                with contextlib.suppress(PlatformError):
-                    await self._control.ask("beat")
-                    return
-                await asyncio.sleep(_LOOK_S)
+        try:
+            async with asyncio.timeout(_BEGINS_S):
+                while not await self._answers():  # noqa: ASYNC110 - it begins by itself
+                    await asyncio.sleep(_LOOK_S)
+        except TimeoutError:
+            raise PlatformError(
+                f"the fault proxy did not begin within {_BEGINS_S:g} s: {self.log} may say why"
+            ) from None
+
+    async def _answers(self) -> bool:
+        try:
+            await self._proxy().ask("beat")
+        except PlatformError:
+            return False
+        return True
 
     def changed(self, container: Container, action: str) -> None:
         """Somebody has started: look at addresses again. A client is held until what it sends is led."""
@@ -140,7 +144,7 @@ class ContainerLinks:
         task.add_done_callback(self._tasks.discard)
 
     async def settled(self) -> None:
-        """All that runs is led. Raises PlatformError, NotExercised where it cannot be."""
+        """All that runs is led, as far as it can be: who impairs a link is told. Raises SupervisorError."""
         if self._control is not None:
             await asyncio.gather(*self._tasks)
             await self.fit()
@@ -161,11 +165,8 @@ class ContainerLinks:
         crews = [self._fleet.crews.get(str(plan.arguments["from"])) for plan in self._plans]
         is_client = any(crew is not None and container in crew.containers for crew in crews)
         async with self._held(container) if is_client else contextlib.nullcontext():
-            try:
+            with contextlib.suppress(SupervisorError):  # that is told by whoever speaks to it next
                 await self.fit()
-                self._trouble = ""
-            except (PlatformError, NotExercised, SupervisorError) as error:
-                self._trouble = str(error)  # whoever impairs a link is told
 
     @contextlib.asynccontextmanager
     async def _held(self, container: Container) -> AsyncIterator[None]:
@@ -190,12 +191,12 @@ class ContainerLinks:
             "PATH": os.environ.get("PATH", os.defpath),
             "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[3]), *filter(None, sys.path)]),
         }
-        self._log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
         unit = UnitOrder(
             name=INSTANCE,
             argv=[sys.executable, "-m", "seatrial.links", str(self._file)],
             surroundings=Surroundings(directory=self._file.parent, environment=environment),
-            log=self._log,
+            log=self.log,
         )
         await self._supervisor.claim(ports=[self._where[1]])
         await self._supervisor.start(unit)
@@ -211,23 +212,34 @@ class ContainerLinks:
     # -- fitting routes and rules to the addresses that there are
 
     async def fit(self) -> None:
-        """Routes to where the services are, rules where the clients are. Raises PlatformError, NotExercised."""
+        """Routes to where the services are, rules where the clients are."""
         async with self._fitting:
-            for plan in self._plans:
-                for way in self._found(plan):
-                    self._ways[way.link, way.endpoint, way.network] = way
-            new = [w.order for w in self._ways.values() if w.order not in self._told]
-            told = {order.listen[1] for order in self._told}
-            if new:
-                self._write()
-                # These alone: at others that are held the engine listens by now.
-                await self._supervisor.claim(ports=sorted({order.listen[1] for order in new} - told))
-                for order in new:
-                    await self._proxy().ask("route", route=asdict(order))
-                self._told = {way.order for way in self._ways.values()}
-            clients = {c.name: c for plan in self._plans for c in self._clients(plan)}
-            for container in clients.values():
-                await self._lead(container)
+            try:
+                await self._route()
+            except PlatformError as error:
+                self._trouble.update({plan.name: str(error) for plan in self._plans})
+                return
+            self._trouble.clear()
+            for container in {c.name: c for plan in self._plans for c in self._clients(plan)}.values():
+                try:
+                    await self._lead(container)
+                except (PlatformError, NotExercised) as error:
+                    mine = [plan.name for plan in self._plans if container in self._clients(plan)]
+                    self._trouble.update(dict.fromkeys(mine, str(error)))
+
+    async def _route(self) -> None:
+        for plan in self._plans:
+            for way in self._found(plan):
+                self._ways[way.link, way.endpoint, way.network] = way
+        new = [w.order for w in self._ways.values() if w.order not in self._told]
+        told = {order.listen[1] for order in self._told}
+        if new:
+            self._write()
+            # These alone: at others that are held the engine listens by now.
+            await self._supervisor.claim(ports=sorted({order.listen[1] for order in new} - told))
+            for order in new:
+                await self._proxy().ask("route", route=asdict(order))
+            self._told = {way.order for way in self._ways.values()}
 
     def _found(self, plan: ServicePlan) -> Iterator[_Way]:
         """Ways of a link to where its service is now; one that is down keeps those that it had."""
@@ -334,15 +346,15 @@ class ContainerLinks:
 
     def ends(self, link: Instance) -> Sequence[LinkEnd]:
         """HasLinks: one for each endpoint."""
-        self._possible()
+        self._possible(link)
         found: dict[str, LinkEnd] = {}
         for way in self._of(link.name):
             found.setdefault(way.endpoint, LinkEnd(listens=way.listens, to=way.to))
         return list(found.values())
 
     async def impair(self, link: Instance, kind: str, arguments: Mapping[str, object]) -> int:
-        """HasLinks. Raises NotExercised where there can be no links, PlatformError where what a client sends could not be led."""
-        self._possible()
+        """HasLinks. Raises NotExercised where there can be no links, or what a client sends could not be led."""
+        self._possible(link)
         return await self._proxy().impair(link.name, kind, arguments)
 
     async def mend(self, link: Instance, number: int) -> None:
@@ -351,12 +363,12 @@ class ContainerLinks:
 
     async def traffic(self, link: Instance) -> LinkTraffic:
         """HasLinks."""
-        self._possible()
+        self._possible(link)
         return sum_of([LinkTraffic(**each) for each in await self._proxy().ask("traffic", link=link.name)])
 
     async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
-        self._possible()
+        self._possible(link)
         return [Tried(*each) for each in await self._proxy().ask("tries", link=link.name, since=since_ns)]
 
     async def around(self, link: Instance) -> Sequence[str]:
@@ -381,11 +393,11 @@ class ContainerLinks:
 
     # -- inside
 
-    def _possible(self) -> None:
+    def _possible(self, link: Instance) -> None:
         if self.why_not:
             raise NotExercised(self.why_not)
-        if self._trouble:
-            raise PlatformError(self._trouble)
+        if link.service in self._trouble:
+            raise NotExercised(f"{link.service}: {self._trouble[link.service]}")
 
     def _proxy(self) -> LinkControl:
         if self._control is None:

@@ -47,6 +47,10 @@ class LogKeeper:
         """Whether anything was ever followed."""
         return self._task is not None
 
+    def begin_anew(self) -> None:
+        """What is kept of an earlier visit is in what the engine shows from the start."""
+        self._path.unlink(missing_ok=True)
+
     def follow(self, container: str, *, terminal: bool) -> None:
         """A container has started: what it says from where we are on."""
         self._task = asyncio.create_task(self._keep(container, terminal, self._task))

@@ -296,7 +296,7 @@ class ComposePlatform:
         return await asyncio.to_thread(usage.sockets_of, list(self.fleet.containers.values()))
 
     def log_file(self, instance: Instance) -> Path:
-        """CanReadLogs; of a link, its proxy's."""
+        """CanReadLogs; of a link the proxy's."""
         if LINK in instance.service:
             return self._linked().log
         return self.fleet.get(instance).output

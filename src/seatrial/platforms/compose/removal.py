@@ -2,7 +2,7 @@
 connect ID NETWORK ENDPOINT``.
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
-standard error what resists. ENGINE is an address as DOCKER_HOST has it.
+standard error what resists. ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +24,7 @@ from .address import EngineAddress
 WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
+_AT_ONCE = 8
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
 _TRIAL = "dev.seatrial.trial"
@@ -116,17 +118,25 @@ def remove_project(address: EngineAddress, project: str, trial: str, within_s: f
         if quiet >= _QUIET:
             return []
         resisting = {}
-        for what, path, name in found:
-            try:
-                call(address, "DELETE", path)
-            except Refused as error:
-                if error.status != 404:
-                    resisting[f"{what} {name}"] = str(error)
+        for what in ("container", "network", "volume", "image"):  # each needs those before it gone
+            these = [(path, name) for kind, path, name in found if kind == what]
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                refusals = pool.map(lambda one: _remove(address, one[0]), these)
+            resisting |= {f"{what} {n}": why for (_, n), why in zip(these, refusals, strict=True) if why}
         if time.monotonic() >= deadline:
             left = [f"{what} {name}" for what, _, name in belongings(address, project, trial)]
             return [f"{name} of project {project}: {resisting.get(name, 'is still there')}" for name in left]
         if resisting or not found:
             time.sleep(_PAUSE_S)
+
+
+def _remove(address: EngineAddress, path: str) -> str:
+    """Why it cannot be removed, or nothing."""
+    try:
+        call(address, "DELETE", path)
+    except Refused as error:
+        return "" if error.status == 404 else str(error)
+    return ""
 
 
 # -- a container
@@ -163,12 +173,12 @@ def connect(address: EngineAddress, container: str, network: str, endpoint: str)
 
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
-    return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.url, *words]
+    return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.word, *words]
 
 
 def main(words: Sequence[str]) -> int:
     """The command."""
-    address = EngineAddress(url=words[0])
+    address = EngineAddress.from_word(words[0])
     try:
         resisting: Iterable[str] = (
             remove_project(address, words[2], words[3])

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from ...core.compose import EXTENSION
 from ...core.errors import PlatformError
 from ...core.plan import NamedCheck
 from ...core.platforms import Prober, Progress
@@ -64,16 +65,11 @@ class Waiting:
         while not all(c.ready for c in crew.containers):
             for container in crew.containers:
                 if _has_ended(container):
-                    raise PlatformError(
-                        unready(
-                            crew,
-                            f"{crew.name} did not become ready: {container.name} {container.detail()}; not restarted",
-                        )
-                    )
+                    raise PlatformError(unready(crew, _ended(crew, container)))
             if time.monotonic_ns() >= deadline_ns:
                 raise PlatformError(unready(crew, f"{crew.name} is not ready after {format_duration(within_ns)}"))
             await _stir(crew.stirred, deadline_ns)
-        for named in crew.steady:
+        for named in crew.steady if crew.containers else ():
             await self._steady(named, crew, within_ns)
         took = format_duration(time.monotonic_ns() - began_ns)
         self._progress(Progress(subject=crew.name, state="ready", detail=f"{took} after it was brought up"))
@@ -122,6 +118,14 @@ def unready(crew: Crew, head: str) -> str:
         if container.exit_status is not None:
             lines.append(f"    its last process ended with exit status {container.exit_status}")
     return "\n".join([*lines, *(_log(c) for c in missing)])
+
+
+def _ended(crew: Crew, container: Container) -> str:
+    """What is wrong with one that has ended, and what may have been meant."""
+    said = f"{crew.name} did not become ready: {container.name} {container.detail()}; not restarted"
+    if container.exit_status == 0:
+        said += f"\n  if it is meant to end, say so in the compose file: {container.service.name}: {{{EXTENSION}: {{job: true}}}}"
+    return said
 
 
 def _has_ended(container: Container) -> bool:

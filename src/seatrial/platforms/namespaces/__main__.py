@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...core.errors import NotExercised, PlatformError
-from . import filters, shaping
+from . import filters, shaping, tools
 from .entering import enter, inside, opened
 from .orders import Order, read
 from .trying import tried
@@ -111,7 +111,8 @@ def _choice(order: Order) -> dict[str, Any]:
             {int(line.split()[0]) for line in listed.read_text("ascii").splitlines()} if listed.exists() else set[int]()
         )
     free = next(n for n in range(64_000, filters.NOBODYS) if n not in taken)
-    return {"queue": free, "taken": sorted(taken), "netem": shaping.free_for_netem(order, namespace, home)}
+    shaped = tools.find("tc") is not None and shaping.free_for_netem(order, namespace, home)
+    return {"queue": free, "taken": sorted(taken), "netem": shaped}
 
 
 def _serve(order: Order) -> None:

@@ -1,0 +1,7 @@
+"""Names of files in a trial's directory, for those who only look whether they are there."""
+
+from __future__ import annotations
+
+from typing import Final
+
+JOURNAL: Final = "journal.jsonl"

@@ -1,0 +1,112 @@
+"""`seatrial prove` on a real stack: checks that notice, checks that do not, and what is remembered."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+APP = r"""
+import http.server, json, socket, sys
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_): ...
+
+    def do_GET(self):
+        well = True
+        if self.path == "/readyz":
+            try:
+                with socket.create_connection(("127.0.0.1", int(sys.argv[2])), 1) as connection:
+                    connection.settimeout(1)
+                    connection.sendall(b"PING\r\n")
+                    well = connection.recv(5) == b"+PONG"
+            except OSError:
+                well = False
+        body = json.dumps({"ok": well}).encode()
+        self.send_response(200 if well else 503)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Service).serve_forever()
+"""
+SPEC = """
+seatrial: 1
+name: small
+{more}
+stack:
+  services:
+    cache: {{kind: redis}}
+    web: {{command: "python app.py {{{{ instance.port.http }}}} {{{{ cache.port }}}}", ports: auto, ready: {{http: GET /livez}}}}
+scenarios:
+  a:
+    steps:
+      - {{id: live, http: GET /livez, at: web, expect: status == 200}}
+      - {{id: ready, http: GET /readyz, at: web, expect: status == 200 and json.ok, notices: [cache]}}
+      - {{id: lies, http: GET /livez, at: web, expect: status == 200, notices: [cache]}}
+      - {{id: port, tcp: "", at: cache}}
+      - {{id: any, http: GET /livez, at: web, expect: {any}}}
+      - {{id: skips, http: GET /livez, at: web, expect: 'status == 200 or error in ["refused", "timeout"]'}}
+      - {{id: write, redis: SET a 1, at: cache, expect: 'reply == "OK"'}}
+      - {{id: logs, log: Traceback, at: web, expect: count == 0}}
+"""
+
+
+def lay_out(directory: Path, *, more: str = "", any_: str = "status < 600") -> None:
+    (directory / "app.py").write_text(APP)
+    (directory / "seatrial.yaml").write_text(SPEC.format(more=more, any=any_))
+
+
+def proven(run: subprocess.CompletedProcess[str]) -> dict[str, dict[str, Any]]:
+    assert run.stdout, run.stderr
+    return {c["finding"]: c for c in json.loads(run.stdout)["checks"]}
+
+
+def test_checks_that_notice_are_told_from_those_that_do_not_and_are_remembered(seatrial: Run, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    first = seatrial("prove", "--json")
+    checks = proven(first)
+    outcomes = {c.partition("/")[2]: found["outcome"] for c, found in checks.items()}
+    assert outcomes == {
+        "live": "proven", "ready": "proven", "lies": "blind", "port": "blind", "any": "blind", "skips": "blind", "write": "proven",
+        "logs": "proven",
+    }  # fmt: skip
+    assert first.returncode == 1
+    assert checks["a/ready"]["by"] == ["stop web", "pause web", "stop cache", "pause cache"]
+    assert checks["a/lies"]["blind_to"] == ["stop cache", "pause cache"]
+    assert checks["a/port"]["blind_to"] == ["pause cache"]
+    assert "any answer satisfies it: status < 600 holds whatever status says" in checks["a/any"]["why"]
+    assert checks["a/write"]["by"] == ["stop cache"]  # what it sends to one that is paused could be done later
+    assert checks["a/live"]["heard"]["stop cache"] == "green"
+    assert json.loads(first.stdout)["control"] == "GO"
+
+    # What is proven and has not changed is not proven again; what was blind, and what has changed, is.
+    lay_out(tmp_path, more="require-proof: true", any_="status == 200")
+    second = proven(seatrial("prove", "--json", "--only", "a/live", "--only", "a/any"))
+    assert second["a/live"]["remembered"]
+    assert not second["a/any"]["remembered"]
+    assert second["a/any"]["outcome"] == "proven"
+
+    # And where the spec wants proofs, the others show nothing.
+    run = seatrial("run")
+    assert run.returncode == 2
+    report = json.loads((tmp_path / ".seatrial" / "latest" / "report.json").read_text())
+    verdicts = {f["id"]: f["verdict"] for f in report["findings"]}
+    assert {i for i, v in verdicts.items() if v == "INCONCLUSIVE"} == {"a/lies", "a/port", "a/skips"}
+    assert {f["id"]: f["proven"] for f in report["findings"]}["a/live"] == ["stop web", "pause web"]
+    lies = next(f for f in report["findings"] if f["id"] == "a/lies")
+    assert lies["reason"].startswith("it passed, and nobody has seen yet that it can fail")
+
+
+def test_a_finding_that_is_no_check_is_a_mistake(seatrial: Run, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    run = seatrial("prove", "--only", "a/nothing")
+    assert run.returncode == 3
+    assert "no check a/nothing" in run.stderr
+    assert "a/live" in run.stderr

@@ -1,0 +1,143 @@
+"""An expectation that any answer meets is found, and one that listens is left alone."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatrial.core.answers import deaf_conditions, put
+from seatrial.core.expressions import compile_expression
+from seatrial.core.expressions.syntax import EACH
+from seatrial.core.quantities import Dimension, Quantity
+
+S = 1_000_000_000
+SEEN: dict[str, object] = {
+    "status": 200,
+    "error": None,
+    "took": Quantity(0.02 * S, Dimension.DURATION),
+    "body": "ready",
+    "count": 0,
+    "counts": {"web#1": 4, "web#2": 6},
+    "rows": [[3, "lamp"], [5, "sofa"]],
+    "headers": {"x-served-by": "microservice"},
+    "json": {
+        "ok": True,
+        "items": [{"id": "a", "price": 5}, {"id": "b", "price": 7}],
+        "total": 2,
+        "note": None,
+        "name": "lamp",
+        "stock": 4,
+        "ratio": 0.5,
+    },
+}
+OWN = {"before": 1, "name": "lamp", "limit": 10}
+
+
+def deaf(text: str) -> list[str]:
+    condition = compile_expression(text)
+    values = {**OWN, **SEEN}
+    assert condition.evaluate(values).truth is True, "it held to begin with"
+    return [d.condition for d in deaf_conditions(condition, values, SEEN)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "len(rows) >= 0",
+        "len(json.items) >= 0",
+        "count >= 0",
+        "status < 600",
+        "status >= 100",
+        'body matches ".*"',
+        "json.ok == true or json.ok == false",
+        "error == null or error != null",
+        "len(body) >= 0",
+        "json.name == json.name",
+        "status in [200, 204, 301, 400, 401, 403, 404, 409, 429, 500, 502, 503, 504]",
+        "took >= 0s",
+    ],
+)
+def test_what_any_answer_meets_is_deaf(text: str) -> None:
+    assert deaf(text) == [text]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "status == 200",
+        "status != 500",
+        "status in [200, 201]",
+        "error == null",
+        "took < 200ms",
+        'body == "ready"',
+        'body matches "^rea"',
+        "count == 0",
+        "counts[\"web#1\"] >= 1",
+        "len(rows) == 2",
+        "len(rows) > 0",
+        "rows[0][0] == 3",
+        "rows[0][0] > before",
+        "json.ok",
+        "not (json.ok == false)",
+        "json.name == name",
+        "json.name != \"sofa\"",
+        "json.note == null",
+        "json.stock >= 0",
+        "json.stock <= limit",
+        "all(json.items[*].price > 0)",
+        "any(json.items[*].id == \"b\")",
+        "json.ratio < 0.9",
+        "max(json.items[*].price) <= 7",
+        'headers["x-served-by"] == "microservice"',
+    ],
+)  # fmt: skip
+def test_what_listens_is_not(text: str) -> None:
+    assert deaf(text) == []
+
+
+def test_each_condition_that_is_joined_is_asked_by_itself() -> None:
+    assert deaf("status == 200 and len(json.items) >= 0 and json.ok") == ["len(json.items) >= 0"]
+
+
+def test_a_choice_is_asked_as_a_whole() -> None:
+    assert deaf('json.name == "lamp" or json.name == "sofa"') == []
+
+
+def test_what_counts_cannot_be_negative() -> None:
+    condition = compile_expression("rows[0][0] >= 0")
+    values = {"rows": [[3]]}
+    assert not deaf_conditions(condition, values, ["rows"])
+    [found] = deaf_conditions(condition, values, ["rows"], ["rows"])
+    assert "rows[0][0] = 0" in found.said
+    assert str(found).startswith("rows[0][0] >= 0 holds whatever rows[0][0] says, for example ")
+
+
+KEYS = st.lists(st.one_of(st.sampled_from("ab"), st.integers(0, 2), st.just(EACH)), max_size=4)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.text(max_size=3)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.sampled_from("abc"), inner, max_size=3)),
+    max_leaves=8,
+)
+
+
+@given(VALUES, KEYS)
+def test_what_is_put_somewhere_is_found_there_and_the_rest_stays(value: object, keys: list[str | int]) -> None:
+    before = repr(value)
+    changed = put(value, keys, "new")
+    assert repr(value) == before
+    places = [changed]
+    for key in keys:
+        inner = (
+            [p.values() if isinstance(p, dict) else p for p in places] if key is EACH else [[p[key]] for p in places]
+        )
+        places = [v for found in inner for v in found]
+    assert set(places) <= {"new"}
+
+
+@given(st.integers(-5, 500), st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), st.integers(-5, 500))
+def test_a_number_held_against_a_bound_is_heard(value: int, operator: str, bound: int) -> None:
+    condition = compile_expression(f"json.n {operator} {bound}")
+    values = {"json": {"n": value}}
+    if condition.evaluate(values).truth is True:
+        assert not deaf_conditions(condition, values, ["json"])
