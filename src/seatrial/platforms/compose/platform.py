@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import NotExercised, PlatformError, UsageError
-from ...core.links import KIND, LinkEnd, LinkTraffic
+from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
@@ -285,7 +285,7 @@ class ComposePlatform:
         """HasLinks."""
         return await self._linked().traffic(link)
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
         return await self._linked().tries(link, since_ns)
 
@@ -325,7 +325,7 @@ class ComposePlatform:
         return await witness.ask(instance, container.id, self.engine)
 
     async def usage(self, instance: Instance) -> Usage:
-        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down."""
+        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down, and for a link."""
         return await usage.of(self.fleet.get(instance), self.engine)
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
@@ -445,6 +445,7 @@ class ComposePlatform:
             data=self._data,
             logs=self._directory / "logs",
             local=self._local,
+            own=not self._plan.adopt,
         )
         self._limiter = Limiter(self.engine, fleet, self._supervisor, self._data, local=self._local)
         stream = EventStream(self.engine, config.name, self._clock)
