@@ -10,10 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..core.files import JOURNAL
+from ..core.files import JOURNAL, SPEC
 
 ROOT = Path(".seatrial")
-SPEC = "spec.path"  # where the trial's spec is: what attaches to its stack compiles it again
 
 
 def trials_root(root: Path | None = None) -> Path:

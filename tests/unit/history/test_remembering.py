@@ -103,6 +103,14 @@ def test_a_journal_as_a_row(tmp_path: Path) -> None:
     assert found.scenarios == (("s", "PASS", 4),)
 
 
+def test_the_spec_is_found_from_anywhere(tmp_path: Path) -> None:
+    directory = written(tmp_path / "t")
+    (directory / "spec.path").write_text("/elsewhere/seatrial.yaml\n")
+    found = read_trial(directory)
+    assert found is not None
+    assert found.spec == "/elsewhere/seatrial.yaml"
+
+
 def test_a_killed_trial_is_inconclusive(tmp_path: Path) -> None:
     found = read_trial(written(tmp_path / "t", ended=False))
     assert found is not None
