@@ -146,6 +146,14 @@ def test_once_and_no_more(tmp_path: Path) -> None:
     assert queries.counts(database, "s/back", "/x/seatrial.yaml") == {"PASS": 2}
 
 
+def test_who_was_taken_for_killed_and_ended_is_put_right(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "h.db")
+    remember(database, [row("t01", "INCONCLUSIVE", reason=KILLED)])
+    assert remember(database, [row("t01")]) == 1
+    assert remember(database, [row("t01", "INCONCLUSIVE", reason=KILLED)]) == 0
+    assert queries.counts(database, "s/back", "/x/seatrial.yaml") == {"PASS": 1}
+
+
 def test_what_is_forgotten_is_found_once(tmp_path: Path) -> None:
     database = open_database(tmp_path / "h.db")
     for number in range(3):
