@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,9 +18,10 @@ from ..core.results import Finding
 from ..core.verdicts import Outcome, Severity, Verdict
 from ..core.workloads import LoadRun
 from ..engine.asking import asked
-from ..reports.model import TrialModel, WorkloadView
+from ..reports.model import TrialModel
+from ..reports.views import WorkloadView
 from ..spec.judging import LAST_GOOD
-from .directories import find_trial
+from .directories import STACK, find_trial
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,10 +108,12 @@ def _is_first(finding: Finding) -> bool:
 
 
 def _spec_of(directory: Path) -> str:
-    try:
-        return (directory / SPEC).read_text(encoding="utf-8")
-    except OSError:
-        return ""
+    """What a trial was of: the spec, and the stack that was used in place of its own."""
+    found = ""
+    for name in (SPEC, STACK):
+        with contextlib.suppress(OSError):
+            found += (directory / name).read_text(encoding="utf-8")
+    return found
 
 
 def _may_be_good(directory: Path) -> bool:

@@ -21,6 +21,7 @@ from ..core.verdicts import Verdict, from_truth, outcome
 from ..engine.probing import Prober, judge
 from ..probes import close as close_probes
 from ..spec import compile_check
+from .directories import STACK
 from .places import place
 from .secrets import Secrets
 from .stacks import find_kept, stack_plan
@@ -95,7 +96,11 @@ async def _attempt(check: CheckPlan, kept: Path | None, redactor: Redactor) -> t
 
 def _plan_of(directory: Path) -> Plan:
     """The plan that a kept stack was started from, as its trial's directory says."""
-    return stack_plan(Path((directory / SPEC).read_text(encoding="utf-8").strip()))
+    spec, stack = (
+        Path((directory / name).read_text(encoding="utf-8").strip()) if (directory / name).exists() else None
+        for name in (SPEC, STACK)
+    )
+    return stack_plan(spec or directory, stack)
 
 
 async def _until(check: CheckPlan, prober: Prober) -> tuple[Observation, Judgement]:

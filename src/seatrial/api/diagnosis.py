@@ -6,6 +6,7 @@ import ctypes
 import importlib.util
 import os
 import platform
+import subprocess
 import sys
 from typing import Any
 
@@ -17,12 +18,14 @@ _CLIENTS = {
     "distributed": "dask",
     "adbc_driver_postgresql": "compare",
 }
+_ASK_S = 10.0
 _PROGRAMS = ("postgres", "etcd", "redis-server", "caddy", "patroni")
 
 
 def diagnose() -> list[dict[str, Any]]:
     """Facts, each {name, works, detail}."""
     from ..embedded.binaries import find
+    from ..platforms.namespaces.trying import told
 
     facts = [
         _fact("python", sys.version_info >= (3, 11), f"{platform.python_version()} ({sys.executable})"),
@@ -37,6 +40,7 @@ def diagnose() -> list[dict[str, Any]]:
             "root (servers that refuse it run in a user namespace)" if os.geteuid() == 0 else "ordinary user",
         ),
         _namespaces(),
+        *(_fact(what, works, detail) for what, works, detail in told()),
     ]
     for module, extra in _CLIENTS.items():
         there = importlib.util.find_spec(module) is not None
@@ -48,6 +52,7 @@ def diagnose() -> list[dict[str, Any]]:
         facts.append(
             _fact(f"server {program}", where is not None, str(where or "missing: pip install 'seatrial[embedded]'"))
         )
+    facts += _compose()
     there = importlib.util.find_spec("uvloop") is not None
     facts.append(_fact("uvloop", there, "finer timers for workloads" if there else "missing: workloads use asyncio"))
     return facts
@@ -55,6 +60,30 @@ def diagnose() -> list[dict[str, Any]]:
 
 def _fact(name: str, works: bool, detail: str) -> dict[str, Any]:
     return {"name": name, "works": works, "detail": detail}
+
+
+def _compose() -> list[dict[str, Any]]:
+    """What stacks of Docker Compose need: the CLI with its plugin, and an engine."""
+    from ..core.errors import PlatformError
+    from ..platforms.compose import removal
+    from ..platforms.compose.address import resolve
+
+    try:
+        asked = subprocess.run(
+            ["docker", "compose", "version", "--short"], capture_output=True, text=True, timeout=_ASK_S, check=False
+        )
+        plugin = asked.stdout.strip() if asked.returncode == 0 else ""
+    except (OSError, subprocess.TimeoutExpired):
+        plugin = ""
+    try:
+        address = resolve()
+        version = removal.call(address, "GET", "/version")["Version"]
+        crash = "" if os.geteuid() == 0 else "; crashes of containers need root"
+        engine = _fact("docker engine", True, f"{version} at {address.url}{crash}")
+    except (OSError, removal.Refused, PlatformError) as error:
+        engine = _fact("docker engine", False, f"not reached: {error}")
+    words = plugin or "missing: docker compose (v2) reads compose files"
+    return [_fact("docker compose", bool(plugin), words), engine]
 
 
 def _namespaces() -> dict[str, Any]:

@@ -13,6 +13,7 @@ from ..core.errors import UsageError
 from ..core.files import JOURNAL, SPEC
 
 ROOT = Path(".seatrial")
+STACK = "stack.path"  # the stack file that was used in place of the spec's own
 
 
 def trials_root(root: Path | None = None) -> Path:
@@ -20,7 +21,7 @@ def trials_root(root: Path | None = None) -> Path:
     return (root or Path(os.environ.get("SEATRIAL_DIRECTORY", ROOT))).absolute() / "trials"
 
 
-def new_trial(name: str, spec: Path, root: Path | None = None) -> Path:
+def new_trial(name: str, spec: Path, root: Path | None = None, stack: Path | None = None) -> Path:
     """Make a trial's directory, private to the user, and point `latest` at it."""
     trials = trials_root(root)
     stamp = datetime.now().astimezone().strftime("%Y-%m-%dT%H-%M-%S")
@@ -28,6 +29,8 @@ def new_trial(name: str, spec: Path, root: Path | None = None) -> Path:
     directory = trials / f"{stamp}-{slug}-{secrets.token_hex(2)}"
     directory.mkdir(parents=True, mode=0o700)
     (directory / SPEC).write_text(f"{spec.absolute()}\n", encoding="utf-8")
+    if stack is not None:
+        (directory / STACK).write_text(f"{stack.absolute()}\n", encoding="utf-8")
     latest = trials.parent / "latest"
     fresh = trials.parent / f".latest-{secrets.token_hex(4)}"
     with contextlib.suppress(OSError):

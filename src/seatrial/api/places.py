@@ -17,11 +17,13 @@ from ..core.processes import Residue, Supervisor
 from ..core.redaction import Redactor
 from ..engine.probing import Prober
 from ..keeper import KeeperClient
+from ..platforms.compose.platform import ComposePlatform
 from ..platforms.local import LocalPlatform
 from ..platforms.remote import RemotePlatform
 from .secrets import Secrets
 from .vocabulary import vocabulary
 
+Owned = LocalPlatform | ComposePlatform  # platforms that start what the keeper owns
 _GENERATED = "stack/.generated.json"  # beside the stack's own passwords: private, and gone with it
 
 
@@ -50,7 +52,7 @@ class Place:
 
     async def close(self) -> None:
         """Look no longer, and let go of the keeper."""
-        if isinstance(self.platform, LocalPlatform):
+        if isinstance(self.platform, Owned):
             await self.platform.leave()
         if self.keeper is not None:
             await self.keeper.close()
@@ -64,7 +66,7 @@ class Place:
             save_generated(self.directory, self.secrets)
             await self.keeper.keep()
             return Residue()
-        if isinstance(self.platform, LocalPlatform):
+        if isinstance(self.platform, Owned):
             return await self.platform.down()
         return await self.keeper.end()
 
@@ -89,13 +91,13 @@ async def place(
         platform = RemotePlatform(plan.stack, prober=prober, secrets=secrets)
     else:
         keeper = await (KeeperClient.attach(attach) if attach is not None else KeeperClient.launch(directory))
-        platform = local(plan, attach or directory, keeper, prober, secrets, redactor)
+        platform = owned(plan, attach or directory, keeper, prober, secrets, redactor)
     here = Place(
         platform=platform, keeper=keeper, secrets=secrets, directory=directory, keep=keep, attached=attach is not None
     )
     prober.platform = platform
     try:
-        if attach is not None and isinstance(platform, LocalPlatform):
+        if attach is not None and isinstance(platform, Owned):
             await platform.attach(lambda _: None)
         yield here
     finally:
@@ -106,12 +108,13 @@ async def place(
             await here.close()
 
 
-def local(
+def owned(
     plan: Plan, directory: Path, keeper: KeeperClient, prober: Prober, secrets: Secrets, redactor: Redactor
-) -> LocalPlatform:
-    """The local platform of a plan."""
+) -> Owned:
+    """The platform of a plan that starts something."""
     supervisor: Supervisor = keeper
-    return LocalPlatform(
+    platform = ComposePlatform if plan.stack.platform == "compose" else LocalPlatform
+    return platform(
         plan.stack,
         directory=directory,
         supervisor=supervisor,

@@ -13,7 +13,10 @@ from ..engine.schedule import next_batch, select
 from .vocabulary import vocabulary
 
 CAPABILITIES = {
-    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
+    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link"}),
+    "compose": frozenset(
+        {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "network", "disconnect"}
+    ),
     "remote": frozenset[str](),
 }
 
@@ -38,6 +41,8 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
             yield from _scenario(plan, scenario)
             done[scenario.id] = Verdict.PASS
         left = [s for s in left if s not in batch]
+    for said in plan.left_out:
+        yield f"  left out of stack-health: {said}"
     findings = planned_findings(plan, selected)
     covered = {r for f in findings for r in f.covers}
     scope = in_scope(plan)
@@ -59,9 +64,9 @@ def _scenario(plan: Plan, scenario: ScenarioPlan) -> Iterator[str]:
     for step in scenario.steps:
         note = ""
         if isinstance(step, FaultStep):
-            capability = vocabulary().faults[step.fault].capability
-            if capability not in CAPABILITIES.get(plan.stack.platform, frozenset()):
-                note = f"  (not exercised: platform {plan.stack.platform} cannot {capability})"
+            kind = vocabulary().faults[step.fault].hitting(link=step.at.on_link)
+            if kind is not None and kind.capability not in CAPABILITIES.get(plan.stack.platform, frozenset()):
+                note = f"  (not exercised: {kind.lacking(plan.stack.platform)})"
         within = getattr(getattr(step, "check", None), "within_ns", None)
         yield f"      {step.title}" + (f"  within {format_duration(within)}" if within else "") + note
     for expectation in scenario.expect:

@@ -101,8 +101,15 @@ def check_cluster(plan: Plan, on: Cluster) -> None:
         library()
 
 
-async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], None] = lambda _: None) -> Run:
-    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow.
+async def run_trial(
+    plan: Plan,
+    request: Request,
+    *,
+    started: Callable[[Path], None] = lambda _: None,
+    make: Callable[..., Trial] = Trial,
+) -> Run:
+    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `make`: the trial's class,
+    or what takes its arguments.
 
     Cancelling the task stops and heals; the journal is whole in every case. Raises UsageError for what the caller got
     wrong, before anything is started.
@@ -111,7 +118,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
     check_cluster(plan, request.on)
     secrets = Secrets(plan.secrets)
     _check_secrets(plan, secrets)
-    directory = new_trial(plan.name, plan.file, request.root)
+    directory = new_trial(plan.name, plan.file, request.root, plan.stack_file)
     redactor = Redactor([])
     words = vocabulary()
     prober = Prober(words, secrets, redactor)
@@ -137,7 +144,7 @@ async def run_trial(plan: Plan, request: Request, *, started: Callable[[Path], N
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
             prober.adopt = here.adopt
-            trial = Trial(
+            trial = make(
                 plan,
                 select(plan, request.only, request.labels),
                 options,

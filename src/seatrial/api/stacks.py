@@ -21,7 +21,7 @@ from ..engine.journal import Journal
 from ..engine.probing import Prober
 from ..keeper import KeeperClient, OwnedTrial, list_owned
 from ..probes import close as close_probes
-from ..spec import compile_spec, compile_stack
+from ..spec import compile_spec, compile_stack, compose_file_in
 from .directories import new_trial, trials_root
 from .places import place
 from .running import run_interruptible
@@ -32,28 +32,32 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def stack_plan(path: Path) -> Plan:
-    """The plan of a spec, or of a stack file alone; a directory means the seatrial.yaml or stack.yaml in it."""
+def stack_plan(path: Path, stack: Path | None = None) -> Plan:
+    """The plan of a spec, or of a stack file or compose file alone; a directory means the first of these in it.
+
+    `stack`: a stack file or compose file in place of the spec's own.
+    """
     if path.is_dir():
-        path = next((p for p in (path / "seatrial.yaml", path / "stack.yaml") if p.exists()), path / "seatrial.yaml")
+        own = (path / "seatrial.yaml", path / "stack.yaml", compose_file_in(path))
+        path = next((p for p in own if p is not None and p.exists()), path / "seatrial.yaml")
     if not path.exists():
         raise UsageError.simple(f"{path} does not exist")
     if _is_spec(path):
-        return compile_spec(path, vocabulary(), environment=os.environ, variables={})
-    stack = compile_stack(path, vocabulary(), environment=os.environ)
-    return Plan(name=stack.name, file=path, stack=stack, digest="", files=(path,))
+        return compile_spec(path, vocabulary(), environment=os.environ, variables={}, stack_override=stack)
+    alone = compile_stack(stack or path, vocabulary(), environment=os.environ)
+    return Plan(name=alone.name, file=path, stack=alone, digest="", files=(stack or path,), stack_file=stack)
 
 
 def _is_spec(path: Path) -> bool:
     return any(line.startswith("seatrial:") for line in path.read_text(encoding="utf-8").splitlines())
 
 
-def bring_up(path: Path, root: Path | None, console: Console) -> int:
+def bring_up(path: Path, root: Path | None, console: Console, stack: Path | None = None) -> int:
     """`seatrial up`."""
-    plan = stack_plan(path)
+    plan = stack_plan(path, stack)
     if plan.stack.platform == "remote":
         raise UsageError.simple("a remote stack runs already: there is nothing to bring up")
-    directory = new_trial(f"{plan.name}-stack", plan.file, root)
+    directory = new_trial(f"{plan.name}-stack", plan.file, root, plan.stack_file)
     views = run_interruptible(_up(plan, directory, console))
     for view in views.values():
         for instance in view.instances:
@@ -70,7 +74,7 @@ async def keep_up(plan: Plan, root: Path | None) -> Path:
     """Bring a stack up and leave it running, without a word; the directory of its trial."""
     from rich.console import Console
 
-    directory = new_trial(f"{plan.name}-stack", plan.file, root)
+    directory = new_trial(f"{plan.name}-stack", plan.file, root, plan.stack_file)
     await _up(plan, directory, Console(quiet=True))
     return directory
 

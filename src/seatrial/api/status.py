@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import PlatformError
 from ..core.processes import UnitStatus
 from ..keeper import OwnedTrial, list_owned
+from ..platforms.compose.bringing import recorded
 from ..reports.words import style
 from .directories import trials_root
 from .soaking import shown, soaks_root, told
@@ -39,6 +41,8 @@ def show_status(name: str | None, root: Path | None, *, as_json: bool, console: 
     for stack in stacks:
         state = "kept" if stack.kept else "ending" if stack.ending else "in a trial"
         console.print(f"{stack.directory.name}  {state}", highlight=False, style="bold")
+        if project := _project(stack):
+            console.print(f"  containers: docker compose --project-name {project} ps", highlight=False)
         for unit in stack.units:
             pid = f"pid {unit.process.pid}" if unit.process else f"exit status {unit.exit_status}"
             console.print(
@@ -48,7 +52,17 @@ def show_status(name: str | None, root: Path | None, *, as_json: bool, console: 
 
 
 def _stack_row(stack: OwnedTrial) -> dict[str, Any]:
-    return {"trial": stack.directory.name, "kept": stack.kept, "instances": [_unit_row(u) for u in stack.units]}
+    row = {"trial": stack.directory.name, "kept": stack.kept, "instances": [_unit_row(u) for u in stack.units]}
+    project = _project(stack)
+    return {**row, "project": project} if project else row
+
+
+def _project(stack: OwnedTrial) -> str:
+    """The project of Compose that it is, if it is one."""
+    try:
+        return recorded(stack.directory / "stack").name
+    except PlatformError:
+        return ""
 
 
 def _unit_row(unit: UnitStatus) -> dict[str, Any]:

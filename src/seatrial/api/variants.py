@@ -88,21 +88,34 @@ def find_variants(directory: Path, only: Sequence[str]) -> list[Variant]:
     return [names[n] for n in only] if only else found
 
 
-def _compile(directory: Path, overlays: Sequence[Path]) -> Plan:
+def _compile(directory: Path, overlays: Sequence[Path], stack: Path | None = None) -> Plan:
     from ..spec import compile_spec
 
     return compile_spec(
-        directory / "seatrial.yaml", vocabulary(), environment=os.environ, variables={}, overlays=overlays
+        directory / "seatrial.yaml",
+        vocabulary(),
+        environment=os.environ,
+        variables={},
+        overlays=overlays,
+        stack_override=stack,
     )
 
 
-def run_variants(directory: Path, only: Sequence[str], *, control: bool, root: Path | None, console: Console) -> int:
+def run_variants(
+    directory: Path,
+    only: Sequence[str],
+    *,
+    control: bool,
+    root: Path | None,
+    console: Console,
+    stack: Path | None = None,
+) -> int:
     """Exit status 0 when the control is GO and every variant is as declared; 1 when not; 2 when a run could not be made."""
     variants = find_variants(directory, only)
-    plans = [(v, _compile(directory, [v.file])) for v in variants]  # every mistake before the first start
+    plans = [(v, _compile(directory, [v.file], stack)) for v in variants]  # every mistake before the first start
     judged: list[Judged] = []
     if control:
-        judged.append(_control(_compile(directory, []), root, console))
+        judged.append(_control(_compile(directory, [], stack), root, console))
     for variant, plan in plans:
         judged.append(_one(variant, plan, root, console))
     console.print()

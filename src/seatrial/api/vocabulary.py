@@ -30,6 +30,7 @@ def vocabulary() -> Vocabulary:
         tag_metrics=TAG_METRICS,
         load_extras=LOAD_EXTRAS,
         credentials=_named(_values(CREDENTIALS), "seatrial.credentials"),
+        compose="seatrial.platforms.compose.reading:read",
     )
 
 

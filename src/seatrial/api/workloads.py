@@ -77,6 +77,7 @@ class Maker:
             "resend": plan.resend,
             "accept": list(plan.accept),
             "prefix": prefix,
+            "answers": plan.answers,
         }
         return RunningWorkload(plan, await WorkloadProcess.start(config, adopt), prefix, highest_rate(schedule))
 

@@ -33,7 +33,8 @@ RECORD = np.dtype(
         ("attempts", "u1"),
         ("flags", "u1"),
         ("used", "u1"),
-        ("spare", "V17"),
+        ("answer", "<u4"),  # stands for the text of the answer, where that is looked at; 0: not known
+        ("spare", "V13"),
     ]
 )
 Records = NDArray[np.void]
@@ -70,7 +71,7 @@ class Recorder:
         number = self._rows
         if number >= self._size:
             self._grow()
-        self._array[number] = (number, intended, 0, 0, 0, 0, UNKNOWN, 0, 0, 0, 1, b"")
+        self._array[number] = (number, intended, 0, 0, 0, 0, UNKNOWN, 0, 0, 0, 1, 0, b"")
         self._rows = number + 1
         return number
 
@@ -89,6 +90,10 @@ class Recorder:
         row["status"] = status
         row["error"] = error
         row["http"] = http
+
+    def answered(self, number: int, answer: int) -> None:
+        """What stands for the text of its answer."""
+        self._array[number]["answer"] = answer
 
     def flag(self, number: int, flag: int) -> None:
         """Mark it."""

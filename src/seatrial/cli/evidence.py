@@ -22,10 +22,12 @@ def report(trial: Trial = None, directory: Root = None) -> int:
     """Make report.html, report.json and junit.xml again from a trial's directory, and show its verdict."""
     from ..api.directories import find_trial
     from ..api.reporting import write_reports
+    from ..reports.sweep import show
     from ..reports.terminal import verdict
 
     found = find_trial(trial, directory)
-    verdict(write_reports(found), found, console())
+    model = write_reports(found)
+    (verdict if model.sweep is None else show)(model, found, console())
     return 0
 
 

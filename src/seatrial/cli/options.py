@@ -41,6 +41,10 @@ Changed = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+StackFile = Annotated[
+    Path | None,
+    typer.Option("--stack", help="A stack file or compose file to use in place of the spec's own.", metavar="FILE"),
+]
 Root = Annotated[
     Path | None,
     typer.Option(
@@ -78,6 +82,13 @@ def spec_file(path: Path) -> Path:
     return found
 
 
+def stack_file(path: Path | None) -> Path | None:
+    """What `--stack` names. Raises UsageError for nothing."""
+    if path is not None and not path.is_file():
+        raise UsageError.simple(f"--stack: there is no file {path}", "a stack file, or a compose file")
+    return path
+
+
 def parse_variables(given: Sequence[str] | None) -> dict[str, str]:
     """`name=value` pairs as a mapping."""
     return pairs_of("--var", given)
@@ -104,6 +115,7 @@ def load_plan(
     var: Sequence[str] | None,
     overlays: Sequence[Path] = (),
     *,
+    stack: Path | None = None,
     scale: float | None = None,
     profile: str | None = None,
     tags: Sequence[str] | None = None,
@@ -120,6 +132,7 @@ def load_plan(
         environment=os.environ,
         variables=parse_variables(var),
         overlays=overlays,
+        stack_override=stack_file(stack),
         profiles=Choice(scale=scale, name=profile),
     )
     if not tags and not skip_tags:

@@ -8,21 +8,29 @@ from typing import Annotated
 import typer
 
 from .app import app, examples
-from .options import Json, Root
+from .options import Json, Root, StackFile, stack_file
 from .trials import console
 
 Kept = Annotated[str | None, typer.Argument(help="A kept stack: its trial (default: the only one, or the latest).")]
 
 
-@app.command(epilog=examples("seatrial up examples/jewelry-shop", "seatrial up stack.yaml"))
+@app.command(
+    epilog=examples("seatrial up examples/jewelry-shop", "seatrial up stack.yaml", "seatrial up --stack compose.yaml")
+)
 def up(
-    stack: Annotated[Path, typer.Argument(help="A spec, a stack file, or a directory with one of them.")] = Path(),
+    spec: Annotated[
+        Path,
+        typer.Argument(
+            help="A spec, a stack file, a compose file, or a directory with one of them.", metavar="[STACK]"
+        ),
+    ] = Path(),
+    stack: StackFile = None,
     directory: Root = None,
 ) -> int:
     """Bring a stack up and leave it running under its keeper; end it with `seatrial down`."""
     from ..api.stacks import bring_up
 
-    return bring_up(stack, directory, console())
+    return bring_up(spec, directory, console(), stack_file(stack))
 
 
 @app.command(epilog=examples("seatrial down", "seatrial down --all"))

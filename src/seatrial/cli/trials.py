@@ -28,11 +28,13 @@ from .options import (
     Scale,
     SkipTags,
     Spec,
+    StackFile,
     Tags,
     Variables,
     cluster_of,
     listed,
     load_plan,
+    stack_file,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ def run(
     tags: Tags = None,
     skip_tags: SkipTags = None,
     var: Variables = None,
+    stack: StackFile = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the stack running; end it with `seatrial down`.")] = False,
     attach: Annotated[str | None, typer.Option("--attach", help="Use a kept stack: its trial, or `latest`.")] = None,
     scale: Scale = None,
@@ -105,7 +108,14 @@ def run(
             "--at-least and --repeat-on-one-stack go with --repeat", "seatrial run --repeat 300 --at-least 99%"
         )
     if for_ is not None or resume is not None or repeat is not None:
-        options: dict[str, Any] = {"var": var, "scale": scale, "profile": profile, "tags": tags, "skip_tags": skip_tags}
+        options: dict[str, Any] = {
+            "var": var,
+            "stack": str(stack) if stack else None,
+            "scale": scale,
+            "profile": profile,
+            "tags": tags,
+            "skip_tags": skip_tags,
+        }
         options |= {"only": only, "labels": labels}
         others = {"--attach": attach, "--keep": keep, "--dry-run": dry_run, "--fail-fast": fail_fast, "--on": on}
         others |= {"--failed, --critical, --changed": bool(wish)}
@@ -113,7 +123,7 @@ def run(
         return soak(spec, for_, resume, options, others, directory, repetition, detach=detach)
     if detach:
         raise UsageError.simple("--detach goes with --for, --repeat or --resume", "seatrial run --for 4h --detach")
-    plan = load_plan(spec, var, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
+    plan = load_plan(spec, var, stack=stack, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
     chosen = selected(plan, only, labels, wish, directory)
     if chosen is None:
         return Outcome.INCONCLUSIVE.exit_status
@@ -199,7 +209,8 @@ def soak(
         books = soaking.find(resume, directory)
         options, spec = books.soak.options, Path(books.soak.spec)
     chosen = {n: options[n] for n in ("scale", "profile", "tags", "skip_tags")}
-    plan = load_plan(spec, options["var"], **chosen)
+    stack = options.get("stack")
+    plan = load_plan(spec, options["var"], stack=Path(stack) if stack else None, **chosen)
     request = Request(
         only=tuple(options["only"] or ()),
         labels=tuple(options["labels"] or ()),
@@ -243,12 +254,13 @@ def console() -> Console:
 def lint(
     spec: Spec = Path("seatrial.yaml"),
     var: Variables = None,
+    stack: StackFile = None,
     scale: Scale = None,
     profile: Profile = None,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes too.")] = False,
 ) -> int:
     """Find every mistake in a spec, with file, line, column and what would be right."""
-    plan = load_plan(spec, var, scale=scale, profile=profile)
+    plan = load_plan(spec, var, stack=stack, scale=scale, profile=profile)
     for warning in plan.warnings:
         typer.echo(f"{warning}")
     scenarios, requirements = len(plan.scenarios), len(plan.requirements)
@@ -270,11 +282,12 @@ def plan(
     tags: Tags = None,
     skip_tags: SkipTags = None,
     var: Variables = None,
+    stack: StackFile = None,
     scale: Scale = None,
     profile: Profile = None,
 ) -> int:
     """Show what would run, in which order, and what cannot be exercised here."""
-    plan = load_plan(spec, var, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
+    plan = load_plan(spec, var, stack=stack, scale=scale, profile=profile, tags=tags, skip_tags=skip_tags)
     return show_plan(plan, tuple(only or ()), tuple(labels or ()))
 
 
@@ -320,12 +333,15 @@ def variants(
     directory: Annotated[Path, typer.Argument(help="A directory with seatrial.yaml and variants/*.yaml.")] = Path(),
     only: Annotated[list[str] | None, typer.Option("--only", help="These variants.")] = None,
     control: Annotated[bool, typer.Option("--control/--no-control", help="Run the unmodified spec first.")] = True,
+    stack: StackFile = None,
     root: Root = None,
 ) -> int:
     """Run the spec as it is and made wrong in one way each: as declared, blind, or red for another reason?"""
     from ..api.variants import run_variants
 
-    return run_variants(directory, tuple(only or ()), control=control, root=root, console=console())
+    return run_variants(
+        directory, tuple(only or ()), control=control, root=root, console=console(), stack=stack_file(stack)
+    )
 
 
 @app.command(epilog=examples("seatrial coverage examples/jewelry-shop", "seatrial coverage --json"))
@@ -334,13 +350,14 @@ def coverage(
     trial: Annotated[
         str | None, typer.Option("--trial", help="Take verdicts from this trial (default: the latest).")
     ] = None,
+    stack: StackFile = None,
     json: Json = False,
     root: Root = None,
 ) -> int:
     """Every requirement: exercised with its verdict and evidence, out of scope on this platform, or not covered."""
     from ..api.coverage import show_coverage
 
-    return show_coverage(load_plan(spec, None), trial, root, as_json=json, console=console())
+    return show_coverage(load_plan(spec, None, stack=stack), trial, root, as_json=json, console=console())
 
 
 @app.command(

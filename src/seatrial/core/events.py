@@ -21,6 +21,7 @@ from .fingerprints import Fingerprint, Part
 from .intervals import Interval
 from .quantities import Quantity
 from .results import Accounting, Finding, PlannedFinding
+from .sweeps import Swept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -297,6 +298,29 @@ class ColumnSealed(Event):
     sha256: str
     valid: bool
     note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SweepPlanned(Event):
+    """What a sweep goes through. `clients`: by name, what they ask, for people."""
+
+    services: tuple[str, ...]
+    faults: tuple[str, ...]
+    cells: tuple[str, ...]  # fault service
+    clients: Mapping[str, str]
+    hold_ns: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellStarted(Event):
+    cell: str
+    target: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CellSwept(Event):
+    swept: Swept
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from .links import LinkTraffic, Tried
 from .processes import CommandResult
-from .stack import Endpoint, Instance, Target, Usage
+from .stack import Actual, Declaration, Endpoint, Instance, Target, Usage
 
 if TYPE_CHECKING:
     from .expressions import Judgement
@@ -91,6 +91,10 @@ class Surroundings(Protocol):
 
     async def usage(self) -> Usage: ...
 
+    async def usages(self) -> Mapping[str, Usage]:
+        """Of each of the target's instances that runs."""
+        ...
+
     async def traffic(self) -> LinkTraffic:
         """What has passed through the target, a link: all its instances together."""
         ...
@@ -109,6 +113,28 @@ class Surroundings(Protocol):
 
     def log_mark(self) -> Mapping[str, int]:
         """Byte offset in each log file since which the probe should look (start of the scenario)."""
+        ...
+
+    def log_explained(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        """By instance name, ranges of its log (bytes) that were written while the stack came up, or while something was broken on
+        purpose or mended.
+        """
+        ...
+
+    def declared(self) -> Mapping[str, Declaration]:
+        """What the stack file promises of every service."""
+        ...
+
+    async def actual(self) -> Mapping[str, Actual]:
+        """The same as it is, of each of the target's instances that runs."""
+        ...
+
+    async def health(self) -> Mapping[str, tuple[bool, str]]:
+        """Whether each of the target's instances says that it is well, asked now, and in which words."""
+        ...
+
+    def changes(self) -> Sequence[Instance]:
+        """Every change of an instance since the stack was started, in order."""
         ...
 
 

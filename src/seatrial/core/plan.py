@@ -221,6 +221,7 @@ class WorkloadPlan:
     model_arguments: Mapping[str, object] = field(default_factory=dict)  # amount
     read_back: ReadBack | None = None  # set: the keys; counter: the final value
     initial: ReadBack | None = None  # counter: the value before
+    answers: bool = False  # what stands for the text of each answer is recorded, too (HTTP)
     position: Position | None = None
 
 
@@ -282,7 +283,9 @@ class Plan:
     waivers: Mapping[str, Waiver] = field(default_factory=dict)  # by the finding's id
     tested: FilesTested = field(default_factory=lambda: FilesTested())
     warnings: tuple[str, ...] = ()
+    stack_file: Path | None = None  # used in place of the one that the spec names
     require_proof: bool = False  # a blocking check that is not proven shows nothing
+    left_out: tuple[str, ...] = ()  # what `stack-health` made no scenario of, and why
 
     @property
     def judged(self) -> tuple[str, ...]:

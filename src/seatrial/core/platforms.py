@@ -57,7 +57,7 @@ class Platform(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Of: start, kill, stop, pause, restart, execute, usage, logs, link."""
+        """Of: start, kill, stop, pause, restart, execute, usage, logs, link, network, disconnect."""
         ...
 
     async def up(self, progress: Callable[[Progress], None]) -> None:
@@ -141,8 +141,9 @@ class CanReadLogs(Protocol):
 class Sighting:
     """What an independent look at an instance showed: read from the system itself, not from whoever acted on it.
 
-    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T; `accepts`: a TCP
-    connection to its first endpoint was accepted (None: it has none).
+    `alive`: its process exists; `identity` as in Instance; `stopped`: all its processes are in state T, or frozen; `accepts`: a TCP
+    connection to its first endpoint was accepted (None: it has none); `answers`: something came back (None: not asked for). Where
+    something stands before it that accepts for it (the proxy of a container engine), answers are what counts.
     """
 
     at_ns: int
@@ -151,6 +152,7 @@ class Sighting:
     stopped: bool
     accepts: bool | None
     detail: str = ""
+    answers: bool | None = None
 
 
 @runtime_checkable
@@ -163,11 +165,15 @@ class CanImpairNetworks(Protocol):
     """What an instance sends and is sent can be impaired where it runs. Undone with whoever ordered it, whatever ended them."""
 
     async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
-        """Begin one: partition, loss, bandwidth, latency, dns, disconnect. Its number. Raises NotExercised where rights or kernel lack."""
+        """Begin one: partition, loss, bandwidth, latency, dns, disconnect. Its number. Raises NotExercised where rights or kernel lack.
+
+        Arguments: `direction` (in, out, both), `peers` (services: only what comes from them and goes to them), `share`, `rate` (bytes a
+        second), `delay_ns`, `jitter_ns`, `distribution`, `how` (drop, refuse).
+        """
         ...
 
     async def mend_network(self, instance: Instance, number: int) -> None:
-        """End it."""
+        """End it. Raises PlatformError where it had ended before."""
         ...
 
 

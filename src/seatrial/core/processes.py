@@ -14,6 +14,10 @@ from typing import Protocol
 
 from .quantities import NS_PER_S
 
+GUARDIAN = (
+    "seatrial-guard"  # the name of the process above a unit's leader, to which its orphans come; at most 15 bytes
+)
+
 
 class Restart(enum.StrEnum):
     """When a unit that ended is started again."""
@@ -161,10 +165,14 @@ class Supervisor(Protocol):
         """Own a process that the caller started: recorded, and ended with everything else."""
         ...
 
-    async def remedy(self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None) -> None:
-        """Record commands that undo what is about to be done, before it is done; run by the owning process when it ends all, or by `undo`.
+    async def remedy(
+        self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None, *, stays: bool = False
+    ) -> None:
+        """Record commands that undo what is about to be done, before it is done; run by the owning process when it ends all or whoever
+        ordered it goes, or by `undo`.
 
-        They are void when `guard` is gone, and must be safe to run twice, and without anything to undo.
+        They are void when `guard` is gone, and must be safe to run twice, and without anything to undo. `stays`: it is part of the
+        stack, as its units are, and goes with it alone: not with whoever ordered it, where the stack is kept.
         """
         ...
 

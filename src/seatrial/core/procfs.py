@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from .processes import ProcessId
+from .processes import GUARDIAN, ProcessId
 
 _CHUNK_BYTES = 1 << 16
 _DEAD = frozenset("ZXx")
@@ -131,6 +131,17 @@ def descendants(roots: Iterable[ProcessId]) -> tuple[ProcessId, ...]:
     return tuple(found.values())
 
 
+def unit(leader: ProcessId) -> tuple[ProcessId, ...]:
+    """The processes of a unit by its leader: those beneath its guardian, where it has one, orphans included; else its descendants."""
+    stat = stat_of(leader)
+    if stat is None:
+        return ()
+    above = _alive(stat.parent)
+    if above is None or (_read(f"/proc/{above.pid}/comm") or b"").strip() != GUARDIAN.encode():
+        return descendants([leader])
+    return tuple(p for p in descendants([above]) if p != above)
+
+
 def pids() -> tuple[int, ...]:
     """All pids there are."""
     with os.scandir("/proc") as entries:
@@ -158,15 +169,16 @@ def listeners() -> Mapping[int, frozenset[int]]:
     return {port: frozenset(inodes) for port, inodes in found.items()}
 
 
-def tcp_connections(ports: Collection[int]) -> Mapping[int, tuple[int, int]]:
-    """Of TCP ports that are listened on in this network namespace: connections that are established, and those that wait to be accepted.
+def tcp_connections(ports: Collection[int], of: str = "self") -> Mapping[int, tuple[int, int]]:
+    """Of TCP ports that are listened on in a process's network namespace: connections that are established, and those that wait to be
+    accepted.
 
     The kernel shows the length of a listening socket's queue as its rx_queue; what is in it is established, too.
     """
     found = {port: [0, 0] for port in ports}
     hexes = {f"{port:04X}": port for port in ports}
     listening = set()
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for table in (f"/proc/{of}/net/tcp", f"/proc/{of}/net/tcp6"):
         for line in (_read(table) or b"").decode("ascii", "replace").split("\n")[1:]:
             fields = line.split(None, 5)
             port = hexes.get(fields[1].rpartition(":")[2]) if len(fields) > 5 else None

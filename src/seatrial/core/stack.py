@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from .processes import Restart
 
 if TYPE_CHECKING:
+    from .compose import ComposeProject
     from .errors import Position
     from .plan import CheckPlan
 
@@ -33,6 +34,11 @@ class Target:
     share: float | None = None
     position: Position | None = None
 
+    @property
+    def on_link(self) -> bool:
+        """Whether it is a link, or a part of one."""
+        return LINK in self.service
+
     def __str__(self) -> str:
         if self.role:
             return f"{self.service}/{self.role}"
@@ -40,7 +46,7 @@ class Target:
             return f"{self.service}#{self.ordinal}"
         if self.share is not None:
             return f"{self.service} {self.share:.0%}"
-        return f"{self.service} *" if self.everywhere and LINK not in self.service else self.service
+        return f"{self.service} *" if self.everywhere and not self.on_link else self.service
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,11 +94,12 @@ class StackPlan:
     """The whole stack as declared. For platform `remote`, services have endpoints and nothing to start."""
 
     name: str
-    platform: str  # local, remote
+    platform: str  # local, remote, compose
     services: Mapping[str, ServicePlan]
     directory: Path  # that relative paths of the stack file start from
     allow: tuple[str, ...] = ()  # hosts beyond loopback that may be addressed
     allow_faults: tuple[str, ...] = ()  # and those that may be harmed
+    compose: ComposeProject | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,6 +152,27 @@ class Blueprint:
     roles: Mapping[str, CheckPlan] = field(default_factory=dict)
     steady: Sequence[CheckPlan] = ()
     after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Presence:
+    """A service that something else started: the endpoints of each of its instances, and what is known of it."""
+
+    service: str
+    instances: Sequence[Mapping[str, Endpoint]]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Description:
+    """What its kind says of such a service; as in a Blueprint. Exports are for who is outside, as the endpoints are."""
+
+    exports: Mapping[str, str]
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    ready: CheckPlan | None = None
+    roles: Mapping[str, CheckPlan] = field(default_factory=dict)
+    steady: Sequence[CheckPlan] = ()
 
 
 class Ground(Protocol):

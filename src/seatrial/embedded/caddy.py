@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
+from ..core.stack import Blueprint, Description, FileBlueprint, Ground, InstanceBlueprint, Presence, ServicePlan
 from .binaries import need
-from .making import LOOPBACK, addresses, check, endpoint, environment, upstreams
+from .making import LOOPBACK, addresses, check, endpoint, environment, located, present, upstreams
 
 _READY = "/.seatrial/proxy-ready"
 
@@ -56,6 +56,13 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
             ready=check("http", f"GET {_READY}", "status == 204"),
         )
     ]
+
+
+def describe(presence: Presence) -> Description:
+    """One that something else started. Parameter `ca`: a file with the authority of its certificates."""
+    ca = presence.parameters.get("ca", "")
+    exports = {**located(present(presence, "http")), "ca": ca}
+    return Description(exports=exports, parameters={"ca": ca} if ca else {})
 
 
 def _caddyfile(site: str, to: Sequence[str], arguments: Mapping[str, object], *, tls: bool) -> str:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ..core.errors import Problem, UsageError
-from ..core.stack import Blueprint, Ground, InstanceBlueprint, ServicePlan
+from ..core.plan import CheckPlan
+from ..core.stack import Blueprint, Description, Ground, InstanceBlueprint, Presence, ServicePlan
 from .binaries import need
-from .making import LOOPBACK, addresses, check, endpoint, environment, whole
+from .making import LOOPBACK, addresses, check, endpoint, environment, located, present, whole
 
 
 def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -> Sequence[Blueprint]:
@@ -64,5 +65,18 @@ def cluster(name: str, nodes: int, ground: Ground) -> Blueprint:
             "endpoints": ",".join(endpoints),
             "addresses": hosts,
         },
-        ready=check("http", "GET /health", 'json.health == "true"', endpoint="client"),
+        ready=_healthy(),
     )
+
+
+def describe(presence: Presence) -> Description:
+    """One that something else started."""
+    clients = present(presence, "client")
+    exports = located(clients)
+    exports["hosts"] = exports.get("addresses", "")
+    exports["endpoints"] = ",".join(e.url for e in clients)
+    return Description(exports=exports, ready=_healthy())
+
+
+def _healthy() -> CheckPlan:
+    return check("http", "GET /health", 'json.health == "true"', endpoint="client")

@@ -10,7 +10,7 @@ from ..core.expressions import Type, compile_expression
 from ..core.expressions.types import Scope
 from ..core.plan import CheckPlan, ProbeCall
 from ..core.quantities import NS_PER_S, Quantity
-from ..core.stack import Endpoint, Ground, InstanceBlueprint, ServicePlan
+from ..core.stack import Endpoint, Ground, InstanceBlueprint, Presence, ServicePlan
 
 LOOPBACK = "127.0.0.1"
 _SCOPES = {
@@ -54,6 +54,26 @@ def endpoint(name: str, scheme: str, port: int) -> Endpoint:
 def addresses(host: str, instances: Sequence[InstanceBlueprint]) -> str:
     """host:port of each instance's first endpoint."""
     return ",".join(f"{host}:{next(iter(i.endpoints.values())).port}" for i in instances)
+
+
+def present(presence: Presence, name: str) -> list[Endpoint]:
+    """The endpoint of that name (or scheme) of each instance that has one; its first where none has."""
+    named = [next((e for e in i.values() if name in (e.name, e.scheme)), None) for i in presence.instances]
+    firsts = [next(iter(i.values()), None) for i in presence.instances]
+    return [e for e in (named if any(named) else firsts) if e is not None]
+
+
+def located(endpoints: Sequence[Endpoint]) -> dict[str, str]:
+    """host, port, url and addresses, as all kinds export them; empty without any endpoint."""
+    if not endpoints:
+        return {}
+    first = endpoints[0]
+    return {
+        "host": first.host,
+        "port": str(first.port),
+        "url": first.url,
+        "addresses": ",".join(f"{e.host}:{e.port}" for e in endpoints),
+    }
 
 
 def upstreams(plan: ServicePlan, to: str, ground: Ground) -> list[str]:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import Problem, UsageError
-from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
+from ..core.plan import CheckPlan
+from ..core.stack import Blueprint, Description, FileBlueprint, Ground, InstanceBlueprint, Presence, ServicePlan
 from .binaries import need, need_module
 from .etcd import cluster
-from .making import LOOPBACK, addresses, check, endpoint, environment, seconds, upstreams, whole
+from .making import LOOPBACK, addresses, check, endpoint, environment, present, seconds, upstreams, whole
 
 SUPERUSER, REPLICATION, REWIND = "postgres", "replicator", "rewinder"
 LEAST_TTL_S = 20
@@ -56,29 +57,13 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
     host = ground.host(plan.name)
     names, numbers = ",".join([host] * nodes), ",".join(map(str, ports))
     user, password, database = settings.user, settings.password, settings.database
-    account = f"user={_quoted(user)} password={_quoted(password)} dbname={_quoted(database)}"
-    attributes = " target_session_attrs=read-write" if nodes > 1 else ""
-    steady = []
-    if nodes > 1:
-        streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
-        steady.append(check("sql", streaming, f"rows[0][0] == {nodes - 1}"))
-        if settings.synchronous:
-            # What Patroni knows decides who may be elected, and it knows a loop later than the server.
-            steady.append(
-                check(
-                    "http",
-                    "GET /cluster",
-                    'any(json.members[*].role in ["sync_standby", "quorum_standby"])',
-                    endpoint="api",
-                )
-            )
     return [
         Blueprint(
             service=plan.name,
             kind="postgres",
             instances=instances,
             exports={
-                "dsn": f"host={names} port={numbers} {account}{attributes} connect_timeout=2",
+                "dsn": _dsn(names, numbers, user, password, database),
                 "host": host,
                 "port": str(ports[0]),
                 "hosts": names,
@@ -90,16 +75,78 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
             },
             parameters={"user": SUPERUSER, "password": settings.superuser_password, "dbname": database},
             secrets=[password, settings.superuser_password],
-            ready=check("sql", _IN_RECOVERY, "len(rows) == 1"),
-            roles={
-                "primary": check("sql", _IN_RECOVERY, "rows[0][0] == false"),
-                "replica": check("sql", _IN_RECOVERY, "rows[0][0] == true"),
-            },
-            steady=steady,
+            ready=_answers(),
+            roles=_roles(),
+            steady=_steady(nodes, synchronous=settings.synchronous),
             after=tuple(companion.service for companion in companions),
         ),
         *companions,
     ]
+
+
+def describe(presence: Presence) -> Description:
+    """One that something else started, alone or under Patroni (instances with an endpoint `api`).
+
+    Parameters: user and password of who may look everywhere, dbname; `synchronous: true` where a standby is to be so;
+    `application-user` and `application-password` where the application has others.
+    """
+    given = presence.parameters
+    nodes = present(presence, "postgres")
+    user, database = given.get("user", SUPERUSER), given.get("dbname") or given.get("user", SUPERUSER)
+    own = {
+        "user": given.get("application-user", user),
+        "password": given.get("application-password", given.get("password", "")),
+    }
+    names, numbers = ",".join(e.host for e in nodes), ",".join(str(e.port) for e in nodes)
+    patroni = len(presence.instances) > 1 and all("api" in i for i in presence.instances)
+    exports = {
+        "dsn": _dsn(names, numbers, own["user"], own["password"], database),
+        "host": nodes[0].host if nodes else "",
+        "port": str(nodes[0].port) if nodes else "",
+        "hosts": names,
+        "ports": numbers,
+        **own,
+        "database": database,
+        "addresses": ",".join(f"{e.host}:{e.port}" for e in nodes),
+    }
+    return Description(
+        exports=exports,
+        parameters={"user": user, "password": given.get("password", ""), "dbname": database},
+        secrets=tuple(dict.fromkeys(p for p in (given.get("password"), own["password"]) if p)),
+        ready=_answers(),
+        roles=_roles(),
+        steady=_steady(len(presence.instances), synchronous=patroni and given.get("synchronous") == "true"),
+    )
+
+
+def _dsn(hosts: str, ports: str, user: str, password: str, database: str) -> str:
+    account = f"user={_quoted(user)} password={_quoted(password)} dbname={_quoted(database)}"
+    attributes = " target_session_attrs=read-write" if "," in hosts else ""
+    return f"host={hosts} port={ports} {account}{attributes} connect_timeout=2"
+
+
+def _answers() -> CheckPlan:
+    return check("sql", _IN_RECOVERY, "len(rows) == 1")
+
+
+def _roles() -> dict[str, CheckPlan]:
+    return {
+        "primary": check("sql", _IN_RECOVERY, "rows[0][0] == false"),
+        "replica": check("sql", _IN_RECOVERY, "rows[0][0] == true"),
+    }
+
+
+def _steady(nodes: int, *, synchronous: bool) -> list[CheckPlan]:
+    """All standbys stream, and where one has to be synchronous, Patroni says so."""
+    if nodes == 1:
+        return []
+    streaming = "select count(*) from pg_stat_replication where state = 'streaming'"
+    steady = [check("sql", streaming, f"rows[0][0] == {nodes - 1}")]
+    if synchronous:
+        # What Patroni knows decides who may be elected, and it knows a loop later than the server.
+        standby = 'any(json.members[*].role in ["sync_standby", "quorum_standby"])'
+        steady.append(check("http", "GET /cluster", standby, endpoint="api"))
+    return steady
 
 
 class _Settings:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
-from ..core.stack import Blueprint, FileBlueprint, Ground, InstanceBlueprint, ServicePlan
+from ..core.plan import CheckPlan
+from ..core.stack import Blueprint, Description, FileBlueprint, Ground, InstanceBlueprint, Presence, ServicePlan
 from .binaries import need
-from .making import LOOPBACK, addresses, check, endpoint, environment, milliseconds, whole
+from .making import LOOPBACK, addresses, check, endpoint, environment, located, milliseconds, present, whole
 
 MASTER = "mymaster"
 _IN_ORDER = 'reply.role == "master" or reply.master_link_status == "up"'
@@ -38,8 +39,6 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
         "master": MASTER if watchers else "",
         "password": password,
     }
-    online = " and ".join(f'reply.slave{n}.state == "online"' for n in range(replicas))
-    whole_again = f'reply.role == "master" and reply.connected_slaves == {replicas}' + (online and f" and {online}")
     blueprints = [
         Blueprint(
             service=plan.name,
@@ -49,28 +48,78 @@ def expand(plan: ServicePlan, arguments: Mapping[str, object], ground: Ground) -
             parameters={"password": password} if password else {},
             secrets=[password] if password else [],
             ready=check("redis", "INFO replication", _IN_ORDER),
-            roles={
-                "master": check("redis", "ROLE", 'reply[0] == "master"'),
-                "replica": check("redis", "ROLE", 'reply[0] == "slave"'),
-            },
-            steady=[check("redis", "INFO replication", whole_again)],
+            roles=_roles(),
+            steady=[_whole_again(replicas)],
         )
     ]
     if watchers:
-        known = f'reply["num-slaves"] == {replicas} and reply["num-other-sentinels"] == {sentinels - 1}'
-        asked = f"SENTINEL MASTER {MASTER}"
+        known, steady = _sentinels_know(MASTER, replicas, sentinels)
         blueprints.append(
             Blueprint(
                 service=f"{plan.name}-sentinel",
                 kind="redis",
                 instances=watchers,
                 exports={"host": sentinel_host, "addresses": exports["sentinels"]},
-                ready=check("redis", asked, known),  # each of them: it takes part in no failover before it does
-                steady=[check("redis", asked, f'{known} and reply.flags == "master"')],
+                ready=known,  # each of them: it takes part in no failover before it does
+                steady=[steady],
                 after=(plan.name,),
             )
         )
     return blueprints
+
+
+def describe(presence: Presence) -> Description:
+    """Data nodes that something else started, or sentinels (their endpoint is called `sentinel`).
+
+    Parameters: password; `master` as sentinels name it (mymaster), and `replicas` that they have to know of.
+    """
+    given, count = presence.parameters, len(presence.instances)
+    password = given.get("password", "")
+    master = given.get("master", MASTER)
+    known = {"password": password} if password else {}
+    secrets = [password] if password else []
+    if any("sentinel" in i for i in presence.instances):
+        replicas = int(given["replicas"]) if given.get("replicas", "").isdigit() else None
+        ready, steady = _sentinels_know(master, replicas, count)
+        located_at = located(present(presence, "sentinel"))
+        exports = {**located_at, "sentinels": located_at.get("addresses", ""), "master": master, "password": password}
+        return Description(exports=exports, parameters=known, secrets=secrets, ready=ready, steady=[steady])
+    nodes = present(presence, "redis")
+    credentials = f":{quote(password, safe='')}@" if password else ""
+    exports = {**located(nodes), "sentinels": "", "master": given.get("master", ""), "password": password}
+    if nodes:
+        exports["url"] = f"redis://{credentials}{nodes[0].host}:{nodes[0].port}/0"
+    return Description(
+        exports=exports,
+        parameters=known,
+        secrets=secrets,
+        ready=check("redis", "INFO replication", _IN_ORDER),
+        roles=_roles(),
+        steady=[_whole_again(count - 1)],
+    )
+
+
+def _roles() -> dict[str, CheckPlan]:
+    return {
+        "master": check("redis", "ROLE", 'reply[0] == "master"'),
+        "replica": check("redis", "ROLE", 'reply[0] == "slave"'),
+    }
+
+
+def _whole_again(replicas: int) -> CheckPlan:
+    """One is the master, and all the others are online at it."""
+    online = " and ".join(f'reply.slave{n}.state == "online"' for n in range(replicas))
+    wanted = f'reply.role == "master" and reply.connected_slaves == {replicas}' + (online and f" and {online}")
+    return check("redis", "INFO replication", wanted)
+
+
+def _sentinels_know(master: str, replicas: int | None, sentinels: int) -> tuple[CheckPlan, CheckPlan]:
+    """Each other, and the replicas; and, as a whole, a master that is up."""
+    known = f'reply["num-other-sentinels"] == {sentinels - 1}'
+    if replicas is not None:
+        known = f'reply["num-slaves"] == {replicas} and {known}'
+    asked = f"SENTINEL MASTER {master}"
+    return check("redis", asked, known), check("redis", asked, f'{known} and reply.flags == "master"')
 
 
 def _settings(arguments: Mapping[str, object]) -> list[str]:

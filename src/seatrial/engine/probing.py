@@ -17,18 +17,27 @@ from ..core.expressions import Judgement, Missing
 from ..core.links import KIND, HasLinks, LinkTraffic, Tried, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
 from ..core.plan import ATTEMPT_NS, CheckPlan, IdentityPlan, ProbeCall
-from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Platform, ServiceView
+from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Declares, Platform, ServiceView
 from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
-from ..core.stack import LINK, Endpoint, Instance, InstanceState, Target, Usage
+from ..core.stack import LINK, Actual, Declaration, Endpoint, Instance, InstanceState, Target, Usage
 from ..core.templates import Template, TemplateError, render, render_partly
 from ..core.vocabulary import Verb, Vocabulary, load
+from .health import actual_of, health_of
 from .values import missing
 
 DEFAULT_TIMEOUT_NS = ATTEMPT_NS
 _ADDRESS = re.compile(r"\s*(?:[A-Z]+\s+)?https?://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:?#\s]+)")
 _NOWHERE = Reach(name="", service="", kind="", endpoints={})
+
+
+@dataclass(kw_only=True)
+class Watched:
+    """What a trial has seen of its stack. `changes` None: the stack ran before; `explained`: ranges of logs, by instance."""
+
+    changes: Sequence[Instance] | None = None
+    explained: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +50,8 @@ class Around:
     adopt: Callable[[int, str], Awaitable[None]] | None = None
     asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
     copies: Mapping[str, Path] = field(default_factory=dict)  # read in place of the logs of these instances
+    prober: Prober | None = None
+    watched: Watched = field(default_factory=Watched)
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
         """A check inside a step."""
@@ -73,6 +84,13 @@ class Around:
             processes=sum(u.processes for u in each),
         )
 
+    async def usages(self) -> Mapping[str, Usage]:
+        """By instance."""
+        if not isinstance(self.platform, CanMeasure):
+            raise NotExercised(f"platform {self.platform.name} does not show what its instances use")
+        running = [i for i in self.instances if i.state is not InstanceState.DOWN]
+        return {i.name: await self.platform.usage(i) for i in running}
+
     async def traffic(self) -> LinkTraffic:
         """Of all instances together."""
         links = self.platform
@@ -104,6 +122,32 @@ class Around:
         """Offsets at the scenario's start."""
         return self.marks
 
+    def log_explained(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        """What was written up to the first steady state, during disrupting scenarios, and until the steady state after each."""
+        return self.watched.explained
+
+    def declared(self) -> Mapping[str, Declaration]:
+        """By service."""
+        if not isinstance(self.platform, Declares):
+            raise NotExercised(f"platform {self.platform.name} does not know what its stack file promises")
+        return self.platform.declared()
+
+    async def actual(self) -> Mapping[str, Actual]:
+        """By instance, read now."""
+        return await actual_of(self.platform, self.instances)
+
+    async def health(self) -> Mapping[str, tuple[bool, str]]:
+        """By instance, asked now."""
+        if self.prober is None:
+            raise NotExercised("there is nothing to ask outside a trial")
+        return await health_of(self.platform, self.prober, self.instances)
+
+    def changes(self) -> Sequence[Instance]:
+        """Those since the start."""
+        if self.watched.changes is None:
+            raise NotExercised("the stack was running before: nobody saw it start")
+        return self.watched.changes
+
 
 class Prober:
     """Makes single attempts. One for the whole trial; also serves platforms that ask for readiness."""
@@ -120,6 +164,7 @@ class Prober:
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
         self.copies: Mapping[str, Path] = {}  # of logs, by instance: read in their place
+        self.watched = Watched()
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:
@@ -337,6 +382,8 @@ class Prober:
                 adopt=self.adopt,
                 asks=asks,
                 copies=self.copies,
+                prober=self,
+                watched=self.watched,
             )
         makes = verb.makes_of(call.arguments, values)
         what, arguments = (

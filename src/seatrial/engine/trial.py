@@ -44,10 +44,10 @@ from .ledger import RESIDUE, Ledger, planned_findings
 from .outside import outside
 from .own import judge_own
 from .pools import PoolWatch, pools_wanted
-from .probing import Prober
+from .probing import Prober, Watched
 from .proving import Proving, Wanted
 from .roles import RoleWatch
-from .scenario import Crew, ScenarioRun
+from .scenario import Crew, ScenarioRun, log_marks
 from .schedule import next_batch
 from .steady import Steady
 from .unchanged import Unchanged
@@ -93,6 +93,7 @@ class Trial:
     ) -> None:
         self.plan, self.selected, self.options = plan, tuple(selected), options
         self.platform, self.journal = platform, journal
+        self.prober = prober
         prober.platform = platform
         prober.allow = plan.stack.allow
         planned = planned_findings(plan, selected)
@@ -132,9 +133,11 @@ class Trial:
         self._up_ns: int | None = None
         self._ordered: bool | None = None
         self._starts: list[Instance] = []
+        self._explained: dict[str, list[tuple[int, int]]] = {}
+        prober.watched = Watched(changes=self._starts if options.start else None, explained=self._explained)
         self._scopes: dict[str, Values] = {}
         self._at_the_end: list[tuple[Expectation, Mapping[str, object], Sequence[Evidence]]] = []
-        self._vocabulary, self._prober = vocabulary, prober
+        self._vocabulary = vocabulary
         self._proving: Proving | None = None
         self._proofs: tuple[Proof, ...] = ()
 
@@ -178,6 +181,7 @@ class Trial:
         gate = await self._steady.gate("before the first scenario")
         if not gate.holds:
             return f"no steady state before the first scenario: {gate.reason}"
+        await self._explain({})
         self.journal.write(PhaseChanged(phase="setup"))
         if self.plan.setup:
             setup = ScenarioRun(setup_of(self.plan), self.crew, self.values, ())
@@ -215,7 +219,7 @@ class Trial:
             faults=self.crew.faults,
             steady=self._steady,
             journal=self.journal,
-            prober=self._prober,
+            prober=self.prober,
             fingerprints=self.options.fingerprints,
             tell=lambda words: self.journal.write(Noted(level="info", message=words)),
         )
@@ -266,14 +270,22 @@ class Trial:
                 if not whole:
                     self._skip(batch, done, f"not exercised: no steady state: {reason}")
                     continue
+                marks = await log_marks(self.platform)
                 done[batch[0].id] = await self._one(batch[0], done)
                 gate = await self._steady.gate(f"after {batch[0].id}")
+                await self._explain(marks)
                 whole, reason = gate.holds, gate.reason if not gate.holds else reason
             else:
                 await self._together(batch, done)
             if self.options.fail_fast and Verdict.FAIL in done.values():
                 return "stopped at the first failure, as asked"
         return ""
+
+    async def _explain(self, since: Mapping[str, int]) -> None:
+        """What was written since then was written while something was broken on purpose, or mended; or while the stack came up."""
+        for name, end in (await log_marks(self.platform)).items():
+            begin = since.get(name, 0)
+            self._explained.setdefault(name, []).append((begin if begin <= end else 0, end))
 
     def _skip(self, batch: Sequence[ScenarioPlan], done: dict[str, Verdict], reason: str) -> None:
         for scenario in batch:

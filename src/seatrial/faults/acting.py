@@ -31,7 +31,7 @@ def was_ended(victim: Instance, sighting: Sighting) -> bool:
     """Whether the process that was there is gone, whole: nothing of it answers at its address any more."""
     if sighting.alive:
         return victim.identity is not None and sighting.identity != victim.identity
-    return not sighting.accepts
+    return not (sighting.accepts if sighting.answers is None else sighting.answers)
 
 
 def describe(victim: Instance, sighting: Sighting) -> str:
@@ -45,7 +45,10 @@ def describe(victim: Instance, sighting: Sighting) -> str:
     endpoint = next(iter(victim.endpoints.values()), None)
     if endpoint is None or sighting.accepts is None:
         return f"{victim.name}: {process}"
-    return f"{victim.name}: {process}; {endpoint.host}:{endpoint.port} {'accepts' if sighting.accepts else 'refuses'} connections"
+    does = "accepts connections" if sighting.accepts else "refuses connections"
+    if sighting.accepts and sighting.answers is not None:
+        does = "answers" if sighting.answers else "accepts connections and does not answer"
+    return f"{victim.name}: {process}; {endpoint.host}:{endpoint.port} {does}"
 
 
 async def release(platform: Platform, victims: Sequence[Instance], besides: InstanceState) -> None:

@@ -224,12 +224,13 @@ class KeeperClient:
         """Own a process that was started elsewhere, with its descendants."""
         await self._ask("adopt", {"pid": pid, "purpose": purpose})
 
-    async def remedy(self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None) -> None:
-        """Have a deed undone by these commands, whatever ends this trial; on disk when this returns."""
+    async def remedy(
+        self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None, *, stays: bool = False
+    ) -> None:
+        """Have a deed undone by these commands, whatever ends this trial or, unless it `stays`, this client; on disk when this returns."""
         commands = [[str(word) for word in one] for one in argv]
-        await self._ask(
-            "remedy", {"name": name, "commands": commands, "guard": as_fields(guard) if guard is not None else None}
-        )
+        guarded = as_fields(guard) if guard is not None else None
+        await self._ask("remedy", {"name": name, "commands": commands, "guard": guarded, "stays": stays})
 
     async def settle(self, name: str, *, run: bool = True) -> None:
         """Have it undone now. Fails, and keeps the remedy, when a command of it fails."""

@@ -15,9 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from ..core.processes import GUARDIAN
 from .surroundings import become_subreaper, set_name
-
-_NAME = "seatrial-guard"  # as ps shows it; at most 15 bytes
 
 
 def guard(lead: Callable[[], NoReturn], news: int) -> NoReturn:
@@ -31,7 +30,7 @@ def guard(lead: Callable[[], NoReturn], news: int) -> NoReturn:
         leader = os.fork()
         if leader == 0:
             lead()
-        set_name(_NAME)
+        set_name(GUARDIAN)
         _close_all_but(news)
         reset_signals(ignored=(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGPIPE))
         _tell(news, leader)

@@ -21,7 +21,8 @@ _LINES = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Remedy:
-    """`commands` undo it, in order; they are void once `guard` is gone. `peer`: who ordered the deed, in the keeper that knows it."""
+    """`commands` undo it, in order; they are void once `guard` is gone. `peer`: who ordered the deed, and with whom it
+    ends, in the keeper that knows it; None: it ends with the trial alone."""
 
     name: str
     commands: tuple[tuple[str, ...], ...]

@@ -363,7 +363,8 @@ class Keeper:
     async def _remedy(self, peer: Peer, arguments: Message) -> None:
         commands = tuple(tuple(str(word) for word in argv) for argv in arguments["commands"])
         guard = process_in(arguments["guard"]) if arguments["guard"] else None
-        remedy = Remedy(name=str(arguments["name"]), commands=commands, guard=guard, peer=peer)
+        owner = None if arguments.get("stays") else peer
+        remedy = Remedy(name=str(arguments["name"]), commands=commands, guard=guard, peer=owner)
         self._means.remedies.add(remedy, self._records)
 
     async def _settle(self, _peer: Peer, arguments: Message) -> None:

@@ -39,7 +39,7 @@ async def look(known: ProcessId | None, current: ProcessId | None, endpoint: End
     """
     accepts = await accepts_connection(endpoint, CONNECT_NS) if endpoint else None
     alive = next((p for p in (known, current) if p is not None and procfs.is_alive(p)), None)
-    states = [procfs.state(p) for p in procfs.descendants([alive])] if alive else []
+    states = [procfs.state(p) for p in procfs.unit(alive)] if alive else []
     shown = "".join(sorted(state for state in states if state))
     answer = (
         ""
@@ -76,13 +76,14 @@ async def accepts_connection(endpoint: Endpoint, timeout_ns: int) -> bool:
 
 
 def usage_of(leader: ProcessId) -> Usage | None:
-    """What a process and its present descendants use; None if it has gone.
+    """What a unit uses, given its leader: that and its present descendants, orphans included (the postgres of a Patroni); None if it has
+    gone.
 
     Processor time includes children that have ended and were waited for. Memory is resident memory with what several
     processes share (as statm has it) counted once, by its largest share: close to the sum of PSS, at a hundredth of its
     cost. Descriptors of processes that may not be looked at count as none.
     """
-    processes = procfs.descendants([leader])
+    processes = procfs.unit(leader)
     if not processes:
         return None
     ticks = descriptors = threads = 0

@@ -12,10 +12,10 @@ from ..core.links import LinkEnd, LinkTraffic, Tried, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
 from ..core.processes import CommandResult, ProcessId, Residue, Supervisor, Surroundings, UnitStatus
 from ..core.quantities import NS_PER_S
-from ..core.stack import Instance, StackPlan, Usage
+from ..core.stack import Actual, Declaration, Instance, StackPlan, Usage
 from ..core.vocabulary import ServiceKind
 from ..links.control import LinkControl
-from . import inspection
+from . import declaring, inspection
 from .expansion import Part, expand
 from .feeds import Feeds
 from .ground import LocalGround, Site
@@ -240,6 +240,18 @@ class LocalPlatform:
         current = copy.status.process if copy.status else None
         endpoint = next(iter(instance.endpoints.values()), None)
         return await inspection.look(known, current, endpoint)
+
+    def declared(self) -> Mapping[str, Declaration]:
+        """Declares; none before `up`."""
+        return declaring.declared(self._crews, HOST)
+
+    async def actual(self, instance: Instance) -> Actual:
+        """Declares: what its process was given, and what it listens on."""
+        copy = self._copy(instance)
+        status = (copy.host or copy).status
+        if status is None or status.process is None:
+            raise PlatformError(f"{instance.name} is down ({copy.detail()}): nothing to read")
+        return await asyncio.to_thread(declaring.actual, copy, status.process)
 
     # -- inside
 

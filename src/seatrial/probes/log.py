@@ -6,13 +6,13 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from ..core.errors import NotExercised
 from ..core.expressions import Type
 from ..core.observations import Observation, ProbeRequest, probe_error, value
-from ..core.shapes import TEXT, Field, choice, list_of
+from ..core.shapes import BOOLEAN, TEXT, Field, choice, list_of
 from ..core.vocabulary import Verb
 
 _SHOWN = 20
@@ -39,6 +39,11 @@ VERB = Verb(
             shape=choice("scenario", "start"), doc="From the scenario's begin (default) or from the start of the log."
         ),
         "ignore": Field(shape=list_of(TEXT), doc="Lines that match one of these do not count."),
+        "unexplained": Field(
+            shape=BOOLEAN,
+            doc="Only lines that nothing explains: none before the first steady state, none from the begin of a disrupting scenario to "
+            "the steady state after it (false).",
+        ),
     },
     example='{log: "ERROR|panic", at: web *, expect: count == 0}',
     check_what=check_what,
@@ -61,13 +66,14 @@ async def run(request: ProbeRequest) -> Observation:
     except re.error as error:
         return probe_error("spec", f"no regular expression: {error}")
     whole = request.arguments.get("since") == "start"
+    explained = request.around.log_explained() if request.arguments.get("unexplained") else {}
 
     deadline_ns = time.monotonic_ns() + request.timeout_ns
 
     def look() -> tuple[int, list[str]]:
         count, lines = 0, []
         for name, path in files.items():
-            for line in _lines(path, 0 if whole else marks.get(name, 0)):
+            for line in _lines(path, 0 if whole else marks.get(name, 0), explained.get(name, ())):
                 if time.monotonic_ns() > deadline_ns:
                     raise TimeoutError
                 if pattern.search(line) and not any(i.search(line) for i in ignore):
@@ -94,12 +100,15 @@ async def run(request: ProbeRequest) -> Observation:
     return value({"count": count, "lines": lines}, record, f"{count} lines match {pattern.pattern}")
 
 
-def _lines(path: Path, offset: int) -> Iterator[str]:
+def _lines(path: Path, offset: int, without: Sequence[tuple[int, int]] = ()) -> Iterator[str]:
+    """The lines from an offset on, but those that begin in one of the ranges."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(offset if offset <= size else 0)  # a log that became shorter was begun anew
+            at = file.seek(offset if offset <= size else 0)  # a log that became shorter was begun anew
             for line in file:
-                yield line.decode(errors="replace").rstrip("\r\n")
+                if not any(begin <= at < end for begin, end in without):
+                    yield line.decode(errors="replace").rstrip("\r\n")
+                at += len(line)
     except FileNotFoundError:  # nothing was written yet
         return

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.events import plain
-from .model import FaultView, TrialModel
+from .model import TrialModel
+from .sweep import counts, summary
+from .views import FaultView
 
 SCHEMA_VERSION = 1
 
@@ -17,8 +19,8 @@ def report(model: TrialModel) -> dict[str, Any]:
     started, ended = model.started, model.ended
     return {
         "seatrial": SCHEMA_VERSION,
-        "verdict": model.outcome,
-        "summary": ended.summary if ended else "the trial has no end",
+        "verdict": model.word,
+        "summary": counts(model) if model.sweep else ended.summary if ended else "the trial has no end",
         "reason": ended.reason if ended else "",
         "trial": {
             "id": started.trial if started else "",
@@ -57,6 +59,7 @@ def report(model: TrialModel) -> dict[str, Any]:
         "detection": [plain(r) for r in model.reactions],
         "faults": [_fault(model, f) for f in model.faults.values()],
         "profiles": model.profiles(),
+        **({"sweep": summary(model)} if model.sweep is not None else {}),
         "workloads": [plain(r) for r in model.runs],
         "accounting": plain(ended.accounting) if ended else {},
         "tested": _tested(model),

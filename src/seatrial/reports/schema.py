@@ -90,7 +90,7 @@ def report_schema() -> dict[str, Any]:
         **_object(
             "seatrial verdict trial scenarios requirements findings faults accounting",
             seatrial={"const": 1},
-            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING"]},
+            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING", "SWEPT"]},
             summary=_TEXT,
             reason=_TEXT,
             trial=_object(
@@ -102,6 +102,10 @@ def report_schema() -> dict[str, Any]:
                 started=_TEXT,
                 scale={"type": "number", "description": "of the durations of profiles"},
             ),
+            sweep={
+                "type": "object",
+                "description": "of a sweep: services by faults, what clients saw of each, weaknesses",
+            },
             scenarios={"type": "array", "items": scenario},
             requirements={"type": "object", "additionalProperties": requirement},
             findings={"type": "array", "items": finding},

@@ -11,6 +11,7 @@ MARK = {
     "GO": "✔",
     "NO-GO": "✘",
     "RUNNING": "…",
+    "SWEPT": "▦",
     "out of scope": "-",
     "not covered": "○",
 }

@@ -15,11 +15,13 @@ from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, abort_finding
 from ..core.plan import BEGIN, SETUP, STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
-from ..core.shapes import ANY, BOOLEAN, DURATION, TEXT, Field, list_of, mapping_of
+from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
+from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
+from .health import StackHealth
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
 from .judging import is_search_throughout, named_by, no_search_in_setup
@@ -41,13 +43,10 @@ from .stacks import Stacks
 from .steps import Steps
 from .tested import read_tested_files, read_waivers
 from .tools import tools_in
+from .top import check_top, wants_proof
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
-TOP = (
-    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof", "waivers", "tested",
-)  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
     "timeout": Field(shape=SOME_TIME, doc="Of a single attempt.", example="2s"),
@@ -134,6 +133,7 @@ class _Compiler:
         self.files: list[Path] = [path]
         self.metrics: dict[str, Type] = {}
         self.choice = Choice()
+        self.left_out: tuple[str, ...] = ()
 
     def plan(self, overlays: Sequence[Path]) -> Plan | None:
         root = read_file(self.path, str(self.path), self.reader.problems)
@@ -149,10 +149,12 @@ class _Compiler:
             self.reader.wrong(root, f"a spec is a mapping, not {describe(root)}", "begin with seatrial: 1")
             return None
         root = Repeats(self.reader).spec(root)
-        self._top(root)
+        check_top(self.reader, root)
         name = self._name(root)
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
+        if stack is not None:
+            root = self._healthy(root, stack)
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
         self.reader.known.tools = tools_in(root.get("loads"))
@@ -222,7 +224,8 @@ class _Compiler:
             scenarios=plans,
             expect=expect,
             scale=profiles.scale,
-            require_proof=self._require_proof(root),
+            stack_file=self.stack_override,
+            require_proof=wants_proof(self.reader, root),
             tested=read_tested_files(reader, root.get("tested")),
         )
         plan = replace(plan, waivers=read_waivers(reader, root.get("waivers"), plan))
@@ -230,37 +233,23 @@ class _Compiler:
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
         secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
-        return replace(plan, secrets=secrets, warnings=tuple(str(with_line(p)) for p in lint(plan)))
+        return replace(
+            plan, secrets=secrets, left_out=self.left_out, warnings=tuple(str(with_line(p)) for p in lint(plan))
+        )
 
     # -- parts
-
-    def _top(self, root: MappingNode) -> None:
-        for key, _ in root:
-            if key.text not in TOP:
-                self.reader.unknown_key(key, TOP, "a spec")
-        version = root.get("seatrial")
-        if version is None:
-            self.reader.wrong(root, "a spec says which language it is in", "begin with seatrial: 1")
-        elif not isinstance(version, Scalar) or version.value != 1:
-            self.reader.wrong(
-                version, f"{describe(version)} is no version of the spec language", "this seatrial reads seatrial: 1"
-            )
-        for part in ("stack", "scenarios"):
-            if part not in root.entries and not (part == "scenarios" and "python" in root.entries):
-                self.reader.wrong(
-                    root,
-                    f'a spec needs "{part}"',
-                    "stack: stack.yaml" if part == "stack" else "scenarios: {smoke: {steps: [...]}}",
-                )
 
     def _name(self, root: MappingNode) -> str:
         node = root.get("name")
         found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
         return found if isinstance(found, str) else self.directory.name
 
-    def _require_proof(self, root: MappingNode) -> bool:
-        node = root.get("require-proof")
-        return node is not None and self.reader.read(node, BOOLEAN, Place(literal=True)) is True
+    def _healthy(self, root: MappingNode, stack: StackPlan) -> MappingNode:
+        """With what `stack-health` stands for."""
+        health = StackHealth(self.reader, stack)
+        written = health.spec(root)
+        self.left_out = tuple(health.left_out)
+        return written
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)
@@ -323,8 +312,11 @@ class _Compiler:
     ) -> StackPlan | None:
         node = root.get("stack")
         directory, content = self.directory, node
+        compose = ComposeStacks(self.reader, self.vocabulary, root, self.files)
         if self.stack_override is not None:
             directory, content = self.stack_override.resolve().parent, self._stack_file(self.stack_override)
+            if is_compose(content):
+                return compose.read(node, self.stack_override, name, self.path.parent, over)
         elif isinstance(node, Scalar):
             text = self.reader.read(node, TEXT, Place(literal=True))
             if not isinstance(text, str):
@@ -335,6 +327,10 @@ class _Compiler:
                 self.reader.wrong(node, f"there is no file {self.path.parent / text}", hint)
                 return None
             content = self._stack_file(self.path.parent / text)
+            if is_compose(content):
+                return compose.read(None, self.path.parent / text, name, self.path.parent, over)
+        elif isinstance(node, MappingNode) and "compose" in node.entries:
+            return compose.read(node, None, name, self.path.parent, over)
         for overlay in over:
             content = merge(content, overlay) if content is not None else None
         stacks = Stacks(self.reader, self.vocabulary)

@@ -14,6 +14,7 @@ from ..core.stack import StackPlan
 from ..core.targets import parse_target
 from ..core.vocabulary import Vocabulary
 from .compiling import ordered
+from .compose import ComposeStacks, is_compose
 from .keys import CALL, EXPECT, Scene
 from .nodes import Entry, Node, Scalar, read_file, read_text
 from .nodes import Mapping as MappingNode
@@ -23,9 +24,14 @@ from .steps import Steps, hosts_in
 
 
 def compile_stack(path: Path, vocabulary: Vocabulary, *, environment: Mapping[str, str]) -> StackPlan:
-    """A stack file. Raises UsageError with every problem."""
+    """A stack file, or a compose file. Raises UsageError with every problem."""
     reader = Reader(environment)
     node = read_file(path, str(path), reader.problems)
+    if is_compose(node):
+        plan = ComposeStacks(reader, vocabulary).of_file(path, path.resolve().parent.name)
+        if reader.problems or plan is None:
+            raise UsageError(*ordered(reader.problems))
+        return plan
     return _stack(reader, vocabulary, node, path.resolve().parent.name, path.resolve().parent)
 
 

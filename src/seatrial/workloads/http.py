@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+import zlib
 from collections.abc import Callable
 from typing import cast
 
-from ..clients.http1 import EXCESS, PROTOCOL, TIMEOUT, Connection, Likenesses, Way, connect
+from ..clients.http1 import EXCESS, PROTOCOL, TIMEOUT, Connection, Likenesses, ReadingConnection, Way, connect
 
 Answered = Callable[[int, int, bool], None]  # HTTP status (0: none), error code, whether the request had been written
 
@@ -23,14 +24,27 @@ class Line(Connection):
         self.finished: Answered | None = None
 
 
-class Pool:
-    """clients.http1.Driver of the connections to one address."""
+class ReadingLine(ReadingConnection):
+    """The same, and the bodies of its answers are looked at."""
 
-    def __init__(self, way: Way) -> None:
+    __slots__ = ("deadline_ns", "finished")
+
+    def __init__(self, pool: Pool) -> None:
+        super().__init__(pool)
+        self.deadline_ns = 0
+        self.finished: Answered | None = None
+
+
+class Pool:
+    """clients.http1.Driver of the connections to one address. `reading`: `answer` stands for the body of the answer that came last."""
+
+    def __init__(self, way: Way, *, reading: bool = False) -> None:
         self.likenesses = Likenesses()
+        self.answer = 0
+        self._line: type[Line | ReadingLine] = ReadingLine if reading else Line
         self._way = way
-        self._idle: list[Line] = []
-        self._busy: set[Line] = set()
+        self._idle: list[Line | ReadingLine] = []
+        self._busy: set[Line | ReadingLine] = set()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def request(self, data: bytes, deadline_ns: int, finished: Answered) -> None:
@@ -45,7 +59,7 @@ class Pool:
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, data: bytes, deadline_ns: int, finished: Answered) -> None:
-        line = Line(self)
+        line = self._line(self)
         error = await connect(self._way, line, max(0, deadline_ns - time.monotonic_ns()))
         if line.alive and not error:
             self._send(line, data, deadline_ns, finished)
@@ -53,7 +67,7 @@ class Pool:
         line.close()
         finished(0, error or PROTOCOL, False)
 
-    def _send(self, line: Line, data: bytes, deadline_ns: int, finished: Answered) -> None:
+    def _send(self, line: Line | ReadingLine, data: bytes, deadline_ns: int, finished: Answered) -> None:
         line.finished, line.deadline_ns = finished, deadline_ns
         line.busy, line.bodiless = True, data.startswith(b"HEAD ")
         self._busy.add(line)
@@ -66,9 +80,11 @@ class Pool:
         """An answer is whole; who it is of needs its status only."""
         return self._answered
 
-    def _answered(self, connection: Connection, _last: bytes) -> None:
-        line = cast("Line", connection)
+    def _answered(self, connection: Connection, last: bytes) -> None:
+        line = cast("Line | ReadingLine", connection)
         status, line.status = line.status, 0
+        if isinstance(line, ReadingLine):
+            self.answer = zlib.crc32(line.take(status, last).body) or 1
         if not line.busy or status == EXCESS:
             line.fail(PROTOCOL)
             return
@@ -86,9 +102,9 @@ class Pool:
         """It is gone, and what was in flight on it has failed."""
         connection.alive = False
         if connection.busy:
-            self._end(cast("Line", connection), 0, error)
+            self._end(cast("Line | ReadingLine", connection), 0, error)
 
-    def _end(self, line: Line, status: int, error: int) -> None:
+    def _end(self, line: Line | ReadingLine, status: int, error: int) -> None:
         line.busy = False
         self._busy.discard(line)
         finished, line.finished = line.finished, None

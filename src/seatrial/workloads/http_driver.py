@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..arrivals.errors import ERRORS
@@ -24,7 +24,9 @@ class HttpDriver:
         self._accept = frozenset(config["accept"])
         self._writes = config["method"] not in _SAFE
         ways = [Way.of(url, verify=config["verify"]) for url in config["urls"]]
-        self._ways = [(Pool(way), from_config(config, way)) for way in ways]
+        self._answers = bool(config.get("answers"))
+        self._ways = [(Pool(way, reading=self._answers), from_config(config, way)) for way in ways]
+        self.tell: Callable[[int, int], None] = lambda _number, _answer: None  # what stands for an operation's answer
 
     async def prepare(self) -> None:
         """workloads.driving.Driver: a connection costs next to nothing."""
@@ -34,6 +36,8 @@ class HttpDriver:
         pool, pattern = self._ways[number % len(self._ways)]
 
         def answered(status: int, error: int, written: bool) -> None:
+            if status and self._answers:
+                self.tell(number, pool.answer)
             if status and (200 <= status < 400 or status in self._accept):
                 finished(OK, 0, status)
                 return

@@ -43,6 +43,8 @@ class Worker:
         self._resend: float = config["resend"]
         self._driver = driver_of(config)
         self._recorder = Recorder(self._path)
+        if isinstance(self._driver, HttpDriver):
+            self._driver.tell = self._recorder.answered
         self._chunks: Iterator[Any] = of(config["schedule"], config["seed"])
         self._due: list[int] = []
         self._next = 0

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seatrial.core.compose import ComposeProject
 from seatrial.core.expressions import Judgement, Scope, compile_expression
 from seatrial.core.observations import Observation, Reach, target_error, value
 from seatrial.core.plan import CheckPlan, ProbeCall
@@ -15,12 +18,15 @@ from seatrial.core.platforms import Platform, Progress
 from seatrial.core.processes import Residue
 from seatrial.core.stack import Instance, ServicePlan, StackPlan
 from seatrial.core.templates import Template
+from seatrial.embedded import KINDS as EMBEDDED
 from seatrial.keeper import KeeperClient
 from seatrial.platforms import KINDS
+from seatrial.platforms.compose.platform import ComposePlatform
 from seatrial.platforms.local import LocalPlatform
 from seatrial.platforms.remote import RemotePlatform
 
 HERE = Path(__file__).parent
+IMAGE = "debian:bookworm"
 SECRETS = {"TOKEN": "planted-token"}
 
 
@@ -96,7 +102,7 @@ class Bench:
     """Makes local platforms, each with a keeper of its own, and ends them all."""
 
     directory: Path
-    made: list[tuple[LocalPlatform, KeeperClient]] = field(default_factory=list)
+    made: list[tuple[LocalPlatform | ComposePlatform, KeeperClient]] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
     ended: set[int] = field(default_factory=set)
 
@@ -116,10 +122,34 @@ class Bench:
         self.made.append((platform, keeper))
         return platform
 
-    def keeper(self, platform: LocalPlatform) -> KeeperClient:
+    async def compose(self, services: Mapping[str, Any], *plans: ServicePlan, **options: Any) -> ComposePlatform:
+        """Containers; `services` as in a compose file, `plans` what a spec adds to them, `options` of the project."""
+        directory = self.directory / f"trial-{len(self.made)}"
+        directory.mkdir()
+        file = directory / "compose.yaml"
+        file.write_text(json.dumps({"services": services, **options.pop("file", {})}))
+        keeper = await KeeperClient.launch(directory)
+        project = ComposeProject(files=(file,), directory=HERE, **options)
+        stack = StackPlan(
+            name="bench", platform="compose", services={p.name: p for p in plans}, directory=HERE, compose=project
+        )
+        platform = ComposePlatform(
+            stack,
+            directory=directory,
+            supervisor=keeper,
+            prober=HttpProber(),
+            kinds={kind.name: kind for kind in (*KINDS, *EMBEDDED)},
+            secrets=SECRETS.__getitem__,
+            on_secret=self.told.append,
+            owner=keeper.keeper,
+        )
+        self.made.append((platform, keeper))
+        return platform
+
+    def keeper(self, platform: LocalPlatform | ComposePlatform) -> KeeperClient:
         return next(keeper for made, keeper in self.made if made is platform)
 
-    async def down(self, platform: LocalPlatform) -> Residue:
+    async def down(self, platform: LocalPlatform | ComposePlatform) -> Residue:
         self.ended.add(id(platform))
         return await platform.down()
 
@@ -146,6 +176,8 @@ class Harness:
     platform: Platform
     broken: Callable[[], Awaitable[Platform]]  # the same kind of platform with a `web` that never gets ready
     progress: list[Progress] = field(default_factory=list)
+    who: Callable[[Instance], str] = lambda instance: instance.name  # what it is told that it is
+    port: Callable[[Instance], int] = lambda instance: instance.endpoints["http"].port  # what it listens on
 
     async def up(self) -> None:
         await self.platform.up(self.progress.append)
@@ -162,8 +194,38 @@ class Harness:
         return await self.instance(name)
 
 
-@pytest.fixture(params=["local", "remote"])
+def container(**options: Any) -> dict[str, Any]:
+    """The tiny service in a container; it needs nothing but Perl, which every Debian has."""
+    return {
+        "image": IMAGE,
+        "command": ["perl", "/conformance/platforms/shop.pl", "8000"],
+        "working_dir": "/conformance/platforms",
+        "volumes": [f"{HERE}:/conformance/platforms:ro"],
+        "environment": {"WHO": "web"},
+        "ports": ["127.0.0.1::8000"],
+        "restart": "always",
+        "x-seatrial": {"endpoints": {"http": 8000}},
+        **options,
+    }
+
+
+@pytest.fixture(params=["local", "remote", pytest.param("compose", marks=pytest.mark.docker)])
 async def harness(request: pytest.FixtureRequest, bench: Bench) -> AsyncIterator[Harness]:
+    if request.param == "compose":
+        services = {"web": container(deploy={"replicas": 2}), "front": container(depends_on=["web"])}
+        idle = {"web": container(command=["sleep", "99"], init=True)}
+
+        def plans(within_s: float | None = None) -> list[ServicePlan]:
+            ready = http_check(within_s=within_s)
+            return [ServicePlan(name=n, kind="process", arguments={}, ready=ready) for n in ("web", "front")]
+
+        yield Harness(
+            platform=await bench.compose(services, *plans()),
+            broken=lambda: bench.compose(idle, *plans(within_s=1)),
+            who=lambda _: "web",
+            port=lambda _: 8000,
+        )
+        return
     if request.param == "local":
         yield Harness(
             platform=await bench.local(shop(replicas=2), shop("front", after=["web"])),
@@ -214,6 +276,7 @@ class Kit:
     process: Callable[..., ServicePlan] = process
     check: Callable[..., CheckPlan] = http_check
     remote: Callable[..., RemotePlatform] = remote
+    container: Callable[..., dict[str, Any]] = container
     until: Callable[..., Awaitable[None]] = until
 
 

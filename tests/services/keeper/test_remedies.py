@@ -127,6 +127,18 @@ async def test_undo_undoes_what_both_left_behind_and_once(trial: Trial, tmp_path
     assert said(file) == ["second", "first"]
 
 
+async def test_what_is_part_of_the_stack_stays_while_it_is_kept(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    async with await KeeperClient.launch(trial.directory) as owner:
+        await owner.remedy("of the owner", say(file, "owner"))
+        await owner.remedy("of the stack", say(file, "stack"), stays=True)
+        await owner.keep()
+    await eventually_async(lambda: said(file) == ["owner"], "the owner's deed was undone")
+    async with await KeeperClient.attach(trial.directory) as guest:
+        assert not await guest.end()
+    assert said(file) == ["owner", "stack"]
+
+
 async def test_a_guest_s_deeds_end_with_its_visit(trial: Trial, tmp_path: Path) -> None:
     file = tmp_path / "said"
     async with await KeeperClient.launch(trial.directory) as owner:

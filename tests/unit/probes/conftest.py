@@ -18,7 +18,7 @@ from seatrial.core.links import LinkTraffic, Tried
 from seatrial.core.observations import Observation, Probe, ProbeRequest, Reach
 from seatrial.core.plan import CheckPlan
 from seatrial.core.processes import CommandResult
-from seatrial.core.stack import Endpoint, Instance, Target, Usage
+from seatrial.core.stack import Actual, Declaration, Endpoint, Instance, Target, Usage
 from seatrial.core.vocabulary import load
 
 
@@ -31,6 +31,11 @@ class Around:
     executes: bool = True
     passed: LinkTraffic | None = None
     owned: list[int] = field(default_factory=list)
+    explained: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
+    promises: Mapping[str, Declaration] = field(default_factory=dict)
+    real: Mapping[str, Actual] = field(default_factory=dict)
+    well: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
+    changed: Sequence[Instance] | None = None
 
     async def own(self, pid: int, purpose: str) -> None:
         self.owned.append(pid)
@@ -44,6 +49,9 @@ class Around:
 
     async def usage(self) -> Usage:
         return Usage(cpu_seconds=1.5, memory_bytes=4096, descriptors=7, threads=2, processes=1)
+
+    async def usages(self) -> Mapping[str, Usage]:
+        return {name: await self.usage() for name in self.real}
 
     async def traffic(self) -> LinkTraffic:
         if self.passed is None:
@@ -61,6 +69,23 @@ class Around:
 
     def log_mark(self) -> Mapping[str, int]:
         return self.marks
+
+    def log_explained(self) -> Mapping[str, Sequence[tuple[int, int]]]:
+        return self.explained
+
+    def declared(self) -> Mapping[str, Declaration]:
+        return self.promises
+
+    async def actual(self) -> Mapping[str, Actual]:
+        return self.real
+
+    async def health(self) -> Mapping[str, tuple[bool, str]]:
+        return self.well
+
+    def changes(self) -> Sequence[Instance]:
+        if self.changed is None:
+            raise NotExercised("the stack was running before")
+        return self.changed
 
 
 async def observe(

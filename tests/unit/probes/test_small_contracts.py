@@ -144,6 +144,17 @@ async def test_log_counts_lines_since_the_mark(kit, tmp_path):
     assert VERBS["log"].check_what("(") is not None
 
 
+async def test_log_leaves_out_what_is_explained(kit, tmp_path):
+    log, early, fault = tmp_path / "web.log", "ERROR starting\n", "ERROR while it was broken\nfine\n"
+    log.write_text(f"{early}ERROR one\n{fault}ERROR two\n")
+    begin = len(early) + len("ERROR one\n")
+    explained = {"web#1": [(0, len(early)), (begin, begin + len(fault))]}
+    around = kit.Around(files={"web#1": log}, explained=explained)
+    seen = await kit.observe("log", "ERROR", around=around, since="start", unexplained=True)
+    assert seen.values["lines"] == ["web#1: ERROR one", "web#1: ERROR two"]
+    assert (await kit.observe("log", "ERROR", around=around, since="start")).values["count"] == 4
+
+
 async def test_process(kit):
     seen = await kit.observe("process", "instances", instances=[ONE, TWO])
     counts = {n: seen.values[n] for n in ("wanted", "running", "ready", "restarts", "restarting")}

@@ -14,7 +14,10 @@ import yaml
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core.errors import UsageError
 from seatrial.engine.ledger import planned_findings
+from seatrial.platforms.compose.config import parse
+from seatrial.platforms.compose.reading import known
 from seatrial.spec import compile_spec, compile_stack, json_schema, load_variant, stack_schema, variant_schema
+from seatrial.spec.compose import SERVICE
 from seatrial.spec.coverage import finding_ids
 
 ROOT = Path(__file__).parents[3]
@@ -22,7 +25,7 @@ DOC = ROOT / "docs" / "spec.md"
 EXAMPLES = sorted((ROOT / "examples").glob("*/seatrial.yaml"))
 VARIANTS = sorted((ROOT / "examples").glob("*/variants/*.yaml"))
 DRILLS = sorted((ROOT / "examples").glob("*/drills/*.yaml"))
-FENCE = re.compile(r"^```yaml (?P<kind>\w+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^```yaml (?P<kind>[\w-]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 AROUND = """\
 seatrial: 1
 stack: stack.yaml
@@ -68,6 +71,11 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         f"scenarios:\n  up:\n    steps:\n{indented(parts['compare'])}",
         "links.yaml": parts["links"],
         "faults.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n" + indented(parts["faults"]),
+        "health.yaml": "seatrial: 1\nstack: stack.yaml\nrequirements: {JS-08: fails over, JS-33: isolation}\n"
+        f"workloads: {{visits: {{http: GET /, at: web, rate: 5/s}}}}\n{parts['health']}",
+        "stack-steps.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['stack-steps'])}",
+        "networks.yaml": "seatrial: 1\nstack:\n  services:\n    web: {command: x, replicas: 2}\n    postgres: {kind: postgres}\n"
+        "    redis: {kind: redis}\nscenarios:\n  up:\n    steps:\n" + indented(parts["networks"]),
         "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
         "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
         + indented(parts["converge"]),
@@ -99,6 +107,17 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_the_compose_file_of_the_documentation_is_one() -> None:
+    file = known(parse(dict(fences())["compose"]))
+    assert {n: (s.kind, s.count, s.after) for n, s in file.services.items()} == {
+        "postgres": ("postgres", 2, ()),
+        "web": ("process", 2, ("postgres",)),
+    }
+    assert file.jobs == ("migrate",)
+    keys = {key for service in file.services.values() for key in service.settings}
+    assert keys <= SERVICE.keys()
+
+
 def test_the_documentation_has_an_example_of_each_part() -> None:
     assert [kind for kind, _ in fences()] == [
         "spec",
@@ -107,16 +126,20 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "links",
         "faults",
         "tries",
+        "networks",
         "splits",
         "tokens",
         "converge",
         "foreach",
+        "health",
+        "stack-steps",
         "workloads",
         "loads",
         "users",
         "tools",
         "judging",
         "stack",
+        "compose",
         "requirements",
         "variant",
     ]
@@ -129,7 +152,10 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "steps",
         "compare",
         "faults",
+        "health",
+        "stack-steps",
         "tries",
+        "networks",
         "splits",
         "tokens",
         "workloads",
