@@ -152,9 +152,8 @@ def measure(root: Path, count: int) -> int:
         held = held and took < BOUND_MS
         mark = "✔" if took < BOUND_MS else "✘"
         cpu = processor_time() / 9
-        print(
-            f"{mark} command  {'seatrial history ' + ' '.join(arguments):<44} {took:7.1f} ms (bound {BOUND_MS} ms), {cpu:.0f} ms of a processor"
-        )
+        title = f"seatrial history {' '.join(arguments)}"
+        print(f"{mark} command  {title:<44} {took:7.1f} ms (bound {BOUND_MS} ms), {cpu:.0f} ms of a processor")
     return 0 if held else 1
 
 

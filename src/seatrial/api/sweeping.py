@@ -163,15 +163,13 @@ def _file_of(target: Path) -> Path:
 
 
 def _of_stack(target: Path) -> Path | None:
-    """The stack file, where the target is none of a spec's."""
-    import yaml
+    """The stack file, where the target is none of a spec's; whoever compiles it says what is wrong with it."""
+    from ..spec.nodes import Mapping as MappingNode
+    from ..spec.nodes import read_file
 
     file = _file_of(target)
-    try:
-        content = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
-        return None  # whoever compiles it says what is wrong with it
-    return file if isinstance(content, dict) and "seatrial" not in content else None
+    node = read_file(file, str(file), [])
+    return file if isinstance(node, MappingNode) and "seatrial" not in node.entries else None
 
 
 def _plan(given: SweepRequest, rate: Quantity, directory: Path) -> tuple[Plan, dict[str, str], tuple[str, ...]]:
@@ -182,7 +180,7 @@ def _plan(given: SweepRequest, rate: Quantity, directory: Path) -> tuple[Plan, d
     file, stack = _file_of(given.target), _of_stack(given.target)
     if stack is not None:
         file = directory / "seatrial.yaml"
-        place: Any = {"compose": str(stack.resolve())} if "compose" in stack.name else str(stack.resolve())
+        place = str(stack.resolve())
         everything = {"steps": [{"services": "all", "expect": "missing == []"}]}
         file.write_text(
             json.dumps(

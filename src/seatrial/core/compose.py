@@ -36,6 +36,7 @@ class ComposeService:
     """A service as the spec speaks of it: one of the file's, or several that say they are instances of the same.
 
     `members`: names in the file. `settings`: the `x-seatrial` of the first of them. `endpoints`: name to its port in the container.
+    `promises`: of limits, ports, environment, volumes and health what the file says of it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class ComposeService:
     endpoints: Mapping[str, int]
     settings: Mapping[str, Any]
     optional: bool = False
+    promises: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -78,6 +78,8 @@ class ServicePlan:
     paths: tuple[
         str, ...
     ] = ()  # patterns of files, relative to the stack's directory, that it is made of; none: unknown
+    promises: tuple[str, ...] | None = None  # limits, ports, environment, volumes, health; None: its arguments say it
+    ports: tuple[str, ...] = ()  # names of its endpoints, where its arguments do not say them
     position: Position | None = None
 
 

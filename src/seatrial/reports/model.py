@@ -9,7 +9,6 @@ from typing import Any
 from ..core.events import (
     Attempted,
     CellStarted,
-    CellSwept,
     CheckProven,
     ColumnSealed,
     Entry,
@@ -46,6 +45,7 @@ from ..core.events import (
 from ..core.results import Finding
 from ..core.sweeps import Swept
 from ..core.verdicts import Verdict, combine
+from .sweep_events import SWEEPS
 from .views import FaultView, RequirementView, ScenarioView, StepView, WorkloadView
 
 WHOLE = "trial"  # the scenario of what ran through the whole trial
@@ -356,19 +356,6 @@ def _noted(model: TrialModel, ns: int, event: Noted) -> None:
     model.notes.append((ns, event))
 
 
-def _sweep(model: TrialModel, ns: int, event: SweepPlanned) -> None:
-    model.sweep, model.cells_since_ns = event, ns
-
-
-def _cell(model: TrialModel, ns: int, event: CellStarted) -> None:
-    model.cell, model.cell_since_ns = event, ns
-
-
-def _swept(model: TrialModel, _ns: int, event: CellSwept) -> None:
-    model.swept.append(event.swept)
-    model.cell = None
-
-
 def _ended(model: TrialModel, _ns: int, event: TrialEnded) -> None:
     model.ended = event
 
@@ -403,8 +390,6 @@ _TAKERS: Mapping[type, Any] = {
     Fingerprinted: _fingerprinted,
     PartsIdentified: _identified,
     Noted: _noted,
-    SweepPlanned: _sweep,
-    CellStarted: _cell,
-    CellSwept: _swept,
+    **SWEEPS,
     TrialEnded: _ended,
 }

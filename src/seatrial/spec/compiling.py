@@ -21,7 +21,7 @@ from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
-from .health import StackHealth
+from .health import written_out
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
 from .judging import is_search_throughout, named_by, no_search_in_setup
@@ -154,7 +154,7 @@ class _Compiler:
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
         if stack is not None:
-            root = self._healthy(root, stack)
+            root, self.left_out = written_out(self.reader, root, stack)
         self.reader.known.identities = self._names(root, "identities")
         self.reader.known.loads = self._names(root, "loads")
         self.reader.known.tools = tools_in(root.get("loads"))
@@ -243,13 +243,6 @@ class _Compiler:
         node = root.get("name")
         found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
         return found if isinstance(found, str) else self.directory.name
-
-    def _healthy(self, root: MappingNode, stack: StackPlan) -> MappingNode:
-        """With what `stack-health` stands for."""
-        health = StackHealth(self.reader, stack)
-        written = health.spec(root)
-        self.left_out = tuple(health.left_out)
-        return written
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)

@@ -277,6 +277,8 @@ class StackHealth:
     def _nothing_of(self, check: str, service: _Service) -> str:
         """Why there is nothing to hold it to, as far as its stack file tells."""
         plan = service.plan
+        if plan.promises is not None:
+            return "" if check in (*plan.promises, "logs") else "it declares none"
         if self._stack.platform != "local":
             return ""
         if check == "limits":
@@ -289,10 +291,10 @@ class StackHealth:
 
     def _told(self, service: _Service, other: str, making: Making) -> Iterator[tuple[str, dict[str, Any]]]:
         name, ready = service.plan.name, service.plan.ready
-        if self._stack.platform == "local":
+        if self._stack.platform == "local" or (ready is None and service.plan.promises is not None):
             own = service.plan.kind == "process"
             none = "it has no readiness check" if own else f"its readiness is that of its kind, {service.plan.kind}"
-            why = none if ready is None else ""
+            why = none if ready is None and "health" not in (service.plan.promises or ()) else ""
             why = "its readiness is read from its log, which says nothing of now" if _of_log(ready) else why
             if why:
                 self._leave_out(f"health of {name} without {other}", why)
@@ -351,6 +353,13 @@ class StackHealth:
         return replace(root, entries={**root.entries, part: Entry(key=key, value=mapping)})
 
 
+def written_out(reader: Reader, root: MappingNode, stack: StackPlan) -> tuple[MappingNode, tuple[str, ...]]:
+    """A spec with what `stack-health` stands for, and what that leaves out."""
+    health = StackHealth(reader, stack)
+    written = health.spec(root)
+    return written, tuple(health.left_out)
+
+
 def entries(stack: StackPlan) -> dict[str, dict[str, Any]]:
     """Services by which clients come in, with what these would ask: those on which none depends that can itself be asked."""
     asked = {n: r for n, p in stack.services.items() if p.kind != LINK_KIND and (r := request_of(p, stack)) is not None}
@@ -368,6 +377,8 @@ def request_of(plan: ServicePlan, stack: StackPlan) -> dict[str, Any] | None:
     call = plan.ready.call if plan.ready is not None else None
     if call is not None and call.verb in ("http", "sql", "redis") and isinstance(call.what, str) and call.at is None:
         return {call.verb: call.what, "at": plan.name}
+    if plan.kind == "process" and "http" in plan.ports:
+        return {"http": "GET /", "at": plan.name}
     match plan.kind:
         case "caddy":
             health, to = plan.arguments.get("health"), str(plan.arguments.get("to")).partition("#")[0]
@@ -417,4 +428,4 @@ def _node(value: object, place: Scalar) -> Node:
     return _text(str(value), place)
 
 
-__all__ = ["CHECKS", "KEY", "SETTINGS", "StackHealth", "entries", "request_of"]
+__all__ = ["CHECKS", "KEY", "SETTINGS", "entries", "request_of", "written_out"]

@@ -144,6 +144,8 @@ def markers(name: str, plan: ServicePlan, making: Making) -> dict[str, Any] | st
     mark, title = "{{ trial.id }}", f"what {name} has written is there after a restart"
     common: dict[str, Any] = {"title": title, "check": "volumes", "deadline": _DEADLINE}
     again = [{"fault": "restart", "at": f"{name} *", "id": "restart", "within": "30s"}, _whole(name, making, "back")]
+    if plan.promises is not None and "volumes" not in plan.promises:
+        return "it declares none that is kept and can be written to"
     match plan.kind:
         case "postgres":
             at = {"at": f"{name}/primary", "within": making.recovery}

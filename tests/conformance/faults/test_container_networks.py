@@ -17,7 +17,7 @@ import pytest_asyncio
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import faults as core_faults
-from seatrial.core.errors import NotExercised
+from seatrial.core.errors import NotExercised, PlatformError
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import FaultStep, Plan
 from seatrial.core.redaction import Redactor
@@ -186,6 +186,13 @@ async def test_what_clients_send_goes_through_the_link_and_is_counted(bench: Ben
     after = [(await bench.platform.traffic(link)).requests for link in links]
     assert sum(after) - sum(before) == 12
     assert [await bench.platform.around(link) for link in links] == [[], []]
+
+
+async def test_links_are_instances_with_logs_and_nothing_to_measure(bench: Bench) -> None:
+    link = await bench.now("asker -> web#2")
+    assert bench.platform.log_file(link).name == "seatrial-links-1.log"
+    with pytest.raises(PlatformError):
+        await bench.platform.usage(link)
 
 
 async def test_a_link_that_is_cut_is_cut_for_its_client_alone(bench: Bench) -> None:

@@ -10,11 +10,11 @@ from pathlib import Path
 
 from ...core.errors import NotExercised, PlatformError, UsageError
 from ...core.fingerprints import Part
-from ...core.links import KIND, LinkEnd, LinkTraffic
+from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
-from ...core.stack import Actual, Declaration, Instance, StackPlan, Usage
+from ...core.stack import LINK, Actual, Declaration, Instance, StackPlan, Usage
 from ...core.vocabulary import ServiceKind
 from ..feeds import Feeds
 from ..ports import Ports
@@ -28,13 +28,27 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .limits import Limiter
 from .linking import ContainerLinks
 from .networking import ContainerNetworks
 from .project import own_name
 from .starting import Waiting, unready
 
 _CAPABILITIES = frozenset(
-    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "network", "disconnect", "link"}
+    {
+        "start",
+        "kill",
+        "stop",
+        "pause",
+        "restart",
+        "execute",
+        "usage",
+        "logs",
+        "network",
+        "disconnect",
+        "link",
+        "constrain",
+    }
 )
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
@@ -75,6 +89,7 @@ class ComposePlatform:
         self._acts: Acts | None = None
         self._networks: ContainerNetworks | None = None
         self._links: ContainerLinks | None = None
+        self._limiter: Limiter | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._local = False
@@ -184,6 +199,8 @@ class ComposePlatform:
         """End everything; what is left. Also after a failed `up`; a second call changes nothing."""
         if self._residue is not None:
             return self._residue
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._bringing is not None and self._bringing.begun and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
@@ -202,6 +219,8 @@ class ComposePlatform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._acts is not None:
             await self._acts.close(forget=False)
         if self._links is not None:
@@ -267,13 +286,31 @@ class ComposePlatform:
         """HasLinks."""
         return await self._linked().traffic(link)
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
         return await self._linked().tries(link, since_ns)
 
     async def around(self, link: Instance) -> Sequence[str]:
         """HasWaysAround."""
         return await self._linked().around(link)
+
+    # -- what instances may use
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanConstrain; see limits."""
+        return await self._limits().begin(instance, kind, arguments)
+
+    async def relax(self, instance: Instance, number: int) -> None:
+        """CanConstrain."""
+        await self._limits().end(number)
+
+    def presser(self, number: int) -> ProcessId | None:
+        """CanConstrain."""
+        return self._limits().presser(number)
+
+    async def leader(self, instance: Instance) -> ProcessId | None:
+        """CanLocate."""
+        return self._limits().leader(instance)
 
     # -- looking at instances
 
@@ -289,7 +326,7 @@ class ComposePlatform:
         return await witness.ask(instance, container.id, self.engine)
 
     async def usage(self, instance: Instance) -> Usage:
-        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down."""
+        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down, and for a link."""
         return await usage.of(self.fleet.get(instance), self.engine)
 
     async def parts(self) -> Sequence[Part]:
@@ -302,7 +339,9 @@ class ComposePlatform:
         return await asyncio.to_thread(usage.sockets_of, list(self.fleet.containers.values()))
 
     def log_file(self, instance: Instance) -> Path:
-        """CanReadLogs."""
+        """CanReadLogs; of a link the proxy's."""
+        if LINK in instance.service:
+            return self._linked().log
         return self.fleet.get(instance).output
 
     def declared(self) -> Mapping[str, Declaration]:
@@ -331,6 +370,11 @@ class ComposePlatform:
         if self._links is None:
             raise PlatformError("the stack was not brought up")
         return self._links
+
+    def _limits(self) -> Limiter:
+        if self._limiter is None:
+            raise PlatformError("the stack was not brought up")
+        return self._limiter
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -407,7 +451,9 @@ class ComposePlatform:
             data=self._data,
             logs=self._directory / "logs",
             local=self._local,
+            own=not self._plan.adopt,
         )
+        self._limiter = Limiter(self.engine, fleet, self._supervisor, self._data, local=self._local)
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))

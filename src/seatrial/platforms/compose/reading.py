@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from ...core.compose import ComposeFile, ComposeProject, ComposeService
+from ...core.stack import Declaration
 from . import cli
 from .config import Config, Service, parse
 
@@ -20,8 +21,10 @@ def read(project: ComposeProject, environment: Mapping[str, str]) -> ComposeFile
 
 
 def surroundings(project: ComposeProject, environment: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    """The environment that a project's files are interpolated with. The caller's own variables come before secrets of the same name."""
-    found = {**secrets, **environment}
+    """The environment that a project's files are interpolated with. Secrets of the spec come before the caller's variables of the same
+    name: they are what its identities and probes know the stack by.
+    """
+    found = {**environment, **secrets}
     for name, value in project.variables.items():
         if value is None:
             found.pop(name, None)
@@ -62,7 +65,20 @@ def _service(name: str, members: Sequence[Service], config: Config) -> ComposeSe
         endpoints={n: p.number for n, p in first.endpoints.items()},
         settings=first.settings,
         optional=all(m.optional for m in members),
+        promises=tuple(_promises(first.declaration)),
     )
+
+
+def _promises(declaration: Declaration) -> Iterator[str]:
+    """What the file says of a service that can be held against it."""
+    limits = declaration.limits
+    if any(limit is not None for limit in (limits.cpus, limits.memory_bytes, limits.pids)):
+        yield "limits"
+    if any(v.kept and not v.read_only for v in declaration.volumes):
+        yield "volumes"
+    for name in ("ports", "environment", "health"):
+        if getattr(declaration, name):
+            yield name
 
 
 def _before(service: Service, config: Config, seen: frozenset[str] = frozenset()) -> list[str]:

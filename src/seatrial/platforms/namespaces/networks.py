@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import secrets
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +51,7 @@ class Networks:
         self._directory = directory
         self._comment = comment
         self._tag = f"seatrial-{secrets.token_hex(4)}"
-        self._last = 0
+        self._numbers = count(1)
         self._deeds: dict[int, _Deed] = {}
         self._works: Mapping[str, str] | None = None
 
@@ -57,15 +59,38 @@ class Networks:
         self, process: ProcessId, name: str, kind: str, arguments: Mapping[str, object], addresses: Sequence[str] = ()
     ) -> int:
         """Begin one in the namespace of a process (`name`: whose it is, for people); its number. See `orders.order`."""
-        return await self._do(
-            process, name, lambda **where: orders.order(kind, arguments, addresses=addresses, **where)
-        )
+        number = next(self._numbers)
+        tag = f"{self._tag}-{number}"
+        try:
+            order = orders.order(
+                kind,
+                arguments,
+                namespace=namespace_of(process.pid),
+                pid=process.pid,
+                tag=tag,
+                comment=f"seatrial {self._comment}",
+                addresses=addresses,
+            )
+        except ValueError as error:
+            raise PlatformError(str(error)) from None
+        await self._do(number, process, name, _Deed(order=order, remedy=f"{kind} in the network of {name} ({tag})"))
+        return number
 
     async def lead(self, process: ProcessId, name: str, leads: Sequence[Lead]) -> int:
-        """Lead what leaves a namespace for some addresses elsewhere; its number."""
-        return await self._do(
-            process, name, lambda **where: replace(orders.order("lead", {}, **where), ways=("out",), leads=tuple(leads))
-        )
+        """Lead what leaves a namespace for some addresses elsewhere; its number. It outlives whoever ordered it, as long as the trial's
+        stack does: who comes later finds it there.
+        """
+        key = "|".join([str(self._directory), str(process), *map(str, leads)])
+        tag = f"seatrial-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+        comment, namespace = f"seatrial {self._comment}", namespace_of(process.pid)
+        order = orders.order("lead", {}, namespace=namespace, pid=process.pid, tag=tag, comment=comment)
+        order = replace(order, ways=("out",), leads=tuple(leads))
+        deed, number = _Deed(order=order, remedy=f"lead in the network of {name} ({tag})"), next(self._numbers)
+        if await self._found(deed):
+            self._deeds[number] = deed
+        else:
+            await self._do(number, process, name, deed, stays=True)
+        return number
 
     async def mend(self, number: int) -> None:
         """End one. Raises PlatformError where it had ended before: with its process, or by another hand."""
@@ -86,10 +111,7 @@ class Networks:
     async def stands(self, number: int) -> bool:
         """Whether its rules are where they were made."""
         deed = self._deeds.get(number)
-        if deed is None:
-            return False
-        found = json.loads(self._read(await self._hand("look", str(deed.order.namespace), deed.order.tag)))
-        return bool(found["found"])
+        return deed is not None and await self._found(deed)
 
     async def forget(self, numbers: Iterable[int]) -> None:
         """What these did has gone with their namespaces, or will: nothing has to be undone."""
@@ -106,23 +128,17 @@ class Networks:
 
     # -- inside
 
-    async def _do(self, process: ProcessId, name: str, make: Any) -> int:
-        self._last += 1
+    async def _do(self, number: int, process: ProcessId, name: str, deed: _Deed, *, stays: bool = False) -> None:
         if not procfs.is_alive(process):
             raise PlatformError(f"{name} is down: process {process.pid} has gone")
-        number, tag = self._last, f"{self._tag}-{self._last}"
-        namespace = namespace_of(process.pid)
+        namespace = deed.order.namespace
         if namespace == namespace_of(os.getpid()):
             raise NotExercised(f"{name} shares the network of this machine: faults at links need no network of its own")
-        try:
-            order: Order = make(namespace=namespace, pid=process.pid, tag=tag, comment=f"seatrial {self._comment}")
-        except ValueError as error:
-            raise PlatformError(str(error)) from None
-        deed = _Deed(order=order, remedy=f"{order.kind} in the network of {name} ({tag})")
         # No guard: others may be in that namespace, and what was done there outlives the process then.
-        await self._ask(self._supervisor.remedy(deed.remedy, [self._argv("remove", str(namespace), tag)]))
+        undoing = self._argv("remove", str(namespace), deed.order.tag)
+        await self._ask(self._supervisor.remedy(deed.remedy, [undoing], stays=stays))
         try:
-            if order.kind == "latency":
+            if deed.order.kind == "latency":
                 deed = await self._choose(deed)
             if deed.reader:
                 await self._serve(deed)
@@ -131,7 +147,11 @@ class Networks:
             await asyncio.shield(asyncio.ensure_future(self._give_up(deed)))
             raise
         self._deeds[number] = deed
-        return number
+
+    async def _found(self, deed: _Deed) -> bool:
+        """Whether rules of it are where they were made."""
+        answer = self._read(await self._hand("look", str(deed.order.namespace), deed.order.tag))
+        return bool(json.loads(answer)["found"])
 
     async def _choose(self, deed: _Deed) -> _Deed:
         """netem where the kernel has it and nothing else needs the place; else a queue, which tells flows and addresses apart."""
