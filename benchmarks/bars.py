@@ -109,9 +109,24 @@ def main() -> int:
             [sys.executable, str(benchmarks / "links.py"), "--start", "1000", "--pairs", "1" if quick else "3"],
         ),
         bar(
+            "faults of networks",
+            [sys.executable, str(benchmarks / "network_faults.py"), "--times", "2" if quick else "20"],
+            shown=12,
+        ),
+        bar(
             "containers (needs root, a Docker engine, Compose v2)",
             [sys.executable, str(benchmarks / "compose.py"), *(["--times", "3"] if quick else [])],
             shown=1,
+        ),
+        bar(
+            "faults of resources (need root)",
+            [sys.executable, str(benchmarks / "resource_faults.py"), "--times", "2" if quick else "20"],
+            shown=22,
+        ),
+        bar(
+            "faults of resources on containers",
+            [sys.executable, str(benchmarks / "resource_faults.py"), "--compose", "--times", "2" if quick else "20"],
+            shown=22,
         ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]

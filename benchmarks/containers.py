@@ -102,6 +102,14 @@ async def until(condition: Callable[[], Awaitable[bool]], within_s: float = BACK
     return True
 
 
+async def restarted_by_hand(platform: ComposePlatform, service: str) -> None:
+    """Make the engine forget earlier crashes: it waits twice as long before each restart of what has not run for 10 s."""
+    instance = await now(platform, service)
+    await platform.stop(instance, None)
+    await platform.release(instance)
+    await ready(platform, service)
+
+
 async def ready(platform: ComposePlatform, service: str) -> bool:
     """Whether it is ready within the time."""
 

@@ -17,7 +17,8 @@ from ..core.results import Finding
 from ..core.verdicts import Outcome, Severity, Verdict
 from ..core.workloads import LoadRun
 from ..engine.asking import asked
-from ..reports.model import TrialModel, WorkloadView
+from ..reports.model import TrialModel
+from ..reports.views import WorkloadView
 from ..spec.judging import LAST_GOOD
 from .directories import SPEC, STACK, find_trial
 

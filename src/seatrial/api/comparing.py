@@ -12,7 +12,8 @@ from ..core.events import plain
 from ..core.quantities import Dimension, format_duration, format_quantity
 from ..core.results import Finding
 from ..core.verdicts import Verdict
-from ..reports.model import TrialModel, WorkloadView
+from ..reports.model import TrialModel
+from ..reports.views import WorkloadView
 from ..reports.words import mark, style
 
 if TYPE_CHECKING:

@@ -25,6 +25,7 @@ _PROGRAMS = ("postgres", "etcd", "redis-server", "caddy", "patroni")
 def diagnose() -> list[dict[str, Any]]:
     """Facts, each {name, works, detail}."""
     from ..embedded.binaries import find
+    from ..platforms.namespaces.trying import told
 
     facts = [
         _fact("python", sys.version_info >= (3, 11), f"{platform.python_version()} ({sys.executable})"),
@@ -39,6 +40,7 @@ def diagnose() -> list[dict[str, Any]]:
             "root (servers that refuse it run in a user namespace)" if os.geteuid() == 0 else "ordinary user",
         ),
         _namespaces(),
+        *(_fact(what, works, detail) for what, works, detail in told()),
     ]
     for module, extra in _CLIENTS.items():
         there = importlib.util.find_spec(module) is not None

@@ -13,8 +13,23 @@ from ..engine.schedule import next_batch, select
 from .vocabulary import vocabulary
 
 CAPABILITIES = {
-    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
-    "compose": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"}),
+    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "constrain"}),
+    "compose": frozenset(
+        {
+            "start",
+            "kill",
+            "stop",
+            "pause",
+            "restart",
+            "execute",
+            "usage",
+            "logs",
+            "link",
+            "network",
+            "disconnect",
+            "constrain",
+        }
+    ),
     "remote": frozenset[str](),
 }
 
@@ -62,9 +77,9 @@ def _scenario(plan: Plan, scenario: ScenarioPlan) -> Iterator[str]:
     for step in scenario.steps:
         note = ""
         if isinstance(step, FaultStep):
-            capability = vocabulary().faults[step.fault].capability
-            if capability not in CAPABILITIES.get(plan.stack.platform, frozenset()):
-                note = f"  (not exercised: platform {plan.stack.platform} cannot {capability})"
+            kind = vocabulary().faults[step.fault].hitting(link=step.at.on_link)
+            if kind is not None and kind.capability not in CAPABILITIES.get(plan.stack.platform, frozenset()):
+                note = f"  (not exercised: {kind.lacking(plan.stack.platform)})"
         within = getattr(getattr(step, "check", None), "within_ns", None)
         yield f"      {step.title}" + (f"  within {format_duration(within)}" if within else "") + note
     for expectation in scenario.expect:

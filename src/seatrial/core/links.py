@@ -75,6 +75,15 @@ def sum_of(parts: Sequence[LinkTraffic]) -> LinkTraffic:
 
 
 @runtime_checkable
+class HasWaysAround(Protocol):
+    """A platform where links are not the only way between services: they are led around what is usual, as long as rules are there."""
+
+    async def around(self, link: Instance) -> Sequence[str]:
+        """What goes past a link now, or would, in words; nothing where all goes through it."""
+        ...
+
+
+@runtime_checkable
 class HasLinks(Protocol):
     """A platform whose links can be impaired. What a link did to its connections ends with whoever ordered it, whatever ended them."""
 

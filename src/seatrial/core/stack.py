@@ -34,6 +34,11 @@ class Target:
     share: float | None = None
     position: Position | None = None
 
+    @property
+    def on_link(self) -> bool:
+        """Whether it is a link, or a part of one."""
+        return LINK in self.service
+
     def __str__(self) -> str:
         if self.role:
             return f"{self.service}/{self.role}"
@@ -41,7 +46,7 @@ class Target:
             return f"{self.service}#{self.ordinal}"
         if self.share is not None:
             return f"{self.service} {self.share:.0%}"
-        return f"{self.service} *" if self.everywhere and LINK not in self.service else self.service
+        return f"{self.service} *" if self.everywhere and not self.on_link else self.service
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

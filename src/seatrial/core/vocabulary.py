@@ -76,7 +76,12 @@ class Verb:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FaultKind:
-    """A fault: what it needs of the platform, and the function that makes it."""
+    """A fault: what it needs of the platform, and the function that makes it.
+
+    It hits instances, or links; one that can hit both has a `namesake` for the others, with arguments and a maker of its own. `lacks`:
+    what a platform without the capability cannot, and what to do instead. `holds`: takes a time for which its victim is kept down.
+    `check`: what is wrong with its arguments, all of them together; `within_ns`: for its witness, where that takes longer than most.
+    """
 
     name: str
     doc: str
@@ -85,7 +90,20 @@ class FaultKind:
     arguments: Mapping[str, Field] = field(default_factory=dict)
     lasting: bool = False  # goes on until healed (pause), as against an event (kill)
     on_links: bool = False  # hits links, as against instances
+    namesake: FaultKind | None = None
+    holds: bool = True
+    lacks: str = ""
     example: str = ""
+    check: Callable[[Mapping[str, object]], Wrong | None] | None = None
+    within_ns: int | None = None
+
+    def hitting(self, *, link: bool) -> FaultKind | None:
+        """The one of both that hits links, or instances; None where it hits only the others."""
+        return next((k for k in (self, self.namesake) if k is not None and k.on_links is link), None)
+
+    def lacking(self, platform: str) -> str:
+        """Why it is not exercised on a platform without its capability."""
+        return f"platform {platform} cannot {self.lacks or self.capability}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -84,9 +84,11 @@ class Faults:
 
     async def inject(self, scenario: str, step: FaultStep) -> LiveFault:
         """Break it and wait for the witness. Raises NotExercised or SeatrialError when it could not be ordered."""
-        kind = self._vocabulary.faults[step.fault]
+        kind = self._vocabulary.faults[step.fault].hitting(link=step.at.on_link)
+        if kind is None:
+            raise NotExercised(f"{step.fault} does not hit {'links' if step.at.on_link else 'instances'}")
         if kind.capability not in self._platform.capabilities:
-            raise NotExercised(f"platform {self._platform.name} cannot {kind.capability}")
+            raise NotExercised(kind.lacking(self._platform.name))
         victims = await self.victims(step.at)
         arguments = render(dict(step.arguments), {}, self._prober.secret)
         fault: Fault = load(kind.make)(
@@ -118,7 +120,7 @@ class Faults:
         await fault.inject(self._platform, victims)
         live.injected_ns = time.monotonic_ns()
         self._journal.write(FaultInjected(fault=live.id, began_ns=live.began_ns, ended_ns=live.injected_ns))
-        live.testimony = await self._hear(live, step.within_ns or WITNESS_WITHIN_NS)
+        live.testimony = await self._hear(live, step.within_ns or kind.within_ns or WITNESS_WITHIN_NS)
         for testimony in live.testimony:
             self._journal.write(
                 FaultWitnessed(

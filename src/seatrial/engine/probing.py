@@ -49,9 +49,9 @@ class Around:
     marks: Mapping[str, int]
     adopt: Callable[[int, str], Awaitable[None]] | None = None
     asks: Callable[[CheckPlan, Mapping[str, object]], Awaitable[tuple[Observation, Judgement]]] | None = None
+    copies: Mapping[str, Path] = field(default_factory=dict)  # read in place of the logs of these instances
     prober: Prober | None = None
     watched: Watched = field(default_factory=Watched)
-    copies: Mapping[str, Path] = field(default_factory=dict)  # read in place of the logs of these instances
 
     async def ask(self, check: CheckPlan, values: Mapping[str, object]) -> tuple[Observation, Judgement]:
         """A check inside a step."""
@@ -163,8 +163,8 @@ class Prober:
         self._login_locks: dict[str, asyncio.Lock] = {}
         self.platform: Platform | None = None
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
-        self.watched = Watched()
         self.copies: Mapping[str, Path] = {}  # of logs, by instance: read in their place
+        self.watched = Watched()
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:

@@ -137,7 +137,7 @@ class Trial:
         prober.watched = Watched(changes=self._starts if options.start else None, explained=self._explained)
         self._scopes: dict[str, Values] = {}
         self._at_the_end: list[tuple[Expectation, Mapping[str, object], Sequence[Evidence]]] = []
-        self._vocabulary, self._prober = vocabulary, prober
+        self._vocabulary = vocabulary
         self._proving: Proving | None = None
         self._proofs: tuple[Proof, ...] = ()
 
@@ -219,7 +219,7 @@ class Trial:
             faults=self.crew.faults,
             steady=self._steady,
             journal=self.journal,
-            prober=self._prober,
+            prober=self.prober,
             fingerprints=self.options.fingerprints,
             tell=lambda words: self.journal.write(Noted(level="info", message=words)),
         )

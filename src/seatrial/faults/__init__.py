@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ..core.vocabulary import FaultKind
 from .of_links import LINK_FAULTS
+from .of_networks import NAMESAKES, NETWORK_FAULTS
+from .of_resources import RESOURCE_FAULTS
 
 FAULTS: Mapping[str, FaultKind] = {
     kind.name: kind
@@ -40,6 +43,9 @@ FAULTS: Mapping[str, FaultKind] = {
             make="seatrial.faults.restart:Restart",
             example="{fault: restart, at: web#1}",
         ),
+        *(replace(kind, namesake=NAMESAKES.get(kind.name)) for kind in LINK_FAULTS),
+        *NETWORK_FAULTS,
+        *RESOURCE_FAULTS,
         *LINK_FAULTS,
     )
 }

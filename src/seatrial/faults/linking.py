@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..core.errors import NotExercised, PlatformError
 from ..core.faults import FaultOrder, Testimony
-from ..core.links import HasLinks, LinkEnd
+from ..core.links import HasLinks, HasWaysAround, LinkEnd
 from ..core.platforms import Platform
 from ..core.quantities import Quantity, format_duration
 from ..core.stack import Instance
@@ -63,7 +64,13 @@ class LinkFault:
             await links.traffic(victim)  # an order that was given up is mended before this is answered
 
     async def witness(self, platform: Platform, victim: Instance) -> Testimony:
-        """Knock through the link and past it, at the first of its addresses that answers to a knock."""
+        """Knock through the link and past it, at the first of its addresses that answers to a knock. Nothing may go around it."""
+        testimony = await self._looked(platform, victim)
+        if testimony.acted and isinstance(platform, HasWaysAround) and (ways := await platform.around(victim)):
+            return replace(testimony, acted=False, detail=f"{'; '.join(ways)}: {testimony.detail}")
+        return testimony
+
+    async def _looked(self, platform: Platform, victim: Instance) -> Testimony:
         end = first_end(links_of(platform), victim)
         past = await knock(end.to, self.patience_ns(end))
         if not self.is_there(end, past):

@@ -95,6 +95,17 @@ class Proxy:
             case "impair":
                 await self._impair(peer, order, mine)
                 return None
+            case "route":
+                await self._lead(
+                    RouteOrder(
+                        **{
+                            **order["route"],
+                            "listen": tuple(order["route"]["listen"]),
+                            "to": tuple(order["route"]["to"]),
+                        }
+                    )
+                )
+                return None
             case "mend":
                 link = mine.pop(order["number"], None)
                 if link is None:
@@ -108,6 +119,16 @@ class Proxy:
             case "traffic":
                 return [route.traffic() for route in self._of(order["link"])]
         raise ValueError(f"nobody here can {order['do']}")
+
+    async def _lead(self, order: RouteOrder) -> None:
+        """Another address; one that there is leads to another place from now on, for new connections."""
+        for route in self._routes.get(order.link, []):
+            if route.listens == order.listen:
+                route.to = order.to
+                return
+        made = Route(order)
+        await made.listen()
+        self._routes.setdefault(order.link, []).append(made)
 
     def _of(self, link: str) -> Sequence[Route]:
         if link not in self._routes:

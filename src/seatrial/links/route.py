@@ -48,6 +48,11 @@ class Route:
         self.connections: set[Connection] = set()
         self._accepted = self._reached = self._requests = self._to = self._from = 0  # of connections that are over
 
+    @property
+    def listens(self) -> tuple[str, int]:
+        """Where."""
+        return self._listen
+
     def reader(self) -> Requests | None:
         """For the requests of one connection; None where nothing is known of the protocol."""
         return self._read() if self._read is not None else None

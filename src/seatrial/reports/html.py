@@ -18,9 +18,10 @@ from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .explain import advice
 from .loads import load_rows, shown
-from .model import FaultView, TrialModel
+from .model import TrialModel
 from .proofs import detection, proven_by
 from .sweep import counts, heat
+from .views import FaultView
 from .words import mark, moment
 
 

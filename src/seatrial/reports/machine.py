@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ..core.events import plain
-from .model import FaultView, TrialModel
+from .model import TrialModel
 from .sweep import counts, summary
+from .views import FaultView
 
 SCHEMA_VERSION = 1
 

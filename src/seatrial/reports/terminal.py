@@ -27,8 +27,9 @@ from ..core.quantities import format_duration
 from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .loads import probe_line, probe_word, shown
-from .model import ScenarioView, TrialModel, WorkloadView
+from .model import TrialModel
 from .tail import Tail
+from .views import ScenarioView, WorkloadView
 from .words import mark, moment, style, took
 
 EVERY_S = 0.1

@@ -15,13 +15,12 @@ from ..core.expressions.problems import listing
 from ..core.load_plans import LoadPlan, abort_finding
 from ..core.plan import BEGIN, SETUP, STACK_METRICS, NamedCheck, Plan, ScenarioPlan, SecretSource, WorkloadPlan
 from ..core.quantities import Quantity
-from ..core.shapes import ANY, BOOLEAN, DURATION, TEXT, Field, list_of, mapping_of
+from ..core.shapes import ANY, DURATION, TEXT, Field, list_of, mapping_of
 from ..core.stack import StackPlan
 from ..core.verdicts import Severity
 from ..core.vocabulary import Vocabulary
 from .compose import ComposeStacks, is_compose
 from .coverage import check_requirements, secrets_used
-from .health import KEY as HEALTH
 from .health import written_out
 from .identities import outlived, read_identities, read_secrets
 from .including import Includes
@@ -44,13 +43,10 @@ from .stacks import Stacks
 from .steps import Steps
 from .tested import read_tested_files, read_waivers
 from .tools import tools_in
+from .top import check_top, wants_proof
 from .variants import Overlay, check_overlay, overlay_of
 from .workloads import Workloads
 
-TOP = (
-    "seatrial", "name", "stack", "requirements", "values", "secrets", "identities", "workloads", "loads", "steady", "throughout", "setup",
-    "scenarios", "expect", "python", "defaults", "profiles", "scale", "include", "require-proof", "waivers", "tested", "stack-health",
-)  # fmt: skip
 DEFAULTS = {
     "within": Field(shape=DURATION, doc="For every step without its own.", example="30s"),
     "timeout": Field(shape=SOME_TIME, doc="Of a single attempt.", example="2s"),
@@ -153,7 +149,7 @@ class _Compiler:
             self.reader.wrong(root, f"a spec is a mapping, not {describe(root)}", "begin with seatrial: 1")
             return None
         root = Repeats(self.reader).spec(root)
-        self._top(root)
+        check_top(self.reader, root)
         name = self._name(root)
         values = self._values(root)
         stack = self._stack(root, name, values, [o.stack for o in over if o.stack is not None])
@@ -229,7 +225,7 @@ class _Compiler:
             expect=expect,
             scale=profiles.scale,
             stack_file=self.stack_override,
-            require_proof=self._require_proof(root),
+            require_proof=wants_proof(self.reader, root),
             tested=read_tested_files(reader, root.get("tested")),
         )
         plan = replace(plan, waivers=read_waivers(reader, root.get("waivers"), plan))
@@ -243,33 +239,10 @@ class _Compiler:
 
     # -- parts
 
-    def _top(self, root: MappingNode) -> None:
-        for key, _ in root:
-            if key.text not in TOP:
-                self.reader.unknown_key(key, TOP, "a spec")
-        version = root.get("seatrial")
-        if version is None:
-            self.reader.wrong(root, "a spec says which language it is in", "begin with seatrial: 1")
-        elif not isinstance(version, Scalar) or version.value != 1:
-            self.reader.wrong(
-                version, f"{describe(version)} is no version of the spec language", "this seatrial reads seatrial: 1"
-            )
-        for part in ("stack", "scenarios"):
-            if part not in root.entries and not (part == "scenarios" and {"python", HEALTH} & set(root.entries)):
-                self.reader.wrong(
-                    root,
-                    f'a spec needs "{part}"',
-                    "stack: stack.yaml" if part == "stack" else "scenarios: {smoke: {steps: [...]}}",
-                )
-
     def _name(self, root: MappingNode) -> str:
         node = root.get("name")
         found = self.reader.read(node, TEXT, Place(literal=True)) if node is not None else BAD
         return found if isinstance(found, str) else self.directory.name
-
-    def _require_proof(self, root: MappingNode) -> bool:
-        node = root.get("require-proof")
-        return node is not None and self.reader.read(node, BOOLEAN, Place(literal=True)) is True
 
     def _names(self, root: MappingNode, part: str) -> dict[str, Node]:
         node = root.get(part)

@@ -30,6 +30,7 @@ from ..core.shapes import (
 from ..core.stack import ServicePlan, StackPlan
 from ..core.vocabulary import Vocabulary, load
 from .keys import Scene
+from .linking import LINKS_FIELD, read_links
 from .nodes import Entry, Node, Scalar, Source, is_file, merge, read_file, resolve, shorten
 from .nodes import Mapping as MappingNode
 from .nodes import Sequence as SequenceNode
@@ -51,6 +52,7 @@ PROJECT: Mapping[str, Field] = {
     "project": Field(shape=TEXT, doc="The project's name (default: one of each trial's own)."),
     "adopt": Field(shape=BOOLEAN, default=False, doc="Use the project as it runs now; it is never torn down."),
     "name": Field(shape=TEXT, doc="Of the stack."),
+    "links": LINKS_FIELD,
     **ALLOW,
 }
 SERVICE: Mapping[str, Field] = {
@@ -104,11 +106,14 @@ SERVICE: Mapping[str, Field] = {
         doc="Where the stack's directory is in its containers: {{ stack.directory }} of variants (known of mounts).",
     ),
 }
-WHOLE: Mapping[str, Field] = {"directory": SERVICE["directory"]}
+WHOLE: Mapping[str, Field] = {"directory": SERVICE["directory"], "links": LINKS_FIELD}
 OVERLAY: Mapping[str, Field] = {
     "environment": Field(shape=mapping_of(TEXT), doc="Variables, beside those that it has."),
     "command": Field(shape=union(TEXT, list_of(TEXT, lenient=False)), doc="Instead of its own."),
-    "replicas": Field(shape=COUNT, doc="How many containers."),
+    "replicas": Field(
+        shape=COUNT, doc="How many containers; of several services that are one, that many of the first."
+    ),
+    "nodes": Field(shape=COUNT, doc="The same, as postgres and etcd call it."),
     "restart": Field(shape=choice(*(str(r) for r in Restart)), doc="When a container that ended is started again."),
 }
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -172,7 +177,8 @@ class ComposeStacks:
             secrets=self._secrets,
         )
         self._steps.allow = tuple(found["allow"])
-        plan = self._plan(project, found["name"] or name, node, over)
+        linked = (node.entries["links"].value, found["links"]) if found["links"] is not None else None
+        plan = self._plan(project, found["name"] or name, node, over, linked)
         if plan is None:
             return None
         return replace(plan, allow=tuple(found["allow"]), allow_faults=tuple(found["allow-faults"]))
@@ -195,7 +201,14 @@ class ComposeStacks:
                 missing = True
         return None if missing else found
 
-    def _plan(self, project: ComposeProject, name: str, place: MappingNode, over: Node | None) -> StackPlan | None:
+    def _plan(
+        self,
+        project: ComposeProject,
+        name: str,
+        place: MappingNode,
+        over: Node | None,
+        linked: tuple[Node, Any] | None = None,
+    ) -> StackPlan | None:
         self._files += [f for f in (*project.files, *project.env_files) if f not in self._files]
         file = self._read(project, place)
         if file is None:
@@ -204,10 +217,16 @@ class ComposeStacks:
         if over is not None:
             project = self._laid(project, file, over)
             file = (self._read(project, place) if project.variables else file) or file
-        self._settings(file.settings, sources.whole(place), WHOLE, "x-seatrial of a compose file")
+        whole = sources.whole(place)
+        settings = self._settings(file.settings, whole, WHOLE, "x-seatrial of a compose file")
         for service in file.services.values():
             self._know(service, sources.of(service.members[0], place), project)
         plans = {s.name: self._service(s, sources.of(s.members[0], place)) for s in file.services.values()}
+        if linked is None and settings.get("links") not in (None, BAD):
+            where = whole.get("links") if isinstance(whole, MappingNode) else None
+            linked = (where or whole, settings["links"])
+        if linked is not None:
+            plans |= read_links(self._reader, *linked, plans)
         return StackPlan(name=name, platform="compose", services=plans, directory=project.directory, compose=project)
 
     def _read(self, project: ComposeProject, place: Node) -> ComposeFile | None:
@@ -305,7 +324,7 @@ class ComposeStacks:
             elif key.text in OVERLAY:
                 value = self._reader.read(child, OVERLAY[key.text].shape, place)
                 if value is not BAD:
-                    found[key.text] = value
+                    found["replicas" if key.text == "nodes" else key.text] = value
             else:
                 shown = ", ".join(str(f) for f in project.files)
                 self._reader.wrong(

@@ -8,9 +8,9 @@ from ..core.expressions import did_you_mean
 from ..core.expressions.problems import listing
 from ..core.links import KIND
 from ..core.plan import FaultStep, HealStep
-from ..core.stack import Target
+from ..core.stack import LINK, Target
 from ..core.vocabulary import FaultKind
-from .keys import COMMON, FAULT, LINK_FAULT, UNJUDGED, Scene, ns_of, severity_of
+from .keys import COMMON, UNJUDGED, Scene, fault_fields, ns_of, severity_of
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, describe, shorten
 from .reading import BAD, Bad
@@ -29,10 +29,11 @@ def read_fault(steps: Steps, node: MappingNode, scene: Scene) -> FaultStep | Non
         hint = f"faults: {listing(kinds, 30)}. {did_you_mean(str(name), kinds)}".rstrip()
         steps.reader.wrong(what or node, f"unknown fault {shown}", hint)
         return None
-    kind: FaultKind = kinds[name]
+    at = node.get("at")
+    kind = kinds[name].hitting(link=isinstance(at, Scalar) and LINK.strip() in at.text) or kinds[name]
     found = steps.reader.fields(
         node,
-        {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON},
+        {**kind.arguments, **fault_fields(kind), **COMMON},
         steps.place(scene),
         what=f"a fault step with {name}",
         also=("fault",),
@@ -45,6 +46,11 @@ def read_fault(steps: Steps, node: MappingNode, scene: Scene) -> FaultStep | Non
     if not _fits(steps, node.entries["at"].value, kind, target):
         return None
     arguments = {n: found[n] for n in kind.arguments if found[n] not in (None, BAD)}
+    wrong = kind.check(arguments) if kind.check is not None else None
+    if wrong is not None:
+        at = node.entries[wrong.key].value if wrong.key in node.entries else node
+        steps.reader.wrong(at, wrong.message, wrong.hint)
+        return None
     return FaultStep(
         id=id_,
         title=str(found["title"] or f"{name} {target}"),
@@ -65,7 +71,7 @@ def _fits(steps: Steps, node: Node, kind: FaultKind, target: Target) -> bool:
     info = steps.reader.known.services.get(target.service)
     if info is None or kind.on_links == (info.kind == KIND):
         return True
-    fitting = [n for n, k in steps.vocabulary.faults.items() if k.on_links != kind.on_links]
+    fitting = [n for n, k in steps.vocabulary.faults.items() if k.hitting(link=not kind.on_links) is not None]
     if kind.on_links:
         links = [n for n, s in steps.reader.known.services.items() if s.kind == KIND]
         hint = f"links: {listing(links, 30) or 'none; links: [web -> postgres] in the stack file makes one'}"

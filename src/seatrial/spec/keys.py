@@ -22,7 +22,7 @@ from ..core.shapes import (
     reference,
 )
 from ..core.verdicts import Severity
-from ..core.vocabulary import Verb
+from ..core.vocabulary import FaultKind, Verb
 from .nodes import Node
 
 SEVERITY = choice(*(s.value for s in Severity))
@@ -86,7 +86,6 @@ FAULT: Mapping[str, Field] = {
     "within": Field(shape=DURATION, doc="For the witness to see it act (5s)."),
     "for": Field(shape=DURATION, doc="Heal after this time."),
 }
-LINK_FAULT: Mapping[str, Field] = {n: f for n, f in FAULT.items() if n != "hold"}  # it has no process to keep down
 ALWAYS: Mapping[str, Type] = {"error": Type.TEXT, "instance": Type.TEXT, "attempts": Type.NUMBER, "took": Type.DURATION}
 FAULT_SEEN = Type.record({"instance": Type.TEXT, "at": Type.TEXT})
 OWN_NAMES = dict.fromkeys(
@@ -128,6 +127,11 @@ class Scene:
     defaults: Defaults = NO_DEFAULTS
     open: bool = False  # there may be values that nobody declared
     moments: list[str] = field(default_factory=list)  # that counters can go by: BEGIN, SETUP, ids of steps so far
+
+
+def fault_fields(kind: FaultKind) -> Mapping[str, Field]:
+    """What its step takes beside its arguments: `hold` only where there is a process to keep down."""
+    return {n: f for n, f in FAULT.items() if n != "hold" or (kind.holds and not kind.on_links)}
 
 
 def severity_of(found: Mapping[str, object], scene: Scene) -> Severity:

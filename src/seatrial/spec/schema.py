@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.quantities import UNITS, example
 from ..core.shapes import BOOLEAN, PATH, TEXT, Field, Shape, ShapeKind
-from ..core.vocabulary import Verb, Vocabulary
+from ..core.vocabulary import FaultKind, Verb, Vocabulary
 from .compiling import DEFAULTS
 from .compose import PROJECT
 from .health import KEY as HEALTH
@@ -21,20 +21,20 @@ from .keys import (
     CHECK,
     COMMON,
     EXPECT,
-    FAULT,
-    LINK_FAULT,
     NAMED,
     NESTED,
     REASON,
     SOME_TIME,
     UNJUDGED,
+    fault_fields,
     since_of,
 )
+from .linking import LINKS_FIELD
 from .loads import LOAD, OF_MIX, SCRIPT, sent_with
 from .profiles import PROFILE, SCALE
 from .requirements import ENTRY, FILE
 from .scenarios import EXPECTATION, PARTS, SCENARIO
-from .stacks import ALLOW, LINKS_FIELD, REMOTE, SERVICE
+from .stacks import ALLOW, REMOTE, SERVICE
 from .tested import TESTED, WAIVER
 from .tools import FIELDS as TOOLS
 from .tools import FILE as FILE_OF_TOOL
@@ -135,15 +135,20 @@ def _of_verb(
     return {"title": verb.name, **of_fields({**taken, **fields}, {verb.name: what}, (verb.name, *needed))}
 
 
+def _of_fault(kind: FaultKind) -> dict[str, Any]:
+    fields = {**kind.arguments, **fault_fields(kind), **COMMON}
+    fault = of_fields(fields, {"fault": {"const": kind.name, "description": kind.doc}}, ("fault",))
+    return {"title": f"fault: {kind.name}", **fault}
+
+
 def _definitions(vocabulary: Vocabulary) -> dict[str, Any]:
     verbs = vocabulary.verbs.values()
     steps = {f"step-{v.name}": _of_verb(v, {**CALL, **CHECK, **COMMON, **since_of(v)}) for v in verbs}
     for kind in vocabulary.faults.values():
-        what = {"const": kind.name, "description": kind.doc}
-        fault = of_fields(
-            {**kind.arguments, **(LINK_FAULT if kind.on_links else FAULT), **COMMON}, {"fault": what}, ("fault",)
-        )
-        steps[f"fault-{kind.name}"] = {"title": f"fault: {kind.name}", **fault}
+        steps[f"fault-{kind.name}"] = _of_fault(kind)
+        if kind.namesake is not None:
+            whom = "links" if kind.namesake.on_links else "instances"
+            steps[f"fault-{kind.name}-{whom}"] = _of_fault(kind.namesake)
     heal = {"type": "string", "description": "The id of a fault step, or all.", "examples": ["all"]}
     steps["heal"] = {"title": "heal", **of_fields(UNJUDGED, {"heal": heal}, ("heal",))}
     pause = {**of_shape(SOME_TIME), "description": "A fixed pause: recorded, and warned of."}

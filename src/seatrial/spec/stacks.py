@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..core.expressions import Scope, Type, did_you_mean
 from ..core.expressions.problems import listing
-from ..core.links import KIND, OUTSIDE, link_name
 from ..core.plan import CheckPlan
-from ..core.shapes import REQUEST, TEXT, Field, choice, list_of, mapping_of, union
+from ..core.shapes import REQUEST, TEXT, Field, list_of, mapping_of
 from ..core.stack import ServicePlan, StackPlan
 from ..core.templates import Template, TemplateError, template_names
 from ..core.vocabulary import ServiceKind, Vocabulary
 from .keys import OWN_NAMES, Scene
+from .linking import LINKS_FIELD, read_links
 from .nodes import Mapping as MappingNode
 from .nodes import Node, Scalar, Sequence, describe, shorten
 from .reading import BAD, Bad, Place, Reader, ServiceInfo
@@ -54,13 +53,6 @@ REMOTE: Mapping[str, Field] = {
     ),
     **ALLOW,
 }
-LINKS = union(choice("all"), list_of(TEXT))
-LINKS_FIELD = Field(
-    shape=LINKS,
-    doc="Ways between services that faults can hit, each through a port of its own: client -> service (`clients -> web` for those "
-    "from outside), or `all`: from each service to those that it depends on.",
-    example="[web -> postgres]",
-)
 RESERVED = (*OWN_NAMES, "port")
 
 
@@ -150,7 +142,7 @@ class Stacks:
         self._know(services)
         plans = {key.text: plan for key, child in services if (plan := self._service(key, child, services)) is not None}
         if found["links"] is not None and not isinstance(found["links"], Bad):
-            plans |= self._links(node.entries["links"].value, found["links"], plans)
+            plans |= read_links(self._reader, node.entries["links"].value, found["links"], plans)
         waiting = circle({name: set(p.after) for name, p in plans.items()})
         if waiting:
             message = f"services wait for each other: {' -> '.join(waiting)}"
@@ -163,55 +155,6 @@ class Stacks:
             allow=allow,
             allow_faults=allow_faults,
         )
-
-    def _links(
-        self, node: Node, given: str | tuple[str, ...], plans: Mapping[str, ServicePlan]
-    ) -> dict[str, ServicePlan]:
-        """Links as services, and their clients, who start after them."""
-        pairs: list[tuple[Node, str, str]] = []
-        if isinstance(given, str):
-            pairs = [(node, name, to) for name, plan in plans.items() for to in plan.after if to in plans]
-        else:
-            items = node.items if isinstance(node, Sequence) else [node]
-            pairs = [
-                pair
-                for item, text in zip(items, given, strict=True)
-                if (pair := self._link(item, text, plans)) is not None
-            ]
-        made: dict[str, ServicePlan] = {}
-        for place, client, to in pairs:
-            name, info = link_name(client, to), self._reader.known.services[to]
-            if name in made:
-                self._reader.wrong(place, f"the link {name} stands here twice", "leave one out")
-            self._reader.known.services[name] = replace(info, name=name, kind=KIND)
-            made[name] = ServicePlan(
-                name=name,
-                kind=KIND,
-                arguments={"from": client, "to": to},
-                after=(to,),
-                position=place.position(),
-            )
-            if client in plans:
-                before = made.get(client, plans[client])
-                made[client] = replace(before, after=(*before.after, name))
-        return made
-
-    def _link(self, node: Node, text: str, plans: Mapping[str, ServicePlan]) -> tuple[Node, str, str] | None:
-        """The ends of one that is written out."""
-        client, arrow, to = (part.strip() for part in text.partition("->"))
-        if not arrow or not client or not to:
-            self._reader.wrong(node, f"{shorten(text)} is no link", "client -> service, for example web -> postgres")
-            return None
-        for end, known in ((client, (*plans, OUTSIDE)), (to, tuple(plans))):
-            if end not in known:
-                hint = f"services: {listing(known, 30)}. {did_you_mean(end, known)}".rstrip()
-                place = text.rfind(end) if end == to else 0
-                self._reader.wrong(node, f"unknown service {shorten(end)}", hint, place, len(end))
-                return None
-        if client == to:
-            self._reader.wrong(node, f"{client} needs no link to itself", "client -> service")
-            return None
-        return node, client, to
 
     def _kind(self, node: Node) -> ServiceKind | None:
         name = node.get("kind") if isinstance(node, MappingNode) else None

@@ -11,8 +11,10 @@ import pytest
 from seatrial.core.errors import PlatformError
 from seatrial.core.links import HasLinks
 from seatrial.core.platforms import (
+    CanConstrain,
     CanExecute,
     CanKill,
+    CanLocate,
     CanMeasure,
     CanPause,
     CanReadLogs,
@@ -33,6 +35,7 @@ PROTOCOLS = {
     "usage": (CanMeasure,),
     "logs": (CanReadLogs,),
     "link": (HasLinks,),
+    "constrain": (CanConstrain, CanLocate),
 }
 
 

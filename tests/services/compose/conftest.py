@@ -57,7 +57,7 @@ def belongings(project: str) -> list[str]:
     ]
 
 
-async def until(condition: Callable[[], Awaitable[bool] | bool], what: str, within_s: float = 20) -> None:
+async def until(condition: Callable[[], Awaitable[bool] | bool], what: str, within_s: float = 60) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + within_s
     while True:

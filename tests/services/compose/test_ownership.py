@@ -13,6 +13,8 @@ from seatrial.core.errors import UsageError
 from seatrial.core.stack import InstanceState
 from seatrial.keeper import undo
 from seatrial.keeper.records import read_records
+from seatrial.platforms.compose import removal
+from seatrial.platforms.compose.address import USUAL, EngineAddress
 
 pytestmark = pytest.mark.docker
 
@@ -103,6 +105,26 @@ async def test_undo_removes_what_is_left_when_the_keeper_was_killed_too(bench, k
     assert kit.belongings(project_of(trial)) == []
     assert not (trial / "stack").exists()  # there were secrets in it
     assert (await asyncio.to_thread(undo, trial)).clean
+
+
+async def test_what_resists_is_said(bench, kit):
+    platform = await bench.platform(bench.file({"web": kit.service()}))
+    await platform.up(lambda _: None)
+    name = bench.project(platform)
+    foreign = kit.docker(
+        "run", "--detach", "--rm", "--network", f"{name}_default", "debian:bookworm", "sleep", "600"
+    ).strip()
+    try:
+        left = await asyncio.to_thread(
+            removal.remove_project, EngineAddress(url=USUAL), name, str((bench.directory / "trial-0").resolve()), 1.0
+        )
+        [line] = left
+        assert line.startswith(f"network {name}_default of project {name}: ")
+        assert "active endpoints" in line
+    finally:
+        kit.docker("kill", foreign)
+    assert not await platform.down()
+    assert kit.belongings(name) == []
 
 
 async def test_an_image_of_the_users_own_name_is_left_alone(bench, kit, file):

@@ -25,7 +25,8 @@ from seatrial.platforms import KINDS
 from seatrial.platforms.local import LocalPlatform
 
 HERE = Path(__file__).parent
-INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if not kind.on_links]
+PROCESS = ("kill", "stop", "pause", "restart")  # what can be done to a process
+INSTANCE_FAULTS = [name for name, kind in FAULTS.items() if kind.capability in PROCESS]
 
 
 def fault(name: str, hold_ns: int | None = None) -> Fault:
@@ -220,3 +221,17 @@ async def test_healing_a_fault_leaves_the_pause_of_another(bench):
     assert (await pause.witness(bench.platform, again)).acted
     await pause.heal(bench.platform, [again])
     assert (await bench.ready("web#1")).identity == again.identity
+
+
+def test_a_fault_that_hits_both_has_words_for_each() -> None:
+    link, instance = (FAULTS["partition"].hitting(link=there) for there in (True, False))
+    assert link is not None
+    assert instance is not None
+    assert (link.capability, instance.capability) == ("link", "network")
+    assert {*instance.arguments} == {"direction", "peers"}
+    assert FAULTS["cut"].hitting(link=False) is None
+    assert FAULTS["kill"].hitting(link=True) is None
+    assert instance.lacking("local") == (
+        "platform local cannot impair the network of an instance: where instances have none of their own, hit a link (at: web -> postgres)"
+    )
+    assert FAULTS["kill"].lacking("remote") == "platform remote cannot kill"

@@ -20,6 +20,7 @@ from seatrial.core.shapes import (
     COUNT,
     DURATION,
     NUMBER,
+    RATIO,
     REQUEST,
     TEXT,
     Field,
@@ -168,6 +169,30 @@ VOCABULARY = Vocabulary(
             arguments={"delay": Field(shape=DURATION, required=True, doc="How much.", example="100ms")},
             lasting=True,
             on_links=True,
+        ),
+        "loss": FaultKind(
+            name="loss",
+            doc="Packets lost.",
+            capability="link",
+            make="tests:none",
+            arguments={
+                "share": Field(shape=RATIO, doc="So many."),
+                "direction": Field(shape=choice("to", "from"), doc="to"),
+            },
+            lasting=True,
+            on_links=True,
+            namesake=FaultKind(
+                name="loss",
+                doc="Packets lost.",
+                capability="network",
+                make="tests:none",
+                arguments={
+                    "direction": Field(shape=choice("in", "out"), doc="in"),
+                    "peers": Field(shape=list_of(reference("service")), default=(), doc="Of these."),
+                },
+                lasting=True,
+                holds=False,
+            ),
         ),
         "cut": FaultKind(
             name="cut",

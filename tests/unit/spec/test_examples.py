@@ -74,6 +74,10 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "health.yaml": "seatrial: 1\nstack: stack.yaml\nrequirements: {JS-08: fails over, JS-33: isolation}\n"
         f"workloads: {{visits: {{http: GET /, at: web, rate: 5/s}}}}\n{parts['health']}",
         "stack-steps.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['stack-steps'])}",
+        "networks.yaml": "seatrial: 1\nstack:\n  services:\n    web: {command: x, replicas: 2}\n    postgres: {kind: postgres}\n"
+        "    redis: {kind: redis}\nscenarios:\n  up:\n    steps:\n" + indented(parts["networks"]),
+        "resources.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
+        + indented(parts["resources"]),
         "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
         "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
         + indented(parts["converge"]),
@@ -124,6 +128,8 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "links",
         "faults",
         "tries",
+        "networks",
+        "resources",
         "splits",
         "tokens",
         "converge",
@@ -152,6 +158,8 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "health",
         "stack-steps",
         "tries",
+        "networks",
+        "resources",
         "splits",
         "tokens",
         "workloads",

@@ -22,9 +22,10 @@ _INSPECT_S = 20.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineAddress:
-    """`url` as DOCKER_HOST has it."""
+    """`url` as DOCKER_HOST has it; `context`: the CLI's name for it, where it has one (and the certificates that go with it)."""
 
     url: str
+    context: str = ""
 
     @property
     def socket(self) -> Path | None:
@@ -38,7 +39,19 @@ class EngineAddress:
 
     def dial(self) -> list[str]:
         """A command whose standard input and output are a connection to the engine."""
-        return ["docker", "--host", self.url, "system", "dial-stdio"]
+        which = ["--context", self.context] if self.context else ["--host", self.url]
+        return ["docker", *which, "system", "dial-stdio"]
+
+    @property
+    def word(self) -> str:
+        """All of it in one word; see `from_word`."""
+        return f"{self.url}#{self.context}" if self.context else self.url
+
+    @classmethod
+    def from_word(cls, word: str) -> EngineAddress:
+        """What `word` says."""
+        url, _, context = word.partition("#")
+        return cls(url=url, context=context)
 
 
 def resolve(environment: Mapping[str, str] | None = None) -> EngineAddress:
@@ -56,7 +69,7 @@ def resolve(environment: Mapping[str, str] | None = None) -> EngineAddress:
         raise PlatformError(f"the docker context {context!r} cannot be read: {error}") from error
     if asked.returncode != 0:
         raise PlatformError(f"the docker context {context!r} cannot be read: {asked.stderr.strip()}")
-    return EngineAddress(url=asked.stdout.strip())
+    return EngineAddress(url=asked.stdout.strip(), context=context)
 
 
 def _current(environment: Mapping[str, str]) -> str:

@@ -79,7 +79,7 @@ class Bringing:
 
     def note(self, name: str, *, adopted: bool) -> None:
         """Keep what `attach` needs."""
-        record = Record(name=name, engine=self.engine.address.url, adopted=adopted)
+        record = Record(name=name, engine=self.engine.address.word, adopted=adopted)
         (self.data / _RECORD).write_text(json.dumps(asdict(record)), "utf-8")
 
     async def containers(self, name: str) -> list[str]:
@@ -152,4 +152,4 @@ def recorded(data: Path) -> Record:
 
 def address_of(record: Record) -> EngineAddress:
     """The engine that a kept project is on."""
-    return EngineAddress(url=record.engine)
+    return EngineAddress.from_word(record.engine)

@@ -15,6 +15,8 @@ from .engine import Engine
 PROJECT, SERVICE, NUMBER, ONE_OFF = (
     f"com.docker.compose.{x}" for x in ("project", "service", "container-number", "oneoff")
 )
+# Those that say something of an instance; a health check alone makes three others each time.
+ACTIONS = ("create", "start", "die", "oom", "pause", "unpause", "kill", "stop", "destroy", "health_status")
 MEASURE_S = 2.0
 _RETRY_S = 0.2
 _BACK_NS = 1_000_000_000  # asked for again after a break: events are known by their own time, those that were seen are left out
@@ -90,7 +92,7 @@ class EventStream:
             await asyncio.sleep(_RETRY_S)
 
     async def _once(self) -> AsyncGenerator[Event]:
-        filters = {"type": ["container"], "label": [f"{PROJECT}={self._project}"]}
+        filters = {"type": ["container"], "label": [f"{PROJECT}={self._project}"], "event": list(ACTIONS)}
         async with aclosing(self._engine.lines("/events", filters=filters, since=stamp(self._since_ns))) as lines:
             self.connected.set()
             async for content in lines:

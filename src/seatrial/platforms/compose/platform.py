@@ -8,10 +8,12 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
-from ...core.errors import PlatformError, UsageError
+from ...core.errors import NotExercised, PlatformError, UsageError
+from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
+from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
-from ...core.stack import Actual, Declaration, Instance, StackPlan, Usage
+from ...core.stack import LINK, Actual, Declaration, Instance, StackPlan, Usage
 from ...core.vocabulary import ServiceKind
 from ..feeds import Feeds
 from ..ports import Ports
@@ -25,10 +27,28 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .limits import Limiter
+from .linking import ContainerLinks
+from .networking import ContainerNetworks
 from .project import own_name
 from .starting import Waiting, unready
 
-_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs"})
+_CAPABILITIES = frozenset(
+    {
+        "start",
+        "kill",
+        "stop",
+        "pause",
+        "restart",
+        "execute",
+        "usage",
+        "logs",
+        "network",
+        "disconnect",
+        "link",
+        "constrain",
+    }
+)
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
 
@@ -66,6 +86,9 @@ class ComposePlatform:
         self._engine: Engine | None = None
         self._fleet: Fleet | None = None
         self._acts: Acts | None = None
+        self._networks: ContainerNetworks | None = None
+        self._links: ContainerLinks | None = None
+        self._limiter: Limiter | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._local = False
@@ -133,13 +156,16 @@ class ComposePlatform:
             config = await asyncio.to_thread(bringing.prepare, config, pin)
             await self._supervisor.claim(ports=self._ports.held)
             await self._muster(config, progress)
+            await self._linked().begin()
             try:
                 await bringing.up(config, progress)
             except PlatformError as error:
                 raise PlatformError(await self._explained(str(error))) from error
         await self.fleet.refresh()
         if self._plan.adopt:
+            await self._linked().begin()
             self.fleet.found_running()
+        await self._linked().settled()
         self.fleet.follow_logs()
         await Waiting(self.fleet, self._prober, progress).all()
 
@@ -154,11 +180,15 @@ class ComposePlatform:
         if missing:
             raise PlatformError(f"project {config.name} has no {', '.join(missing)}: end it with `seatrial down`")
         self.fleet.found_running()
+        await self._linked().begin()
+        await self._linked().settled()
         await Waiting(self.fleet, self._prober, progress).all()
 
     async def survey(self) -> Mapping[str, ServiceView]:
         """All services, as the engine's events tell; none before `up`."""
-        return self._fleet.views() if self._fleet is not None else {}
+        if self._fleet is None:
+            return {}
+        return {**self._fleet.views(), **(self._links.views() if self._links is not None else {})}
 
     def changes(self) -> AsyncIterator[Instance]:
         """Every change of an instance from this call on, until `down`."""
@@ -168,9 +198,12 @@ class ComposePlatform:
         """End everything; what is left. Also after a failed `up`; a second call changes nothing."""
         if self._residue is not None:
             return self._residue
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._bringing is not None and self._bringing.begun and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
+            await self._linked().close(forget=True)
             await self._bringing.down(self._fleet.config.name)  # what resists, the remedy says
         await self.leave(within_s=_LAST_LOGS_S)
         try:
@@ -185,8 +218,12 @@ class ComposePlatform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._acts is not None:
             await self._acts.close(forget=False)
+        if self._links is not None:
+            await self._links.close(forget=False)
         if self._fleet is not None:
             await self._fleet.close(within_s=within_s)
         if self._engine is not None:
@@ -215,7 +252,70 @@ class ComposePlatform:
         """CanExecute."""
         return await execute(self.engine, self.fleet.get(instance).id, argv, timeout_ns, stdin)
 
+    async def impair_network(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanImpairNetworks; see ContainerNetworks. Raises NotExercised for peers whose traffic a link leads elsewhere."""
+        peers = arguments.get("peers")
+        led = self._linked().between(instance.service, peers) if isinstance(peers, list | tuple) else ()
+        if led:
+            raise NotExercised(
+                f"what {instance.name} and its peers send each other goes by {', '.join(led)}: hit that link"
+            )
+        return await self._nets().impair(instance, kind, arguments)
+
+    async def mend_network(self, instance: Instance, number: int) -> None:
+        """CanImpairNetworks. Links are led to where it is then."""
+        await self._nets().mend(instance, number)
+        await self._linked().settled()
+
+    # -- acts on links
+
+    def ends(self, link: Instance) -> Sequence[LinkEnd]:
+        """HasLinks; see ContainerLinks."""
+        return self._linked().ends(link)
+
+    async def impair(self, link: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """HasLinks."""
+        return await self._linked().impair(link, kind, arguments)
+
+    async def mend(self, link: Instance, number: int) -> None:
+        """HasLinks."""
+        await self._linked().mend(link, number)
+
+    async def traffic(self, link: Instance) -> LinkTraffic:
+        """HasLinks."""
+        return await self._linked().traffic(link)
+
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
+        """HasLinks."""
+        return await self._linked().tries(link, since_ns)
+
+    async def around(self, link: Instance) -> Sequence[str]:
+        """HasWaysAround."""
+        return await self._linked().around(link)
+
+    # -- what instances may use
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanConstrain; see limits."""
+        return await self._limits().begin(instance, kind, arguments)
+
+    async def relax(self, instance: Instance, number: int) -> None:
+        """CanConstrain."""
+        await self._limits().end(number)
+
+    def presser(self, number: int) -> ProcessId | None:
+        """CanConstrain."""
+        return self._limits().presser(number)
+
+    async def leader(self, instance: Instance) -> ProcessId | None:
+        """CanLocate."""
+        return self._limits().leader(instance)
+
     # -- looking at instances
+
+    async def sound(self, victim: Instance, sound: Sound, origin: Instance | None) -> Sequence[Sounding]:
+        """CanSoundNetworks."""
+        return await self._nets().sound(victim, sound, origin)
 
     async def look(self, instance: Instance) -> Sighting:
         """CanWitness: the kernel is asked; the engine only where it runs elsewhere."""
@@ -225,7 +325,7 @@ class ComposePlatform:
         return await witness.ask(instance, container.id, self.engine)
 
     async def usage(self, instance: Instance) -> Usage:
-        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down."""
+        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down, and for a link."""
         return await usage.of(self.fleet.get(instance), self.engine)
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
@@ -233,7 +333,9 @@ class ComposePlatform:
         return await asyncio.to_thread(usage.sockets_of, list(self.fleet.containers.values()))
 
     def log_file(self, instance: Instance) -> Path:
-        """CanReadLogs."""
+        """CanReadLogs; of a link the proxy's."""
+        if LINK in instance.service:
+            return self._linked().log
         return self.fleet.get(instance).output
 
     def declared(self) -> Mapping[str, Declaration]:
@@ -252,6 +354,21 @@ class ComposePlatform:
         if self._acts is None:
             raise PlatformError("the stack was not brought up")
         return self._acts
+
+    def _nets(self) -> ContainerNetworks:
+        if self._networks is None:
+            raise PlatformError("the stack was not brought up")
+        return self._networks
+
+    def _linked(self) -> ContainerLinks:
+        if self._links is None:
+            raise PlatformError("the stack was not brought up")
+        return self._links
+
+    def _limits(self) -> Limiter:
+        if self._limiter is None:
+            raise PlatformError("the stack was not brought up")
+        return self._limiter
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -311,6 +428,26 @@ class ComposePlatform:
             on_secret=self._on_secret,
         )
         self._acts = Acts(self.engine, fleet, self._supervisor, local=self._local)
+        self._networks = ContainerNetworks(
+            self.engine,
+            fleet,
+            self._supervisor,
+            local=self._local,
+            logs=self._directory / "logs",
+            comment=self._directory.name,
+        )
+        self._links = ContainerLinks(
+            [plan for plan in self._stack.services.values() if plan.kind == KIND],
+            fleet,
+            self._networks,
+            self._supervisor,
+            self._ports,
+            data=self._data,
+            logs=self._directory / "logs",
+            local=self._local,
+            own=not self._plan.adopt,
+        )
+        self._limiter = Limiter(self.engine, fleet, self._supervisor, self._data, local=self._local)
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))
@@ -321,6 +458,8 @@ class ComposePlatform:
     async def _follow(self, stream: EventStream, fleet: Fleet, progress: Callable[[Progress], None]) -> None:
         async for event in stream.follow(again=fleet.refresh):
             container = await fleet.happened(event)
+            if container is not None and self._links is not None:
+                self._links.changed(container, event.action)
             if container is not None and (word := _word(event)):
                 progress(Progress(subject=container.name, state=word, detail=event.health))
 

@@ -1,7 +1,13 @@
-"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE project NAME TRIAL | start ID | unpause ID``.
+"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE ...``, with one of
+
+    project NAME TRIAL
+    start ID
+    unpause ID
+    update ID JSON
+    connect ID NETWORK ENDPOINT
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
-standard error what resists. ENGINE is an address as DOCKER_HOST has it.
+standard error what resists. ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -22,6 +29,8 @@ from .address import EngineAddress
 WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
+_AT_ONCE = 8
+_STARTED_S = 10.0
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
 _TRIAL = "dev.seatrial.trial"
@@ -64,12 +73,14 @@ class _Connection(http.client.HTTPConnection):
             self._dialled = None
 
 
-def call(address: EngineAddress, method: str, path: str, **query: object) -> Any:
-    """One call. Raises Refused, OSError where there is no engine."""
+def call(address: EngineAddress, method: str, path: str, body: object = None, **query: object) -> Any:
+    """One call, with an object of JSON where there is a body. Raises Refused, OSError where there is no engine."""
     given = "&".join(f"{k}={quote(json.dumps(v) if isinstance(v, dict) else str(v))}" for k, v in query.items())
     connection = _Connection(address)
     try:
-        connection.request(method, f"{path}?{given}" if given else path)
+        text = json.dumps(body) if body is not None else None
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        connection.request(method, f"{path}?{given}" if given else path, body=text, headers=headers)
         answer = connection.getresponse()
         content = answer.read()
     except http.client.HTTPException as error:
@@ -113,17 +124,25 @@ def remove_project(address: EngineAddress, project: str, trial: str, within_s: f
         if quiet >= _QUIET:
             return []
         resisting = {}
-        for what, path, name in found:
-            try:
-                call(address, "DELETE", path)
-            except Refused as error:
-                if error.status != 404:
-                    resisting[f"{what} {name}"] = str(error)
+        for what in ("container", "network", "volume", "image"):  # each needs those before it gone
+            these = [(path, name) for kind, path, name in found if kind == what]
+            with ThreadPoolExecutor(_AT_ONCE) as pool:
+                refusals = pool.map(lambda one: _remove(address, one[0]), these)
+            resisting |= {f"{what} {n}": why for (_, n), why in zip(these, refusals, strict=True) if why}
         if time.monotonic() >= deadline:
             left = [f"{what} {name}" for what, _, name in belongings(address, project, trial)]
             return [f"{name} of project {project}: {resisting.get(name, 'is still there')}" for name in left]
         if resisting or not found:
             time.sleep(_PAUSE_S)
+
+
+def _remove(address: EngineAddress, path: str) -> str:
+    """Why it cannot be removed, or nothing."""
+    try:
+        call(address, "DELETE", path)
+    except Refused as error:
+        return "" if error.status == 404 else str(error)
+    return ""
 
 
 # -- a container
@@ -144,18 +163,52 @@ def release(address: EngineAddress, act: str, container: str) -> list[str]:
     return []
 
 
+def connect(address: EngineAddress, container: str, network: str, endpoint: str) -> list[str]:
+    """Put it back into a network, with what is kept of its connection (an object of JSON); one that is in it, or gone, needs nothing."""
+    try:
+        state = call(address, "GET", f"/containers/{container}/json")
+        if not (state["NetworkSettings"].get("Networks") or {}).get(network):
+            order = {"Container": container, "EndpointConfig": json.loads(endpoint)}
+            call(address, "POST", f"/networks/{quote(network)}/connect", body=order)
+    except Refused as error:
+        gone = error.status == 404 and container in str(error)
+        there = "already exists" in str(error)
+        return [] if gone or there else [f"container {container[:12]} cannot be connected to {network}: {error}"]
+    return []
+
+
+def update(address: EngineAddress, container: str, settings: str) -> list[str]:
+    """Give it other limits; one that is gone needs none, one that is just being started is asked again."""
+    deadline = time.monotonic() + _STARTED_S
+    while True:
+        try:
+            call(address, "POST", f"/containers/{container}/update", body=json.loads(settings))
+        except Refused as error:
+            if error.status == 404:
+                return []
+            if time.monotonic() > deadline:
+                return [f"container {container[:12]} keeps its limits: {error}"]
+            time.sleep(_PAUSE_S)
+        else:
+            return []
+
+
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
-    return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.url, *words]
+    return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.word, *words]
 
 
 def main(words: Sequence[str]) -> int:
     """The command."""
-    address = EngineAddress(url=words[0])
+    address = EngineAddress.from_word(words[0])
     try:
         resisting: Iterable[str] = (
             remove_project(address, words[2], words[3])
             if words[1] == "project"
+            else connect(address, *words[2:5])
+            if words[1] == "connect"
+            else update(address, words[2], words[3])
+            if words[1] == "update"
             else release(address, words[1], words[2])
         )
     except (OSError, Refused) as error:

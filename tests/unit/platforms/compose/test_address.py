@@ -35,6 +35,12 @@ def test_a_context_that_cannot_be_read_is_said(tmp_path):
         resolve({"DOCKER_CONTEXT": "nowhere", "HOME": str(tmp_path), "PATH": str(tmp_path)})
 
 
+def test_an_address_is_one_word_in_a_remedy():
+    for address in (EngineAddress(url=USUAL), EngineAddress(url="tcp://shop.test:2376", context="shop")):
+        assert EngineAddress.from_word(address.word) == address
+    assert EngineAddress(url="tcp://shop.test:2376", context="shop").dial()[1:3] == ["--context", "shop"]
+
+
 def test_another_machine_has_to_be_allowed_by_name():
     refuse_unless_allowed("127.0.0.1", ())
     refuse_unless_allowed("shop.test", ("shop.test",))

@@ -1,0 +1,102 @@
+"""The faults at the network of an instance, described. They need a platform whose instances have networks of their own, and root on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ..core.networks import DISCONNECT, NETWORK
+from ..core.shapes import BANDWIDTH, DURATION, RATIO, TEXT, Field, choice, list_of, reference
+from ..core.vocabulary import FaultKind
+
+_WAY = Field(
+    shape=choice("in", "out", "both"),
+    default="both",
+    doc="in: what it is sent, out: what it sends (both, each for itself).",
+)
+_PEERS = Field(
+    shape=list_of(reference("service")),
+    default=(),
+    doc="Only what comes from these services and goes to them (all).",
+    example="postgres",
+)
+_LACKS = "impair the network of an instance: where instances have none of their own, hit a link (at: web -> postgres)"
+
+
+def _kind(name: str, doc: str, make: str, arguments: Mapping[str, Field], example: str = "") -> FaultKind:
+    return FaultKind(
+        name=name,
+        doc=doc,
+        capability=NETWORK,
+        make=f"seatrial.faults.{make}",
+        arguments=arguments,
+        lasting=True,
+        holds=False,
+        lacks=_LACKS,
+        example=f"{{fault: {name}, at: web#1{example}}}",
+    )
+
+
+_NETWORK_KINDS = (
+    _kind(
+        "partition",
+        "Nothing reaches an instance, nothing leaves it, or neither.",
+        "network_partition:NetworkPartition",
+        {"direction": _WAY, "peers": _PEERS},
+        ", peers: [postgres]",
+    ),
+    _kind(
+        "latency",
+        "What an instance sends and is sent takes longer.",
+        "network_latency:NetworkLatency",
+        {
+            "delay": Field(shape=DURATION, required=True, doc="One way.", example="100ms"),
+            "jitter": Field(shape=DURATION, doc="More or less of it (0s)."),
+            "distribution": Field(
+                shape=choice("uniform", "normal", "pareto"),
+                default="uniform",
+                doc="Of the jitter: within it; with it as standard deviation; only more, with it as mean and a long tail.",
+            ),
+            "direction": _WAY,
+            "peers": _PEERS,
+        },
+        ", delay: 100ms, jitter: 10ms",
+    ),
+    _kind(
+        "bandwidth",
+        "An instance sends and is sent so many bytes a second, all its connections together.",
+        "network_bandwidth:NetworkBandwidth",
+        {"rate": Field(shape=BANDWIDTH, required=True, doc="1 MiB/s, 8 Mbit/s.", example="1 MiB/s"), "direction": _WAY},
+        ", rate: 64 KiB/s",
+    ),
+    _kind(
+        "loss",
+        "A share of an instance's packets is lost.",
+        "network_loss:NetworkLoss",
+        {
+            "share": Field(shape=RATIO, required=True, doc="How much is lost.", example="5%"),
+            "direction": _WAY,
+            "peers": _PEERS,
+        },
+        ", share: 5%",
+    ),
+)
+NAMESAKES: Mapping[str, FaultKind] = {kind.name: kind for kind in _NETWORK_KINDS}  # of faults at links
+NETWORK_FAULTS = (
+    _kind(
+        "dns-failure",
+        "An instance finds nobody by name: what it asks of name servers is lost, or refused.",
+        "dns_failure:DnsFailure",
+        {"how": Field(shape=choice("drop", "refuse"), default="drop", doc="drop")},
+    ),
+    FaultKind(
+        name="disconnect",
+        doc="An instance is taken off a network by the engine it runs in, and put back with its names.",
+        capability=DISCONNECT,
+        make="seatrial.faults.disconnect:Disconnect",
+        arguments={"network": Field(shape=TEXT, doc="Which, where there are several (all).", example="backend")},
+        lasting=True,
+        holds=False,
+        lacks="disconnect an instance from a network: an engine of containers can",
+        example="{fault: disconnect, at: web#1}",
+    ),
+)
