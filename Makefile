@@ -35,6 +35,10 @@ test: demo check  ## the demo, then all checks and tests, six kills, and three v
 	@$(BIN)/python benchmarks/kills.py --times 3
 	@$(BIN)/python benchmarks/kills.py --times 3 --keeper
 	@$(BIN)/seatrial variants $(SHOP) --no-control --only tenant-leak --only proxy-with-one-upstream --only stock-not-decremented
+	@scripts/test-docker --smallest
+
+test-docker: $(STAMP)  ## all that needs containers: installs an engine from Debian where there is none, and leaves nothing behind
+	@scripts/test-docker
 
 bars: $(STAMP)  ## each figure that is promised, beside its bound (long; nginx and wrk by apt)
 	@scripts/install-peers
@@ -46,4 +50,4 @@ lock:  ## refresh uv.lock
 clean:  ## remove what these commands made
 	@rm -rf $(VENV) .seatrial .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
-.PHONY: help install demo variants check test bars lock clean
+.PHONY: help install demo variants check test test-docker bars lock clean

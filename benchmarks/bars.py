@@ -118,6 +118,16 @@ def main() -> int:
             [sys.executable, str(benchmarks / "compose.py"), *(["--times", "3"] if quick else [])],
             shown=1,
         ),
+        bar(
+            "faults of resources (need root)",
+            [sys.executable, str(benchmarks / "resource_faults.py"), "--times", "2" if quick else "20"],
+            shown=22,
+        ),
+        bar(
+            "faults of resources on containers",
+            [sys.executable, str(benchmarks / "resource_faults.py"), "--compose", "--times", "2" if quick else "20"],
+            shown=22,
+        ),
         *([] if quick else [bar("load, memory", [sys.executable, str(benchmarks / "load_memory.py")])]),
     ]
     print(f"{sum(results)} of {len(results)} bars hold")

@@ -38,6 +38,32 @@ services:
 """
 
 
+ASKING = Path(__file__).parent / "asking.pl"
+COMPOSE = f"""\
+services:
+  back:
+    image: debian:bookworm
+    command: [perl, /asking.pl]
+    init: true
+    volumes: ["{ASKING}:/asking.pl:ro", "data:/data"]
+    restart: always
+    environment: {{COLOUR: blue}}
+    mem_limit: 64m
+    expose: ["8000"]
+    x-seatrial: {{ready: {{tcp: "", expect: accepted == true}}}}
+  front:                                 # nobody starts it again
+    image: debian:bookworm
+    command: [perl, /asking.pl]
+    init: true
+    volumes: ["{ASKING}:/asking.pl:ro"]
+    depends_on: [back]
+    environment: {{BACK: "back:8000"}}
+    ports: ["8000"]
+    x-seatrial: {{ready: {{http: GET /, expect: status == 200}}}}
+volumes: {{data: {{}}}}
+"""
+
+
 @pytest.fixture
 def stack(tmp_path: Path) -> Path:
     (tmp_path / "stack.yaml").write_text(STACK)
@@ -172,3 +198,25 @@ def test_mistakes(seatrial: Run, stack: Path, tmp_path: Path, arguments: tuple[s
     done = seatrial("sweep", *arguments)
     assert done.returncode == 3, done.stdout
     assert words in done.stderr
+
+
+@pytest.mark.docker
+def test_stack_health_and_a_sweep_on_containers(seatrial: Run, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    (tmp_path / "seatrial.yaml").write_text(
+        "seatrial: 1\nstack: {compose: compose.yaml}\nstack-health: {checks: all, faults: [kill], tell: 20s, recovery: 30s}\n"
+    )
+    done = seatrial("run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    report = json.loads((tmp_path / ".seatrial/latest/report.json").read_text())
+    passed = {f["id"] for f in report["findings"] if f["verdict"] == "PASS"}
+    assert passed >= {
+        "stack-order/order", "stack-ports-front/ports", "stack-environment-back/environment", "stack-limits-back/limits",
+        "stack-early-front/ready", "stack-front-without-back/says-so", "stack-kill-back/policy", "stack-kill-front/policy",
+        "stack-volumes-back/kept", "stack-logs-back/logs",
+    }  # fmt: skip
+    (tmp_path / "seatrial.yaml").unlink()
+    swept = seatrial("sweep", ".", "--services", "front", "--faults", "kill", "--for", "2s", "--json")
+    assert swept.returncode == 0, swept.stdout + swept.stderr
+    [cell] = json.loads(swept.stdout)["cells"]
+    assert (cell["impact"], cell["stayed_down"]) == ("down until healed", ["front#1"])

@@ -13,9 +13,22 @@ from ..engine.schedule import next_batch, select
 from .vocabulary import vocabulary
 
 CAPABILITIES = {
-    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link"}),
+    "local": frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "constrain"}),
     "compose": frozenset(
-        {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "network", "disconnect"}
+        {
+            "start",
+            "kill",
+            "stop",
+            "pause",
+            "restart",
+            "execute",
+            "usage",
+            "logs",
+            "link",
+            "network",
+            "disconnect",
+            "constrain",
+        }
     ),
     "remote": frozenset[str](),
 }

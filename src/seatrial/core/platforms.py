@@ -15,7 +15,7 @@ from .expressions import Judgement
 from .fingerprints import Part
 from .observations import Observation, Reach
 from .plan import CheckPlan, NamedCheck
-from .processes import CommandResult, Residue
+from .processes import CommandResult, ProcessId, Residue
 from .stack import Actual, Declaration, Instance, Usage
 
 
@@ -57,7 +57,7 @@ class Platform(Protocol):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        """Of: start, kill, stop, pause, restart, execute, usage, logs, link, network, disconnect."""
+        """Of: start, kill, stop, pause, restart, execute, usage, logs, link, network, disconnect, constrain."""
         ...
 
     async def up(self, progress: Callable[[Progress], None]) -> None:
@@ -179,14 +179,32 @@ class CanImpairNetworks(Protocol):
 
 @runtime_checkable
 class CanConstrain(Protocol):
-    """What an instance may use can be cut down while it runs. Undone with whoever ordered it, whatever ended them."""
+    """What an instance may use can be cut down while it runs, or taken by others. Undone with whoever ordered it, whatever ended them."""
 
     async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
-        """Begin one: cpu, memory, pids, disk, clock. Its number. Raises NotExercised where the platform or the rights do not allow it."""
+        """Begin one: its number. Raises NotExercised where the platform or the rights do not allow it.
+
+        Limits: cpu (`cores`), memory (`size` in bytes, or `above` what it uses), pids (`count`), descriptors (`count`, of each process).
+        Pressure: cpu-pressure (`cores`, or a `share` of those it may use), memory-pressure (`size`, or what to `leave`; `relentless`: until
+        the kernel kills one of its control group for it). Others: disk (`path`, `leave`), clock (`offset` in ns).
+        """
         ...
 
     async def relax(self, instance: Instance, number: int) -> None:
-        """End it."""
+        """End it. Raises PlatformError where it had ended by itself."""
+        ...
+
+    def presser(self, number: int) -> ProcessId | None:
+        """The process of ours behind a pressure: a witness looks at it, and asks nobody."""
+        ...
+
+
+@runtime_checkable
+class CanLocate(Protocol):
+    """A platform whose processes are to be seen in this machine's /proc."""
+
+    async def leader(self, instance: Instance) -> ProcessId | None:
+        """The first process of an instance now; None for one that is down. Raises NotExercised where it runs elsewhere."""
         ...
 
 

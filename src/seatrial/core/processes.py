@@ -146,6 +146,13 @@ class Supervisor(Protocol):
 
     async def pause(self, name: str) -> UnitStatus: ...
 
+    async def confine(self, name: str, now: Sequence[Path], later: Sequence[Path]) -> None:
+        """Put all processes of the unit into these control groups (directories), and what it is started with again into `later`.
+
+        A group that has gone by then is left out. Without any groups nothing is moved: a remedy takes out what was put in.
+        """
+        ...
+
     async def statuses(self) -> Mapping[str, UnitStatus]: ...
 
     def changes(self) -> AsyncIterator[UnitStatus]:

@@ -223,6 +223,21 @@ def mapped_files(pid: int, under: str) -> Mapping[int, str]:
     return found
 
 
+def own_memory(process: ProcessId) -> int:
+    """Bytes of a process that no file gives back: anonymous and shared memory; 0 where it has gone."""
+    lines = (_read(f"/proc/{process.pid}/status") or b"").split(b"\n")
+    return sum(int(line.split()[1]) << 10 for line in lines if line.startswith((b"RssAnon:", b"RssShmem:")))
+
+
+def machine_memory() -> tuple[int, int]:
+    """Bytes of memory that this machine has, and that could be had now (MemAvailable)."""
+    found = {}
+    for line in (_read("/proc/meminfo") or b"").decode("ascii").splitlines():
+        name, _, rest = line.partition(":")
+        found[name] = rest
+    return int(found["MemTotal"].split()[0]) << 10, int(found["MemAvailable"].split()[0]) << 10
+
+
 def _alive(pid: int) -> ProcessId | None:
     stat = read_stat(pid)
     return None if stat is None or stat.dead else ProcessId(boot=boot_id(), pid=pid, started=stat.started)

@@ -80,6 +80,7 @@ class FaultKind:
 
     It hits instances, or links; one that can hit both has a `namesake` for the others, with arguments and a maker of its own. `lacks`:
     what a platform without the capability cannot, and what to do instead. `holds`: takes a time for which its victim is kept down.
+    `check`: what is wrong with its arguments, all of them together; `within_ns`: for its witness, where that takes longer than most.
     """
 
     name: str
@@ -93,6 +94,8 @@ class FaultKind:
     holds: bool = True
     lacks: str = ""
     example: str = ""
+    check: Callable[[Mapping[str, object]], Wrong | None] | None = None
+    within_ns: int | None = None
 
     def hitting(self, *, link: bool) -> FaultKind | None:
         """The one of both that hits links, or instances; None where it hits only the others."""

@@ -120,7 +120,7 @@ class Faults:
         await fault.inject(self._platform, victims)
         live.injected_ns = time.monotonic_ns()
         self._journal.write(FaultInjected(fault=live.id, began_ns=live.began_ns, ended_ns=live.injected_ns))
-        live.testimony = await self._hear(live, step.within_ns or WITNESS_WITHIN_NS)
+        live.testimony = await self._hear(live, step.within_ns or kind.within_ns or WITNESS_WITHIN_NS)
         for testimony in live.testimony:
             self._journal.write(
                 FaultWitnessed(

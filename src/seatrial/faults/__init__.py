@@ -8,6 +8,7 @@ from dataclasses import replace
 from ..core.vocabulary import FaultKind
 from .of_links import LINK_FAULTS
 from .of_networks import NAMESAKES, NETWORK_FAULTS
+from .of_resources import RESOURCE_FAULTS
 
 FAULTS: Mapping[str, FaultKind] = {
     kind.name: kind
@@ -44,5 +45,6 @@ FAULTS: Mapping[str, FaultKind] = {
         ),
         *(replace(kind, namesake=NAMESAKES.get(kind.name)) for kind in LINK_FAULTS),
         *NETWORK_FAULTS,
+        *RESOURCE_FAULTS,
     )
 }

@@ -193,6 +193,11 @@ class KeeperClient:
         """Stop all processes of a unit where they are; they have stopped when this returns."""
         return read_status(await self._ask("pause", {"name": name}))
 
+    async def confine(self, name: str, now: Sequence[Path], later: Sequence[Path]) -> None:
+        """Put a unit into control groups: all of it that there is, and all that there will be."""
+        groups = {"now": [str(path) for path in now], "later": [str(path) for path in later]}
+        await self._ask("confine", {"name": name, **groups})
+
     async def statuses(self) -> Mapping[str, UnitStatus]:
         """All units by name, in the order of their start."""
         answer = await self._ask("status", {})

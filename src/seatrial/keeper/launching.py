@@ -19,6 +19,7 @@ from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId, Surroundings
 
+from .confinement import enter
 from .guardian import guard, reset_signals
 from .surroundings import Entry, entry_for, hand_over
 
@@ -34,6 +35,7 @@ class Program:
     argv: tuple[str, ...]
     surroundings: Surroundings
     streams: tuple[int, int, int]
+    groups: tuple[Path, ...] = ()  # control groups that it is started in, those of them that there are
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,6 +134,8 @@ def _become(program: Program, entry: Entry, gate: int, failure: int) -> NoReturn
         reset_signals()
         if os.read(gate, 1) != b"g":
             os._exit(_NOT_EXECUTED)
+        stage = "enter its control groups"
+        enter(os.getpid(), program.groups)
         stage = "change user or namespace"
         entry.take()
         stage = f"go to the directory {program.surroundings.directory}"

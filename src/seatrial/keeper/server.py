@@ -93,6 +93,7 @@ class Keeper:
             "stop": self._stop,
             "pause": self._pause,
             "release": self._release,
+            "confine": self._confine,
             "status": self._status,
             "claim": self._claim,
             "adopt": self._adopt,
@@ -322,6 +323,10 @@ class Keeper:
 
     async def _release(self, _peer: Peer, arguments: Message) -> Message:
         return write_status(await self._unit(arguments).release())
+
+    async def _confine(self, _peer: Peer, arguments: Message) -> None:
+        groups = [[Path(path) for path in arguments[when]] for when in ("now", "later")]
+        await self._unit(arguments).confine(*groups)
 
     async def _status(self, _peer: Peer, _arguments: Message) -> Message:
         return {

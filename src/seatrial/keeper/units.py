@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId, Restart, UnitOrder, UnitState, UnitStatus
 from seatrial.core.quantities import NS_PER_S
 
+from .confinement import confine
 from .household import Group, thaw
 from .launching import Program, executed
 from .means import Means
@@ -56,6 +59,7 @@ class Unit:
         self._gone = asyncio.Event()
         self._gone.set()
         self._finishing = False
+        self._groups: tuple[Path, ...] = ()  # control groups that it is started in
 
     @property
     def status(self) -> UnitStatus:
@@ -132,6 +136,15 @@ class Unit:
                 send(process, number)
         return self.status
 
+    async def confine(self, now: Sequence[Path], later: Sequence[Path]) -> None:
+        """Put everything into control groups, now and when it is started again. Raises SupervisorError if that cannot be done."""
+        async with self._lock:
+            self._means.records.write(
+                "intent", sync=True, act="confine", unit=self.order.name, groups=[str(path) for path in now]
+            )
+            self._groups = tuple(later)
+            confine(self._means.household, self._group, now)
+
     async def forgive(self, by: object) -> None:
         """Heal what this one has ordered, as it has gone."""
         async with self._lock:
@@ -189,7 +202,11 @@ class Unit:
             log = self._open_log()
             try:
                 program = Program(
-                    name=order.name, argv=tuple(order.argv), surroundings=order.surroundings, streams=(null, log, log)
+                    name=order.name,
+                    argv=tuple(order.argv),
+                    surroundings=order.surroundings,
+                    streams=(null, log, log),
+                    groups=self._groups,
                 )
                 launched = self._means.launch(program, self._group, self._ended)
             finally:

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
-from ..core.errors import PlatformError, SupervisorError
+from ..core import procfs
+from ..core.errors import NotExercised, PlatformError, SupervisorError
 from ..core.fingerprints import Part as CorePart
 from ..core.links import LinkEnd, LinkTraffic, Tried, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
@@ -16,6 +17,7 @@ from ..core.stack import Actual, Declaration, Instance, StackPlan, Usage
 from ..core.vocabulary import ServiceKind
 from ..links.control import LinkControl
 from . import declaring, inspection
+from .constraints import LOCAL, Constraints
 from .expansion import Part, expand
 from .feeds import Feeds
 from .ground import LocalGround, Site
@@ -27,7 +29,9 @@ from .readiness import watch
 from .starting import Crew, Starter
 
 _PROBE_NAME = "seatrial-probe"
-_CAPABILITIES = frozenset({"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link"})
+_CAPABILITIES = frozenset(
+    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "link", "constrain"}
+)
 
 
 class LocalPlatform:
@@ -69,6 +73,7 @@ class LocalPlatform:
         self._copies: dict[str, Copy] = {}
         self._lodgers: dict[str, list[Copy]] = {}  # by the instance in whose process they live
         self._control: LinkControl | None = None
+        self._constraints = Constraints(supervisor, self._data)
         self._tasks: list[asyncio.Task[None]] = []
         self._feeds = Feeds()
         self._residue: Residue | None = None
@@ -141,7 +146,8 @@ class LocalPlatform:
         return self._residue
 
     async def leave(self) -> None:
-        """Look no longer, and mend what links were impaired; what runs goes on."""
+        """Look no longer, and mend what was impaired and cut down; what runs goes on."""
+        await self._constraints.end_all()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -171,6 +177,21 @@ class LocalPlatform:
     async def execute(self, instance: Instance, argv: Sequence[str], timeout_ns: int, stdin: str = "") -> CommandResult:
         """CanExecute."""
         return await self._supervisor.run(argv, self._copy(instance).surroundings, timeout_ns, stdin)
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanConstrain; see constraints. Raises NotExercised and PlatformError, too."""
+        leader = await self.leader(instance)
+        if leader is None:
+            raise PlatformError(f"{instance.name} is down: nothing to constrain")
+        return await self._constraints.begin(LOCAL[kind], instance.name, leader, arguments)
+
+    async def relax(self, instance: Instance, number: int) -> None:
+        """CanConstrain."""
+        await self._constraints.end(number)
+
+    def presser(self, number: int) -> ProcessId | None:
+        """CanConstrain."""
+        return self._constraints.presser(number)
 
     # -- acts on links
 
@@ -206,6 +227,14 @@ class LocalPlatform:
         return self._control
 
     # -- looking at instances
+
+    async def leader(self, instance: Instance) -> ProcessId | None:
+        """CanLocate."""
+        copy = self._copy(instance)
+        if copy.blueprint.within:
+            raise NotExercised(f"{instance.name} lives in the process of {copy.blueprint.within}")
+        process = copy.status.process if copy.status else None
+        return process if process is not None and procfs.is_alive(process) else None
 
     async def usage(self, instance: Instance) -> Usage:
         """CanMeasure; see inspection.usage_of. Raises PlatformError for an instance that is down."""

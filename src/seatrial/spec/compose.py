@@ -110,7 +110,10 @@ WHOLE: Mapping[str, Field] = {"directory": SERVICE["directory"], "links": LINKS_
 OVERLAY: Mapping[str, Field] = {
     "environment": Field(shape=mapping_of(TEXT), doc="Variables, beside those that it has."),
     "command": Field(shape=union(TEXT, list_of(TEXT, lenient=False)), doc="Instead of its own."),
-    "replicas": Field(shape=COUNT, doc="How many containers."),
+    "replicas": Field(
+        shape=COUNT, doc="How many containers; of several services that are one, that many of the first."
+    ),
+    "nodes": Field(shape=COUNT, doc="The same, as postgres and etcd call it."),
     "restart": Field(shape=choice(*(str(r) for r in Restart)), doc="When a container that ended is started again."),
 }
 _NAMES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -321,7 +324,7 @@ class ComposeStacks:
             elif key.text in OVERLAY:
                 value = self._reader.read(child, OVERLAY[key.text].shape, place)
                 if value is not BAD:
-                    found[key.text] = value
+                    found["replicas" if key.text == "nodes" else key.text] = value
             else:
                 shown = ", ".join(str(f) for f in project.files)
                 self._reader.wrong(

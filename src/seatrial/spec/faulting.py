@@ -46,6 +46,11 @@ def read_fault(steps: Steps, node: MappingNode, scene: Scene) -> FaultStep | Non
     if not _fits(steps, node.entries["at"].value, kind, target):
         return None
     arguments = {n: found[n] for n in kind.arguments if found[n] not in (None, BAD)}
+    wrong = kind.check(arguments) if kind.check is not None else None
+    if wrong is not None:
+        at = node.entries[wrong.key].value if wrong.key in node.entries else node
+        steps.reader.wrong(at, wrong.message, wrong.hint)
+        return None
     return FaultStep(
         id=id_,
         title=str(found["title"] or f"{name} {target}"),

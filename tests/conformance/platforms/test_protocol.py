@@ -10,9 +10,13 @@ import pytest
 
 from seatrial.core.errors import PlatformError
 from seatrial.core.links import HasLinks
+from seatrial.core.networks import CanSoundNetworks
 from seatrial.core.platforms import (
+    CanConstrain,
     CanExecute,
+    CanImpairNetworks,
     CanKill,
+    CanLocate,
     CanMeasure,
     CanPause,
     CanReadLogs,
@@ -33,6 +37,9 @@ PROTOCOLS = {
     "usage": (CanMeasure,),
     "logs": (CanReadLogs,),
     "link": (HasLinks,),
+    "constrain": (CanConstrain, CanLocate),
+    "network": (CanImpairNetworks, CanSoundNetworks),
+    "disconnect": (CanImpairNetworks,),
 }
 
 

@@ -76,6 +76,8 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "stack-steps.yaml": f"{AROUND}scenarios:\n  up:\n    steps:\n{indented(parts['stack-steps'])}",
         "networks.yaml": "seatrial: 1\nstack:\n  services:\n    web: {command: x, replicas: 2}\n    postgres: {kind: postgres}\n"
         "    redis: {kind: redis}\nscenarios:\n  up:\n    steps:\n" + indented(parts["networks"]),
+        "resources.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    deadline: 5m\n    steps:\n"
+        + indented(parts["resources"]),
         "foreach.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n" + indented(parts["foreach"]),
         "converge.yaml": "seatrial: 1\nstack: links.yaml\nscenarios:\n  up:\n    steps:\n"
         + indented(parts["converge"]),
@@ -127,6 +129,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "faults",
         "tries",
         "networks",
+        "resources",
         "splits",
         "tokens",
         "converge",
@@ -156,6 +159,7 @@ def test_the_documentation_has_an_example_of_each_part() -> None:
         "stack-steps",
         "tries",
         "networks",
+        "resources",
         "splits",
         "tokens",
         "workloads",

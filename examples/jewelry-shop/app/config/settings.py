@@ -1,6 +1,7 @@
 """Everything comes from the environment."""
 
 import os
+import socket
 
 from config.dsn import database
 
@@ -29,7 +30,7 @@ REDIS_URL = os.environ.get("REDIS_URL", "")
 REDIS_SENTINELS = [tuple(a.rsplit(":", 1)) for a in os.environ.get("REDIS_SENTINELS", "").split(",") if a]
 REDIS_MASTER = os.environ.get("REDIS_MASTER", "mymaster")
 REDIS_WAIT = int(os.environ.get("REDIS_WAIT", "0"))
-INSTANCE_NAME = os.environ.get("INSTANCE_NAME", "shop")
+INSTANCE_NAME = os.environ.get("INSTANCE_NAME") or socket.gethostname()
 ADMIN_USER = os.environ.get("ADMIN_USER", "admin")
 ADMIN_PASSWORD = os.environ.get("ADMIN_PASSWORD", "")
 

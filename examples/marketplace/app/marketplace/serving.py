@@ -2,9 +2,12 @@
 
 import argparse
 import logging
+import os
 import sys
 
 import uvicorn
+
+HOST = os.environ.get("LISTEN_HOST", "127.0.0.1")
 
 
 def serve(application) -> None:
@@ -15,7 +18,7 @@ def serve(application) -> None:
     log()
     uvicorn.run(
         application,
-        host="127.0.0.1",
+        host=HOST,
         port=port,
         access_log=False,
         log_config=None,

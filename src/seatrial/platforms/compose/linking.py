@@ -3,7 +3,8 @@
 A client goes on asking for the service by its name and is told its address; what it sends there is led to the proxy, which listens at the
 gateway of the network that both are in (DNAT in the client's own network), and goes on to the service. Connections that a client opened
 before its rule was there go past the proxy, and are told of (`around`); so that there are none, a client's processes are stopped for the
-moment between its start and its rule. When somebody starts anew, addresses are looked at again.
+moment between its start and its rule, and where that came too late (a busy machine), such connections are ended at the service, and the
+client makes them anew. Those of an adopted project are left alone. When somebody starts anew, addresses are looked at again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from secrets import token_urlsafe
 
 from ...core import procfs
 from ...core.errors import NotExercised, PlatformError, SupervisorError
-from ...core.links import KIND, OUTSIDE, LinkEnd, LinkTraffic, sum_of
+from ...core.links import KIND, OUTSIDE, LinkEnd, LinkTraffic, Tried, sum_of
 from ...core.platforms import ServiceView
 from ...core.processes import ProcessId, Supervisor, Surroundings, UnitOrder
 from ...core.stack import Endpoint, Instance, InstanceState, ServicePlan
@@ -34,7 +35,7 @@ from ..ports import LOOPBACK, Ports
 from .containers import Container
 from .fleet import Crew, Fleet
 from .networking import ContainerNetworks, networks_of
-from .sockets import strangers
+from .sockets import end_strangers, strangers
 
 _BEGINS_S, _LOOK_S = 15.0, 0.05
 _AGE_S = 2.0  # of a process that is held: one that is older has long opened what it opens
@@ -86,7 +87,9 @@ class ContainerLinks:
         data: Path,
         logs: Path,
         local: bool,
+        own: bool,
     ) -> None:
+        self._own = own
         self._plans, self._fleet, self._nets, self._supervisor, self._ports = plans, fleet, nets, supervisor, ports
         self._file, self.log = data / _FILE, logs / f"{INSTANCE.replace('#', '-')}.log"
         self.why_not = "" if not plans or (local and os.geteuid() == 0) else _WHY_NOT
@@ -283,6 +286,17 @@ class ContainerLinks:
         if before is not None:
             with contextlib.suppress(PlatformError):
                 await self._networks.mend(before.number)  # after the new one: nothing slips through between them
+        if self._own and (before is None or before.process != process):
+            await self._part(container, mine)
+
+    async def _part(self, client: Container, links: Collection[str]) -> None:
+        """Connections that a client opened before it was led are ended, once."""
+        addresses = dict.fromkeys(self._nets.addresses(client).values(), client.name)
+        for plan in self._plans:
+            for to in self._to(plan).containers if plan.name in links else ():
+                ports = {port.number for port in to.service.endpoints.values()}
+                if to.process is not None and strangers(to.process.pid, ports, addresses):
+                    await end_strangers(to.process.pid, ports, addresses)
 
     def between(self, service: str, others: Collection[str]) -> Sequence[str]:
         """Links between a service and others, either way: what they send each other goes by this machine."""
@@ -352,10 +366,10 @@ class ContainerLinks:
         self._possible(link)
         return sum_of([LinkTraffic(**each) for each in await self._proxy().ask("traffic", link=link.name)])
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
         self._possible(link)
-        return [int(ns) for ns in await self._proxy().ask("tries", link=link.name, since=since_ns)]
+        return [Tried(*each) for each in await self._proxy().ask("tries", link=link.name, since=since_ns)]
 
     async def around(self, link: Instance) -> Sequence[str]:
         """HasWaysAround: rules that are missing, and connections at the service that come from a client itself."""

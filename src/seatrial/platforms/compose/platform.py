@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import NotExercised, PlatformError, UsageError
-from ...core.links import KIND, LinkEnd, LinkTraffic
+from ...core.fingerprints import Part
+from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
 from ...core.processes import CommandResult, ProcessId, Residue, Supervisor
@@ -27,13 +28,27 @@ from .engine import Engine
 from .events import Event, EventStream, keep_measuring
 from .execution import execute
 from .fleet import Fleet
+from .limits import Limiter
 from .linking import ContainerLinks
 from .networking import ContainerNetworks
 from .project import own_name
 from .starting import Waiting, unready
 
 _CAPABILITIES = frozenset(
-    {"start", "kill", "stop", "pause", "restart", "execute", "usage", "logs", "network", "disconnect", "link"}
+    {
+        "start",
+        "kill",
+        "stop",
+        "pause",
+        "restart",
+        "execute",
+        "usage",
+        "logs",
+        "network",
+        "disconnect",
+        "link",
+        "constrain",
+    }
 )
 _LAST_LOGS_S = 3.0
 _SAID = {"create": "creating", "start": "starting", "die": "ended", "oom": "out of memory"}
@@ -74,6 +89,7 @@ class ComposePlatform:
         self._acts: Acts | None = None
         self._networks: ContainerNetworks | None = None
         self._links: ContainerLinks | None = None
+        self._limiter: Limiter | None = None
         self._bringing: Bringing | None = None
         self._clock = EngineClock()
         self._local = False
@@ -183,6 +199,8 @@ class ComposePlatform:
         """End everything; what is left. Also after a failed `up`; a second call changes nothing."""
         if self._residue is not None:
             return self._residue
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._bringing is not None and self._bringing.begun and self._fleet is not None:
             if self._acts is not None:
                 await self._acts.close(forget=True)
@@ -201,6 +219,8 @@ class ComposePlatform:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
+        if self._limiter is not None:
+            await self._limiter.close()
         if self._acts is not None:
             await self._acts.close(forget=False)
         if self._links is not None:
@@ -266,13 +286,31 @@ class ComposePlatform:
         """HasLinks."""
         return await self._linked().traffic(link)
 
-    async def tries(self, link: Instance, since_ns: int) -> Sequence[int]:
+    async def tries(self, link: Instance, since_ns: int) -> Sequence[Tried]:
         """HasLinks."""
         return await self._linked().tries(link, since_ns)
 
     async def around(self, link: Instance) -> Sequence[str]:
         """HasWaysAround."""
         return await self._linked().around(link)
+
+    # -- what instances may use
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        """CanConstrain; see limits."""
+        return await self._limits().begin(instance, kind, arguments)
+
+    async def relax(self, instance: Instance, number: int) -> None:
+        """CanConstrain."""
+        await self._limits().end(number)
+
+    def presser(self, number: int) -> ProcessId | None:
+        """CanConstrain."""
+        return self._limits().presser(number)
+
+    async def leader(self, instance: Instance) -> ProcessId | None:
+        """CanLocate."""
+        return self._limits().leader(instance)
 
     # -- looking at instances
 
@@ -288,8 +326,13 @@ class ComposePlatform:
         return await witness.ask(instance, container.id, self.engine)
 
     async def usage(self, instance: Instance) -> Usage:
-        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down."""
+        """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down, and for a link."""
         return await usage.of(self.fleet.get(instance), self.engine)
+
+    async def parts(self) -> Sequence[Part]:
+        """CanIdentify: the image of each instance, by its id."""
+        seen = [(c, str(c.details.get("Image") or "")) for c in self.fleet.containers.values() if c.id]
+        return [Part(subject=c.name, name=c.service.image or "image", digest=image) for c, image in seen if image]
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
         """CanSeeSockets: in each container's own network."""
@@ -327,6 +370,11 @@ class ComposePlatform:
         if self._links is None:
             raise PlatformError("the stack was not brought up")
         return self._links
+
+    def _limits(self) -> Limiter:
+        if self._limiter is None:
+            raise PlatformError("the stack was not brought up")
+        return self._limiter
 
     async def _meet(self, address: EngineAddress) -> Bringing:
         """The engine: is it there, is it on this machine, what does its clock say?"""
@@ -403,7 +451,9 @@ class ComposePlatform:
             data=self._data,
             logs=self._directory / "logs",
             local=self._local,
+            own=not self._plan.adopt,
         )
+        self._limiter = Limiter(self.engine, fleet, self._supervisor, self._data, local=self._local)
         stream = EventStream(self.engine, config.name, self._clock)
         self._tasks.append(asyncio.create_task(self._follow(stream, fleet, progress)))
         self._tasks.append(asyncio.create_task(keep_measuring(self._clock)))

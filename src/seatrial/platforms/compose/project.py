@@ -116,11 +116,23 @@ def _lay(
         command = laid["command"]
         each["command"] = [str(w) for w in command] if isinstance(command, (list, tuple)) else str(command)
     if "replicas" in laid:
-        each["deploy"] = {**(each.get("deploy") or {}), "replicas": laid["replicas"]}
+        each["deploy"] = {**(each.get("deploy") or {}), "replicas": _share(service, int(laid["replicas"]), config)}
         each.pop("scale", None)
     if "restart" in laid:
         each["restart"] = _RESTART[str(laid["restart"])]
         each.get("deploy", {}).pop("restart_policy", None)
+
+
+def _share(service: Service, wanted: int, config: Config) -> int:
+    """How many of the wanted copies are this service's: where several services are one, the first ones have one each."""
+    names = [m.name for m in config.members()[service.part_of]]
+    if len(names) == 1:
+        return wanted
+    if wanted > len(names):
+        raise PlatformError(
+            f"{service.part_of} is {len(names)} services ({', '.join(names)}): it cannot have {wanted} copies"
+        )
+    return int(names.index(service.name) < wanted)
 
 
 def _values(

@@ -6,6 +6,7 @@ Asked for after each start until it holds; while an instance is ready nothing is
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -37,7 +38,9 @@ async def watch(container: Container, prober: Prober, ready: Callable[[Container
             took_ns = min(time.monotonic_ns() - began_ns, NS_PER_S)
             check = container.role.ready
             every_ns = (check.every_ns if check is not None else None) or EVERY_NS
-            await asyncio.sleep(max(every_ns, took_ns) / NS_PER_S)
+            with contextlib.suppress(TimeoutError):  # what its engine tells of it is no reason to wait
+                async with asyncio.timeout(max(every_ns, took_ns) / NS_PER_S):
+                    await container.stirred.wait()
 
 
 async def attempt(container: Container, prober: Prober) -> tuple[bool, str]:

@@ -21,8 +21,10 @@ def read(project: ComposeProject, environment: Mapping[str, str]) -> ComposeFile
 
 
 def surroundings(project: ComposeProject, environment: Mapping[str, str], secrets: Mapping[str, str]) -> dict[str, str]:
-    """The environment that a project's files are interpolated with. The caller's own variables come before secrets of the same name."""
-    found = {**secrets, **environment}
+    """The environment that a project's files are interpolated with. Secrets of the spec come before the caller's variables of the same
+    name: they are what its identities and probes know the stack by.
+    """
+    found = {**environment, **secrets}
     for name, value in project.variables.items():
         if value is None:
             found.pop(name, None)

@@ -1,5 +1,10 @@
-"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE project NAME TRIAL | start ID | unpause ID |
-connect ID NETWORK ENDPOINT``.
+"""Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE ...``, with one of
+
+    project NAME TRIAL
+    start ID
+    unpause ID
+    update ID JSON
+    connect ID NETWORK ENDPOINT
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
 standard error what resists. ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
@@ -25,6 +30,7 @@ WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
 _AT_ONCE = 8
+_STARTED_S = 10.0
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
 _TRIAL = "dev.seatrial.trial"
@@ -142,19 +148,25 @@ def _remove(address: EngineAddress, path: str) -> str:
 # -- a container
 
 
-def release(address: EngineAddress, act: str, container: str) -> list[str]:
-    """Start it again, or let it go on; one that is gone needs nothing."""
+def release(address: EngineAddress, act: str, container: str, run: str, watch: str) -> list[str]:
+    """Start it again (`start`), or let it go on (`unpause`); one that is gone needs nothing.
+
+    `run`: when it had been started, as the engine has it, before it was stopped or paused. The order may still be on its way when whoever
+    gave it is killed: while that run is seen to go on undisturbed, it is looked at again, for `watch` seconds.
+    """
+    deadline = time.monotonic() + float(watch)
     try:
-        if act == "start":
+        while True:
             state = call(address, "GET", f"/containers/{container}/json")["State"]
-            if not state["Running"]:
-                call(address, "POST", f"/containers/{container}/start")
-        else:
-            call(address, "POST", f"/containers/{container}/unpause")
+            if state["Paused" if act == "unpause" else "Running"] is (act == "unpause"):
+                call(address, "POST", f"/containers/{container}/{act}")
+                return []
+            if state["StartedAt"] != run or time.monotonic() >= deadline:
+                return []
+            time.sleep(_PAUSE_S)
     except Refused as error:
-        gone, as_it_should_be = error.status == 404, error.status in (304, 409, 500) and "not paused" in str(error)
-        return [] if gone or as_it_should_be else [f"container {container[:12]} cannot be {act}ed: {error}"]
-    return []
+        gone, so_already = error.status == 404, "not paused" in str(error) or error.status == 304
+        return [] if gone or so_already else [f"container {container[:12]} cannot be {act}ed: {error}"]
 
 
 def connect(address: EngineAddress, container: str, network: str, endpoint: str) -> list[str]:
@@ -171,6 +183,22 @@ def connect(address: EngineAddress, container: str, network: str, endpoint: str)
     return []
 
 
+def update(address: EngineAddress, container: str, settings: str) -> list[str]:
+    """Give it other limits; one that is gone needs none, one that is just being started is asked again."""
+    deadline = time.monotonic() + _STARTED_S
+    while True:
+        try:
+            call(address, "POST", f"/containers/{container}/update", body=json.loads(settings))
+        except Refused as error:
+            if error.status == 404:
+                return []
+            if time.monotonic() > deadline:
+                return [f"container {container[:12]} keeps its limits: {error}"]
+            time.sleep(_PAUSE_S)
+        else:
+            return []
+
+
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
     return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.word, *words]
@@ -185,7 +213,9 @@ def main(words: Sequence[str]) -> int:
             if words[1] == "project"
             else connect(address, *words[2:5])
             if words[1] == "connect"
-            else release(address, words[1], words[2])
+            else update(address, words[2], words[3])
+            if words[1] == "update"
+            else release(address, *words[1:5])
         )
     except (OSError, Refused) as error:
         resisting = [f"the Docker engine at {address.url}: {error}"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import ipaddress
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 _ESTABLISHED = "01"
+_WITHIN_S = 5.0
 
 
 def strangers(pid: int, ports: Collection[int], known: Mapping[str, str]) -> Mapping[str, int]:
@@ -25,6 +28,37 @@ def strangers(pid: int, ports: Collection[int], known: Mapping[str, str]) -> Map
                 if name is not None:
                     found[name] += 1
     return found
+
+
+async def end_strangers(pid: int, ports: Collection[int], known: Collection[str]) -> None:
+    """End them, from where the service is: both sides are told. Where there is no ss, or the kernel cannot, they stay."""
+    those = f"( {_either(f'dst {each}' for each in known)} ) and ( {_either(f'sport = :{each}' for each in ports)} )"
+    argv = [
+        "nsenter",
+        "--target",
+        str(pid),
+        "--net",
+        "ss",
+        "--kill",
+        "--tcp",
+        "--numeric",
+        "state",
+        "established",
+        those,
+    ]
+    with contextlib.suppress(OSError, TimeoutError):
+        ended = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        async with asyncio.timeout(_WITHIN_S):
+            await ended.wait()
+
+
+def _either(choices: Iterable[str]) -> str:
+    return " or ".join(choices)
 
 
 def address_of(text: str) -> str:

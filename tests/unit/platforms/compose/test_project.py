@@ -111,10 +111,29 @@ def test_a_name_of_ones_own_is_short_and_of_the_directory(tmp_path):
     assert name != project.own_name("The Jewelry Shop, with a very long name", tmp_path / "b")
 
 
+def test_copies_of_several_services_are_the_first_of_them():
+    printed = """\
+name: mine
+services:
+  db-1: {image: db, x-seatrial: {service: db}}
+  db-2: {image: db, x-seatrial: {service: db}}
+"""
+    services = built({"db": {"replicas": 1}}, printed)["services"]
+    assert [services[n]["deploy"]["replicas"] for n in ("db-1", "db-2")] == [1, 0]
+    with pytest.raises(PlatformError, match="db is 2 services"):
+        built({"db": {"replicas": 3}}, printed)
+
+
 def test_the_environment_that_files_are_read_with():
     plan = ComposeProject(files=(), directory=Path(), variables={"A": True, "B": None, "N": 2}, secrets=("S", "T"))
     found = surroundings(plan, {"B": "x", "S": "given", "PATH": "/bin"}, {"S": "made", "T": "made"})
-    assert found == {"A": "true", "N": "2", "S": "given", "T": "made", "PATH": "/bin"}
+    assert found == {
+        "A": "true",
+        "N": "2",
+        "S": "made",
+        "T": "made",
+        "PATH": "/bin",
+    }  # S is what the spec's identities say
 
 
 def test_compose_is_quoted_without_its_progress():

@@ -20,6 +20,7 @@ from grpc_reflection.v1alpha import reflection
 from marketplace import rows, tokens
 from marketplace.listings import listings_pb2 as pb
 from marketplace.listings import listings_pb2_grpc
+from marketplace.serving import HOST
 from marketplace.serving import log as begin_log
 from marketplace.store import Gone, Store
 
@@ -179,7 +180,7 @@ async def main() -> None:
     servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     reflection.enable_server_reflection((NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
-    server.add_insecure_port(f"127.0.0.1:{port}")
+    server.add_insecure_port(f"{HOST}:{port}")
     await server.start()
     watcher = asyncio.create_task(watch(store, servicer))
     ended = asyncio.Event()

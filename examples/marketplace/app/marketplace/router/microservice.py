@@ -21,6 +21,7 @@ OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.dns_min_time_between_resolutions_ms", 1000),  # a container that starts again may have another address
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 3_000),
 ]

@@ -1,0 +1,78 @@
+"""What the tests of faults of resources share: what may be done on this machine, what is left of it, and a platform that lies."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from seatrial.core import cgroups, procfs
+from seatrial.core.processes import ProcessId
+from seatrial.core.stack import Instance
+from seatrial.platforms.local import LocalPlatform
+
+
+def may_group() -> bool:
+    """Whether control groups may be made here."""
+    group = cgroups.group_of(os.getpid(), "memory")
+    return group is not None and cgroups.acts(group) and os.geteuid() == 0 and os.access(group.path, os.W_OK)
+
+
+def may_mount() -> bool:
+    """Whether a file system may be mounted."""
+    with tempfile.TemporaryDirectory() as directory:
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=64k", "x", directory], capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            subprocess.run(["umount", directory], check=True)
+        return done.returncode == 0
+
+
+LIBRARY = os.environ.get("SEATRIAL_LIBFAKETIME") or next(
+    map(str, Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), ""
+)
+grouping = pytest.mark.skipif(not may_group(), reason="control groups may not be made here")
+mounting = pytest.mark.skipif(not may_mount(), reason="nothing may be mounted here")
+faking = pytest.mark.skipif(not LIBRARY, reason="libfaketime is not here (SEATRIAL_LIBFAKETIME says where it is)")
+
+
+def groups_of_ours(keeper: ProcessId) -> list[Path]:
+    """Beneath the groups that this process is in, and those that they lie in; without those of other trials."""
+    groups = [cgroups.group_of(os.getpid(), c) for c in ("cpu", "memory", "pids")]
+    found = [p for g in groups if g is not None for each in g.upwards() for p in each.path.glob("seatrial-web-*")]
+    mine = {process.pid for process in procfs.descendants([keeper])}
+    leaders = {path: int(path.name.split("-")[3]) for path in found}
+    return [p for p, leader in leaders.items() if leader in mine or procfs.identify(leader) is None]
+
+
+def open_files(process: ProcessId | None) -> str:
+    assert process is not None
+    lines = Path(f"/proc/{process.pid}/limits").read_text().splitlines()
+    return next(line.split()[3] for line in lines if line.startswith("Max open files"))
+
+
+class Liar:
+    """A platform that does as it is told in words alone."""
+
+    name = "liar"
+
+    def __init__(self, platform: LocalPlatform) -> None:
+        self._platform = platform
+        self.capabilities = platform.capabilities
+        self.look, self.leader, self.execute = platform.look, platform.leader, platform.execute
+        self.survey = platform.survey
+
+    async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        return 1
+
+    async def relax(self, instance: Instance, number: int) -> None: ...
+
+    def presser(self, number: int) -> ProcessId | None:
+        return procfs.identify(os.getpid())  # somebody who takes neither
+
+    async def kill(self, instance: Instance, hold_ns: int | None) -> None: ...
