@@ -46,6 +46,5 @@ FAULTS: Mapping[str, FaultKind] = {
         *(replace(kind, namesake=NAMESAKES.get(kind.name)) for kind in LINK_FAULTS),
         *NETWORK_FAULTS,
         *RESOURCE_FAULTS,
-        *LINK_FAULTS,
     )
 }

@@ -10,9 +10,11 @@ import pytest
 
 from seatrial.core.errors import PlatformError
 from seatrial.core.links import HasLinks
+from seatrial.core.networks import CanSoundNetworks
 from seatrial.core.platforms import (
     CanConstrain,
     CanExecute,
+    CanImpairNetworks,
     CanKill,
     CanLocate,
     CanMeasure,
@@ -36,6 +38,8 @@ PROTOCOLS = {
     "logs": (CanReadLogs,),
     "link": (HasLinks,),
     "constrain": (CanConstrain, CanLocate),
+    "network": (CanImpairNetworks, CanSoundNetworks),
+    "disconnect": (CanImpairNetworks,),
 }
 
 
