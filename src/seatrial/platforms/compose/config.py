@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -86,7 +87,7 @@ def parse(text: str) -> Config:
     jobs = set(_waited_for_the_end_of(services))
     return Config(
         name=str(content.get("name") or ""),
-        services={name: _service(name, each or {}, jobs) for name, each in services.items()},
+        services={name: _service(name, each or {}, jobs, _files(content)) for name, each in services.items()},
         content=content,
         settings=_mapping(content.get(EXTENSION)),
     )
@@ -118,7 +119,7 @@ def _waited_for_the_end_of(services: Mapping[str, Any]) -> Iterator[str]:
                 yield name
 
 
-def _service(name: str, each: Mapping[str, Any], jobs: set[str]) -> Service:
+def _service(name: str, each: Mapping[str, Any], jobs: set[str], files: Mapping[str, Path]) -> Service:
     settings = _mapping(each.get(EXTENSION))
     image = str(each.get("image") or "")
     ports = list(_ports(each))
@@ -130,7 +131,7 @@ def _service(name: str, each: Mapping[str, Any], jobs: set[str]) -> Service:
         kind=kind,
         declaration=_declaration(name, each),
         endpoints=_endpoints(given) if given is not None else guess_endpoints(kind, ports),
-        parameters={**_from_environment(kind, each), **_texts(settings.get("parameters"))},
+        parameters={**_from_environment(kind, each, files), **_texts(settings.get("parameters"))},
         settings=settings,
         job=name in jobs or settings.get("job") is True,
         optional=settings.get("optional") is True,
@@ -152,11 +153,23 @@ _VARIABLES = {  # of the usual images
 }
 
 
-def _from_environment(kind: str, each: Mapping[str, Any]) -> dict[str, str]:
-    """Parameters that the service's own variables tell, where `x-seatrial` does not."""
+def _files(content: Mapping[str, Any]) -> dict[str, Path]:
+    """Secrets of the project that are files here, by where containers see them."""
+    found = {name: _mapping(each).get("file") for name, each in _mapping(content.get("secrets")).items()}
+    return {f"/run/secrets/{name}": Path(str(file)) for name, file in found.items() if file}
+
+
+def _from_environment(kind: str, each: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, str]:
+    """Parameters that the service's own variables tell, where `x-seatrial` does not: themselves, or a secret's file (`..._FILE`)."""
     environment = _mapping(each.get("environment"))
-    found = {name: environment.get(variable) for name, variable in _VARIABLES.get(kind, {}).items()}
-    return {name: str(value) for name, value in found.items() if value}
+    found: dict[str, str] = {}
+    for name, variable in _VARIABLES.get(kind, {}).items():
+        if value := environment.get(variable):
+            found[name] = str(value)
+        elif (file := files.get(str(environment.get(f"{variable}_FILE")))) is not None:
+            with contextlib.suppress(OSError, UnicodeDecodeError):
+                found[name] = file.read_text("utf-8").rstrip("\r\n")
+    return found
 
 
 def _texts(given: object) -> dict[str, str]:

@@ -142,3 +142,17 @@ def test_durations_as_compose_prints_them(hours, minutes, seconds, milliseconds)
     wanted = hours * 3600 + minutes * 60 + seconds + milliseconds / 1000
     assert duration_s(f"{hours}h{minutes}m{seconds}s{milliseconds}ms", 7) == pytest.approx(wanted)
     assert duration_s(None, 7) == 7
+
+
+def test_a_password_may_be_in_a_secrets_file(tmp_path):
+    (tmp_path / "password.txt").write_text("db-78n9n\n")
+    printed = f"""
+name: mine
+services:
+  db: {{image: postgres, environment: {{POSTGRES_DB: example, POSTGRES_PASSWORD_FILE: /run/secrets/db-password}}}}
+  other: {{image: postgres, environment: {{POSTGRES_PASSWORD_FILE: /run/secrets/unknown}}}}
+secrets: {{db-password: {{name: mine_db-password, file: {tmp_path}/password.txt}}, elsewhere: {{external: true}}}}
+"""
+    services = parse(printed).services
+    assert services["db"].parameters == {"dbname": "example", "password": "db-78n9n"}
+    assert services["other"].parameters == {}
