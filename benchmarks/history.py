@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -144,13 +145,26 @@ def measure(root: Path, count: int) -> int:
         ["--finding", "scenario-0/finding-0"],
         ["--finding", "scenario-0/finding-0", "--last", "1000"],
     ):
+        processor_time()
         took = timed(
             lambda a=arguments: run(sys.executable, "-m", "seatrial", "history", "--directory", str(root), *a), 9
         )  # type: ignore[misc]
         held = held and took < BOUND_MS
         mark = "✔" if took < BOUND_MS else "✘"
-        print(f"{mark} command  {'seatrial history ' + ' '.join(arguments):<44} {took:7.1f} ms (bound {BOUND_MS} ms)")
+        cpu = processor_time() / 9
+        title = f"seatrial history {' '.join(arguments)}"
+        print(f"{mark} command  {title:<44} {took:7.1f} ms (bound {BOUND_MS} ms), {cpu:.0f} ms of a processor")
     return 0 if held else 1
+
+
+_used = [0.0]
+
+
+def processor_time() -> float:
+    """What child processes have used since the last call, in ms: on a busy machine it says more than the clock."""
+    now = resource.getrusage(resource.RUSAGE_CHILDREN)
+    before, _used[0] = _used[0], (now.ru_utime + now.ru_stime) * 1000
+    return _used[0] - before
 
 
 def run(*argv: str) -> None:

@@ -142,7 +142,9 @@ class Ground:
 
     def state(self) -> str:
         """All rules and disciplines in the networks, and at this machine's ends of them."""
-        return "\n".join(f"{pid}: {_state(pid)}" for pid in self.pids()) + _tc()
+        return "\n".join(f"{pid}: {_state(pid)}" for pid in self.pids()) + _tc(
+            "veth" if self.containers else f"h{self.grounds.token}"
+        )
 
     def pids(self) -> list[int]:
         """A process of each network."""
@@ -203,9 +205,9 @@ def _state(pid: int) -> str:
     return "\n".join(sorted(rules)) + disciplines
 
 
-def _tc() -> str:
+def _tc(devices: str) -> str:
     shown = subprocess.run(["tc", "qdisc"], check=True, capture_output=True, text=True).stdout
-    return "\n".join(line for line in shown.splitlines() if " tbf 5" in line or " netem 5" in line)
+    return "\n".join(line for line in shown.splitlines() if f"dev {devices}" in line and "noqueue" not in line)
 
 
 async def healed(ground: Ground, times: int, names: list[str]) -> int:

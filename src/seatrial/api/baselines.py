@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..arrivals import samples
 from ..core.errors import UsageError
 from ..core.events import JOURNAL, TrialEnded, TrialStarted, decode, read_journal
+from ..core.files import SPEC
 from ..core.load_plans import LoadPlan
 from ..core.results import Finding
 from ..core.verdicts import Outcome, Severity, Verdict
@@ -20,7 +21,7 @@ from ..engine.asking import asked
 from ..reports.model import TrialModel
 from ..reports.views import WorkloadView
 from ..spec.judging import LAST_GOOD
-from .directories import SPEC, STACK, find_trial
+from .directories import STACK, find_trial
 
 if TYPE_CHECKING:
     from rich.console import Console

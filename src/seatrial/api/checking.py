@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.events import plain
 from ..core.expressions import Judgement
+from ..core.files import SPEC
 from ..core.observations import Observation
 from ..core.plan import CheckPlan, Plan
 from ..core.quantities import NS_PER_S, format_duration
@@ -20,7 +21,7 @@ from ..core.verdicts import Verdict, from_truth, outcome
 from ..engine.probing import Prober, judge
 from ..probes import close as close_probes
 from ..spec import compile_check
-from .directories import SPEC, STACK
+from .directories import STACK
 from .places import place
 from .secrets import Secrets
 from .stacks import find_kept, stack_plan

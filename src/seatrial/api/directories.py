@@ -10,11 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from ..core.errors import UsageError
-from ..core.files import JOURNAL
+from ..core.files import JOURNAL, SPEC
 
 ROOT = Path(".seatrial")
-SPEC = "spec.path"  # where the trial's spec is: what attaches to its stack compiles it again
-STACK = "stack.path"  # and the stack file that was used in place of its own
+STACK = "stack.path"  # the stack file that was used in place of the spec's own
 
 
 def trials_root(root: Path | None = None) -> Path:

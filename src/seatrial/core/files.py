@@ -5,3 +5,4 @@ from __future__ import annotations
 from typing import Final
 
 JOURNAL: Final = "journal.jsonl"
+SPEC: Final = "spec.path"  # where the trial's spec is: what attaches to its stack compiles it again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -40,9 +41,10 @@ class Journal:
         self.directory = directory
         self._redactor = redactor
         self._file = (directory / JOURNAL).open("ab")
-        fcntl.flock(
-            self._file, fcntl.LOCK_EX
-        )  # as long as it is held, the trial goes on: who remembers trials looks at this
+        with contextlib.suppress(OSError):  # there are file systems without locks
+            fcntl.flock(
+                self._file, fcntl.LOCK_EX
+            )  # while it is held, the trial goes on: who remembers trials looks at it
         before = (directory / JOURNAL).read_bytes()  # of a writer that is no more
         self._sum = hashlib.sha256(before)
         self._bytes, self._lines = len(before), before.count(b"\n")

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..core.files import JOURNAL
+from ..core.files import JOURNAL, SPEC
 
 _WANTED = tuple(
     f'"type":"{name}"'.encode()
@@ -124,7 +124,7 @@ def _row(found: _Read, started: dict[str, Any], directory: Path, part_of: str) -
     return TrialRow(
         trial=str(started["trial"]),
         name=str(started["name"]),
-        spec=str(Path(started["spec"]).absolute()) if not Path(started["spec"]).is_absolute() else str(started["spec"]),
+        spec=_spec_of(directory, str(started["spec"])),
         digest=str(started["digest"]),
         tested=found.tested,
         seatrial=str(started["seatrial"]),
@@ -167,6 +167,14 @@ def _finding(found: dict[str, Any], proven: str) -> FindingRow:
         waived=str(found.get("waived", "")),
         proven=proven,
     )
+
+
+def _spec_of(directory: Path, given: str) -> str:
+    """Where the spec is: the journal has it as it was typed, perhaps relative to where nobody is any more."""
+    try:
+        return (directory / SPEC).read_text(encoding="utf-8").strip()
+    except OSError:
+        return str(Path(given).absolute())
 
 
 def _number(value: Any) -> float | None:

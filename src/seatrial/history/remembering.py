@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.files import JOURNAL
 from .database import Database
-from .records import TrialRow, goes_on, read_trial
+from .records import KILLED, TrialRow, goes_on, read_trial
 
 _COLUMNS = (
     "trial", "name", "spec", "digest", "tested", "seatrial", "platform", "began", "took_ns", "outcome", "summary", "reason", "selection",
@@ -31,6 +31,8 @@ def remember(database: Database, rows: Iterable[TrialRow]) -> int:
 
 
 def _insert(database: Database, row: TrialRow, known: dict[tuple[str, str], int]) -> bool:
+    if row.reason != KILLED:
+        _forget_killed(database, row.trial)
     made = database.rows(_TRIAL, *(getattr(row, c) for c in _COLUMNS))
     if not made:
         return False  # it is there
@@ -60,6 +62,14 @@ def _insert(database: Database, row: TrialRow, known: dict[tuple[str, str], int]
     )
     database.many(_SCENARIO, [(trial, *scenario) for scenario in row.scenarios])
     return True
+
+
+def _forget_killed(database: Database, trial: str) -> None:
+    """A trial that was taken for killed, where locks tell nothing, and ended after all."""
+    for (number,) in database.rows("select id from trials where trial = ? and reason = ?", trial, KILLED):
+        database.rows("delete from findings where trial = ?", number)
+        database.rows("delete from scenarios where trial = ?", number)
+        database.rows("delete from trials where id = ?", number)
 
 
 def _name(database: Database, spec: str, finding: str, scenario: str, known: dict[tuple[str, str], int]) -> int:

@@ -24,6 +24,7 @@ import asyncio, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from conftest import Bench
+from seatrial.keeper.records import read_records
 
 async def main():
     directory, file, act, name = Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4], sys.argv[5]
@@ -40,6 +41,11 @@ async def main():
         await platform.kill(web, None)
     elif act == "stop":
         await platform.stop(web, None)
+    elif act == "stopping":  # it has 3 s for it, and takes them
+        asyncio.create_task(platform.stop(web, None))
+        while not any("start web#1" in r.get("name", "") for r in read_records(directory / "trial-0")):
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
     print("ready", flush=True)
     await asyncio.Event().wait()
 
@@ -142,11 +148,12 @@ async def test_an_image_of_the_users_own_name_is_left_alone(bench, kit, file):
 
 
 async def test_an_adopted_project_goes_on_and_is_healed(bench, kit, project, tmp_path):
-    file = bench.file({"web": kit.service()})
+    deaf = ["perl", "-e", "$$SIG{TERM} = 'IGNORE'; sleep 1000"]
+    file = bench.file({"web": kit.service(command=deaf, ports=[], stop_grace_period="3s", **{"x-seatrial": {}})})
     name = project(file)
     directory = tmp_path / "owned"
     directory.mkdir()
-    for act, wrong in (("pause", "paused"), ("stop", "exited")):
+    for act, wrong in (("pause", "paused"), ("stop", "exited"), ("stopping", "running")):
         process = await owner(kit, directory, file, act, name)
         assert kit.docker("ps", "--all", "--format", "{{.State}}", "--filter", f"name={name}-web-1").split() == [wrong]
         process.kill()
@@ -156,9 +163,9 @@ async def test_an_adopted_project_goes_on_and_is_healed(bench, kit, project, tmp
             shown = kit.docker("ps", "--all", "--format", "{{.State}}", "--filter", f"name={name}-web-1")
             return shown.split() == ["running"]
 
-        await kit.until(running, "it runs again", 60)
         pid = keeper_pid(directory / "trial-0")
         await kit.until(lambda pid=pid: not Path(f"/proc/{pid}").exists(), "the keeper has ended", 60)
+        assert running(), act
         (directory / "trial-0").rename(directory / act)
     platform = await bench.platform(file, name=name, adopt=True)
     await platform.up(lambda _: None)

@@ -47,6 +47,9 @@ async def test_a_project_with_a_job_limits_and_volumes_is_as_declared(bench, kit
         ("/data", False, True),
     }
     assert actual.environment["WHO"] == "web"
+    (part,) = await platform.parts()
+    assert (part.subject, part.name) == ("web#1", kit.service()["image"])
+    assert part.digest.startswith("sha256:")
     used = await platform.usage(first)
     assert used.processes == used.threads == 2
     reader, writer = await asyncio.open_connection("127.0.0.1", first.endpoints["http"].port)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from seatrial.api.baselines import last_good
-from seatrial.api.directories import SPEC
 from seatrial.arrivals import samples
 from seatrial.core.events import (
     ColumnSealed,
@@ -20,6 +19,7 @@ from seatrial.core.events import (
     WorkloadStarted,
     encode,
 )
+from seatrial.core.files import SPEC
 from seatrial.core.load_plans import LoadPlan
 from seatrial.core.results import Accounting
 from seatrial.core.workloads import LoadRun

@@ -103,6 +103,14 @@ def test_a_journal_as_a_row(tmp_path: Path) -> None:
     assert found.scenarios == (("s", "PASS", 4),)
 
 
+def test_the_spec_is_found_from_anywhere(tmp_path: Path) -> None:
+    directory = written(tmp_path / "t")
+    (directory / "spec.path").write_text("/elsewhere/seatrial.yaml\n")
+    found = read_trial(directory)
+    assert found is not None
+    assert found.spec == "/elsewhere/seatrial.yaml"
+
+
 def test_a_killed_trial_is_inconclusive(tmp_path: Path) -> None:
     found = read_trial(written(tmp_path / "t", ended=False))
     assert found is not None
@@ -136,6 +144,14 @@ def test_once_and_no_more(tmp_path: Path) -> None:
     assert remember(database, [row("t01")]) == 0
     assert queries.counted(database) == (2, 0)
     assert queries.counts(database, "s/back", "/x/seatrial.yaml") == {"PASS": 2}
+
+
+def test_who_was_taken_for_killed_and_ended_is_put_right(tmp_path: Path) -> None:
+    database = open_database(tmp_path / "h.db")
+    remember(database, [row("t01", "INCONCLUSIVE", reason=KILLED)])
+    assert remember(database, [row("t01")]) == 1
+    assert remember(database, [row("t01", "INCONCLUSIVE", reason=KILLED)]) == 0
+    assert queries.counts(database, "s/back", "/x/seatrial.yaml") == {"PASS": 1}
 
 
 def test_what_is_forgotten_is_found_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
 from ...core.errors import NotExercised, PlatformError, UsageError
+from ...core.fingerprints import Part
 from ...core.links import KIND, LinkEnd, LinkTraffic, Tried
 from ...core.networks import Sound, Sounding
 from ...core.platforms import Prober, Progress, ServiceView, Sighting
@@ -327,6 +328,11 @@ class ComposePlatform:
     async def usage(self, instance: Instance) -> Usage:
         """CanMeasure: from control groups where they can be seen. Raises PlatformError for an instance that is down, and for a link."""
         return await usage.of(self.fleet.get(instance), self.engine)
+
+    async def parts(self) -> Sequence[Part]:
+        """CanIdentify: the image of each instance, by its id."""
+        seen = [(c, str(c.details.get("Image") or "")) for c in self.fleet.containers.values() if c.id]
+        return [Part(subject=c.name, name=c.service.image or "image", digest=image) for c, image in seen if image]
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
         """CanSeeSockets: in each container's own network."""

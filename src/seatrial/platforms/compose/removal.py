@@ -148,19 +148,25 @@ def _remove(address: EngineAddress, path: str) -> str:
 # -- a container
 
 
-def release(address: EngineAddress, act: str, container: str) -> list[str]:
-    """Start it again, or let it go on; one that is gone needs nothing."""
+def release(address: EngineAddress, act: str, container: str, run: str, watch: str) -> list[str]:
+    """Start it again (`start`), or let it go on (`unpause`); one that is gone needs nothing.
+
+    `run`: when it had been started, as the engine has it, before it was stopped or paused. The order may still be on its way when whoever
+    gave it is killed: while that run is seen to go on undisturbed, it is looked at again, for `watch` seconds.
+    """
+    deadline = time.monotonic() + float(watch)
     try:
-        if act == "start":
+        while True:
             state = call(address, "GET", f"/containers/{container}/json")["State"]
-            if not state["Running"]:
-                call(address, "POST", f"/containers/{container}/start")
-        else:
-            call(address, "POST", f"/containers/{container}/unpause")
+            if state["Paused" if act == "unpause" else "Running"] is (act == "unpause"):
+                call(address, "POST", f"/containers/{container}/{act}")
+                return []
+            if state["StartedAt"] != run or time.monotonic() >= deadline:
+                return []
+            time.sleep(_PAUSE_S)
     except Refused as error:
-        gone, as_it_should_be = error.status == 404, error.status in (304, 409, 500) and "not paused" in str(error)
-        return [] if gone or as_it_should_be else [f"container {container[:12]} cannot be {act}ed: {error}"]
-    return []
+        gone, so_already = error.status == 404, "not paused" in str(error) or error.status == 304
+        return [] if gone or so_already else [f"container {container[:12]} cannot be {act}ed: {error}"]
 
 
 def connect(address: EngineAddress, container: str, network: str, endpoint: str) -> list[str]:
@@ -209,7 +215,7 @@ def main(words: Sequence[str]) -> int:
             if words[1] == "connect"
             else update(address, words[2], words[3])
             if words[1] == "update"
-            else release(address, words[1], words[2])
+            else release(address, *words[1:5])
         )
     except (OSError, Refused) as error:
         resisting = [f"the Docker engine at {address.url}: {error}"]
