@@ -31,7 +31,7 @@ check: $(STAMP)  ## lint, types, layers
 
 test: demo check  ## the demo, then all checks and tests, six kills, and three variants
 	@scripts/install-servers
-	@$(BIN)/python -m pytest -q -n 3
+	@$(BIN)/python -m pytest -q -n 3 --dist worksteal
 	@$(BIN)/python benchmarks/kills.py --times 3
 	@$(BIN)/python benchmarks/kills.py --times 3 --keeper
 	@$(BIN)/seatrial variants $(SHOP) --no-control --only tenant-leak --only proxy-with-one-upstream --only stock-not-decremented

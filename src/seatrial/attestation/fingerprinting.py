@@ -50,7 +50,7 @@ class PlanFingerprinter:
         )
         (self.directory / TESTED).write_bytes(_written(self._print, self._trees))
         if self.since is not None:
-            self._earlier = list(_since(self.since, self._trees))
+            self._earlier = list(_since(self.since, self._trees, self.plan.file.resolve()))
         return self._print
 
     def changes(self) -> Sequence[str]:
@@ -205,8 +205,8 @@ def spec_files(trial: Path) -> dict[str, str]:
         return {}
 
 
-def _since(earlier: Path, trees: Mapping[str, Tree]) -> Iterator[str]:
-    """What is otherwise than when the stack was brought up: what runs is not what is there."""
+def _since(earlier: Path, trees: Mapping[str, Tree], spec: Path) -> Iterator[str]:
+    """What is otherwise than when the stack was brought up: what runs is not what is there. The spec asks, and does not run."""
     known = read_tested(earlier) or {}
     for name, tree in trees.items():
         before = known.get(str(tree.root))
@@ -214,6 +214,8 @@ def _since(earlier: Path, trees: Mapping[str, Tree]) -> Iterator[str]:
             continue
         now = {n: s.sha256 for n, s in tree.files.items()}
         for path in sorted(before.keys() | now.keys()):
+            if tree.root / path == spec:
+                continue
             if path not in now or path not in before or before[path][0] != now[path]:
                 yield f"{name}: {path} is not what it was when the stack was brought up"
 

@@ -406,7 +406,7 @@ class Trial:
         for name in self.plan.judged:
             if name in self.crew.workloads.own:
                 judge_own(self.ledger, f"trial/{name}", self.crew.workloads.own[name], self._began)
-        await self._unchanged.judge()
+        await self._unchanged.judge(reason)
         residue: Residue = await self._end()
         if RESIDUE in self.ledger.planned:
             self._judge_residue(residue)

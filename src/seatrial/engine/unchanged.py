@@ -53,8 +53,10 @@ class Unchanged:
         self._parts = await self._look()
         self._journal.write(PartsIdentified(parts=self._parts or (), digest=self._print.digest(self._parts or ())))
 
-    async def judge(self) -> None:
-        """Before anything is ended: what runs can still be looked at."""
+    async def judge(self, broken_off: str = "") -> None:
+        """Before anything is ended: what runs can still be looked at. `broken_off`: why the trial did not come to its end; that nothing
+        has changed shows nothing then.
+        """
         if self._print is None or self._fingerprinter is None or UNCHANGED not in self._ledger.planned:
             return
         try:
@@ -65,6 +67,8 @@ class Unchanged:
             self._ledger.inconclusive(
                 UNCHANGED, f"what is tested could not be looked at again: {error}", exercised=True
             )
+            return
+        if broken_off and not changes:
             return
         now = time.monotonic_ns()
         more = f", and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""

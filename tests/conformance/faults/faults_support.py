@@ -13,6 +13,7 @@ import pytest
 from seatrial.core import cgroups, procfs
 from seatrial.core.processes import ProcessId
 from seatrial.core.stack import Instance
+from seatrial.platforms import inspection
 from seatrial.platforms.local import LocalPlatform
 
 
@@ -66,13 +67,15 @@ class Liar:
         self.capabilities = platform.capabilities
         self.look, self.leader, self.execute = platform.look, platform.leader, platform.execute
         self.survey = platform.survey
+        self._shown: ProcessId | None = None
 
     async def constrain(self, instance: Instance, kind: str, arguments: Mapping[str, object]) -> int:
+        self._shown = inspection.process_of(instance.identity or "")
         return 1
 
     async def relax(self, instance: Instance, number: int) -> None: ...
 
     def presser(self, number: int) -> ProcessId | None:
-        return procfs.identify(os.getpid())  # somebody who takes neither
+        return self._shown  # who takes neither time nor memory: the victim itself
 
     async def kill(self, instance: Instance, hold_ns: int | None) -> None: ...
