@@ -6,6 +6,7 @@ that was changed about when it was hashed is read again, for clocks of file syst
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import hashlib
 import os
@@ -148,8 +149,18 @@ class Tree:
                 continue
             if entry.is_dir():
                 yield from self._within(entry.path, f"{name}/", above | {identity}, beside)
-            elif entry.is_file() or entry.is_symlink():
+            elif (entry.is_file() or entry.is_symlink()) and not _is_own_output(entry):
                 yield name, entry.path
+
+
+def _is_own_output(entry: os.DirEntry[str]) -> bool:
+    """Whether it is where our own words go: `seatrial run > log` in the directory of a service."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):
+            own = os.fstat(descriptor)
+            if own.st_ino == entry.inode() and own.st_dev == entry.stat().st_dev:
+                return True
+    return False
 
 
 def pattern_of(ignore: Sequence[str]) -> re.Pattern[str]:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from ..core.errors import UsageError
+from ..core.fingerprints import UNCHANGED
 from ..core.remedies import LIKELY
 from ..core.results import Finding
 from ..core.verdicts import Verdict
@@ -80,6 +81,8 @@ def advice(finding: Finding) -> list[str]:
         return []
     if not finding.exercised:
         return ["nothing was shown: mend what it depended on, and run again"]
+    if finding.id == UNCHANGED:
+        return ['what services write themselves is no part of what is tested: tested: {ignore: [uploads, "*.db"]}']
     scenario = finding.scenario
     lines = (
         [f"run it alone: seatrial run --only {scenario} --keep"] if scenario not in ("trial", "steady", "setup") else []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -125,3 +127,15 @@ def test_a_group_is_the_same_wherever_it_is(tree: Path, tmp_path_factory: pytest
 def test_what_may_not_be_read_is_told_apart(tree: Path) -> None:
     (tree / "run.sh").chmod(0)
     assert "were not read" in looked_at(tree).group().partial
+
+
+def test_where_our_own_words_go_is_no_part_of_what_is_tested(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text("print()")
+    script = (
+        "import sys; from pathlib import Path; from seatrial.attestation.files import Budget, Tree, pattern_of;"
+        f"tree = Tree(root=Path({str(tmp_path)!r}), ignore=pattern_of(['.git'])); tree.look(Budget(bytes=1 << 20));"
+        "print('words', flush=True); sys.stderr.write(' '.join([*tree.files, 'changed:', *tree.changes()]))"
+    )
+    with (tmp_path / "said").open("w") as said:
+        run = subprocess.run([sys.executable, "-c", script], stdout=said, stderr=subprocess.PIPE, text=True, check=True)
+    assert run.stderr == "app.py changed:"
