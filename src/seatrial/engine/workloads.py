@@ -326,12 +326,22 @@ class Workloads:
             window = Window(from_ns=from_ns, to_ns=time.monotonic_ns())
             running = [self.running[n].workload for n in names if n in self.running and n in self._plan.workloads]
             figures = await asyncio.gather(*(asyncio.to_thread(w.figures, window, spans, None, None) for w in running))
-            if all(_settled(f.metrics.get(n)) for f in figures for n in ("recovery", "stable")):
+            silent = [n for n in names if n in self._plan.loads and await self._is_silent(n, window)]
+            if not silent and all(_settled(f.metrics.get(n)) for f in figures for n in ("recovery", "stable")):
                 lately = Window(from_ns=window.to_ns - NS_PER_S, to_ns=window.to_ns)
                 last = await asyncio.gather(*(asyncio.to_thread(w.figures, lately, (), None, None) for w in running))
                 if not any(map(_failing, last)):  # it may have been back, and be gone again
                     return
             await asyncio.sleep(0.25)
+
+    async def _is_silent(self, name: str, window: Window) -> bool:
+        """Whether a load that goes on has not been answered since it was broken: how long that lasts is not known yet."""
+        running = self.running.get(name)
+        if running is None or self._plan.loads[name].for_ns is not None:
+            return False
+        figures = await asyncio.to_thread(running.workload.figures, window, (), None, None)
+        outage = figures.metrics.get("outage")
+        return isinstance(outage, Mapping) and not _settled(outage.get("longest"))
 
     async def figures(
         self,
