@@ -195,7 +195,7 @@ async def kills(directory: Path, times: int, chance: random.Random) -> list[str]
                 process = await owner(trial, file, name, act)
                 assert process.stdout is not None
                 await process.stdout.readline()
-                await asyncio.sleep(chance.uniform(0.0, 1.0))
+                await asyncio.sleep(chance.uniform(0.0, 1.0))  # the moment of the kill is drawn
                 process.kill()
                 await process.wait()
                 found += state(name) != "running"
@@ -250,7 +250,7 @@ async def removals(directory: Path, times: int, chance: random.Random) -> list[s
         trial = directory / f"own-{number}"
         process = await owner(trial, file, "", "pause")
         after = chance.uniform(0.0, 6.0)
-        await asyncio.sleep(after)
+        await asyncio.sleep(after)  # the moment of the kill is drawn
         both = number % 2 == 1
         if both:
             os.kill(keeper_of(trial), signal.SIGKILL)
@@ -313,7 +313,9 @@ async def measured(directory: Path, times: int, chance: random.Random, rate: flo
         workload = await Maker().start(plan, request, directory, "p-", nobody)
         try:
             for number in range(times):
-                await asyncio.sleep(1.0 + chance.random() / rate)
+                await asyncio.sleep(
+                    1.0 + chance.random() / rate
+                )  # served for a second, then at any moment between two requests
                 began, began_wall = time.monotonic_ns(), time.time()
                 kind = "pause" if number % 2 else "crash"
                 victim = await now(platform, "web")
@@ -328,11 +330,11 @@ async def measured(directory: Path, times: int, chance: random.Random, rate: flo
                 else:
                     ordered = time.monotonic_ns()
                     await platform.pause(victim)
-                    await asyncio.sleep(chance.uniform(0.3, 2.0))
+                    await asyncio.sleep(chance.uniform(0.3, 2.0))  # how long the outage is
                     released = time.monotonic_ns()
                     await platform.release(victim)
                 await ready(platform, "web")
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(1.0)  # and served for a second again
                 window = Window(from_ns=began - 900_000_000, to_ns=time.monotonic_ns())
                 history = History.of(read(workload.file), window, rate, plan.timeout_ns)
                 seen = max(outages(history), key=lambda o: o.high_ns)

@@ -38,7 +38,7 @@ def trials(count: int, root: Path) -> Iterator[TrialRow]:
         version = number * 40 // count
         at = BEGAN + timedelta(minutes=20 * number)
         name = f"{at:%Y-%m-%dT%H-%M-%S}-shop-{number:04x}"
-        spec = f"/work/shop{number % 2}/seatrial.yaml"
+        spec = f"/srv/shop{number % 2}/seatrial.yaml"
         findings = tuple(finding(n, version, chance) for n in range(FINDINGS))
         verdicts = [f.verdict for f in findings]
         outcome = "NO-GO" if "FAIL" in verdicts else "GO"
@@ -121,7 +121,7 @@ def measure(root: Path, count: int) -> int:
     print(
         f"{count:,} trials of {FINDINGS} findings: {size / 2**20:.0f} MiB, made in {time.perf_counter() - began:.0f} s"
     )
-    spec = "/work/shop1/seatrial.yaml"
+    spec = "/srv/shop1/seatrial.yaml"
     asked: dict[str, Callable[[], object]] = {
         "the last 20 trials": lambda: queries.last_trials(database, 20),
         "trend of 60 points": lambda: queries.trend(database, "scenario-0/finding-0", spec, 60),

@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
+from ..attestation.files import IGNORED, Budget, Tree, pattern_of
+from ..attestation.fingerprinting import directories
 from ..core.errors import UsageError
 from ..core.expressions import Expression
 from ..core.plan import Plan
@@ -22,9 +24,6 @@ from .vocabulary import vocabulary
 
 FILE = "proofs.json"
 _VERSION = 1  # of how checks are proven: what was shown otherwise is shown again
-_IGNORED = frozenset(
-    {"__pycache__", ".git", ".venv", "node_modules", ".seatrial", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
-)
 _MOST_BYTES = 64 << 20
 
 
@@ -80,12 +79,12 @@ class Memory:
         draft.replace(self.path)
 
 
-def fingerprints(plan: Plan, vocabulary: Vocabulary) -> dict[str, str]:
+def fingerprints(plan: Plan, vocabulary: Vocabulary, root: Path | None) -> dict[str, str]:
     """By finding: SHA-256 of the check with what it says that it notices, of the stack and of the files that its services run from.
 
     What is named by variants alone (workloads, expectations) has the whole spec in its own.
     """
-    stack = _hash(_plain(plan.stack), *_files_of(plan))
+    stack = _hash(_plain(plan.stack), *_files_of(plan, root))
     found = {s.finding: _hash(s.finding, _check(s), stack) for s in subjects_of(plan, vocabulary)}
     whole = _hash(plan.digest, stack)
     for scenario in plan.scenarios:
@@ -101,35 +100,17 @@ def _hash(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _files_of(plan: Plan) -> list[str]:
-    """The content of the directories that services run from, in short; of what is large, its size and time."""
+def _files_of(plan: Plan, root: Path | None) -> list[str]:
+    """The directories that services run from, each with the digest of its files; of what is large, by size. The spec asks, and does not
+    run: a check has a fingerprint of its own.
+    """
+    ignore, budget = pattern_of((*IGNORED, *plan.tested.ignore, plan.file.name)), Budget(bytes=_MOST_BYTES)
     found: list[str] = []
-    for service in plan.stack.services.values():
-        given = service.arguments.get("directory")
-        if isinstance(given, str):
-            found += [f"{service.name} {line}" for line in _tree(plan.stack.directory / given)]
+    for directory, services in directories(plan).items():
+        tree = Tree(root=directory, ignore=ignore, beside=(trials_root(root).resolve().parent,))
+        tree.look(budget)
+        found.append(f"{', '.join(services)} {tree.group().sha256}")
     return found
-
-
-def _tree(directory: Path) -> list[str]:
-    lines: list[str] = []
-    left = _MOST_BYTES
-    for where, directories, names in os.walk(directory):
-        directories[:] = sorted(d for d in directories if d not in _IGNORED)
-        for name in sorted(names):
-            path = Path(where) / name
-            try:
-                status = path.stat()
-                left -= status.st_size
-                said = (
-                    hashlib.sha256(path.read_bytes()).hexdigest()
-                    if left > 0
-                    else f"{status.st_size} {status.st_mtime_ns}"
-                )
-            except OSError as error:
-                said = str(error.strerror)
-            lines.append(f"{path.relative_to(directory)} {said}")
-    return lines
 
 
 def _plain(value: object) -> object:
@@ -149,6 +130,6 @@ def _plain(value: object) -> object:
 
 def proven(plan: Plan, root: Path | None) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Fingerprints of a plan's checks, and what has proven each: nothing, for one that is not proven."""
-    prints = fingerprints(plan, vocabulary())
+    prints = fingerprints(plan, vocabulary(), root)
     known = Memory.of(root).known(prints)
     return prints, {finding: known[finding].by if finding in known else () for finding in prints}

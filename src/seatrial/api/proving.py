@@ -87,7 +87,7 @@ def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: b
     words = vocabulary()
     planned = {p.id: p for p in planned_findings(plan, plan.scenarios)}
     checked = {s.finding for s in subjects_of(plan, words)}
-    prints = fingerprints(plan, words)
+    prints = fingerprints(plan, words, wish.root)
     wanted = {i for i in prints if i in planned}
     unknown = [i for i in wish.findings if i not in wanted]
     if unknown:
