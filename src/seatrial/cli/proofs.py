@@ -16,7 +16,7 @@ from .trials import console
     epilog=examples(
         "seatrial prove seatrial.yaml",
         "seatrial prove --only journey/sale --again       this check, though it is proven already",
-        "seatrial prove --no-variants --no-matrix         faults alone, and only where a check must notice them",
+        "seatrial prove --no-variants --no-generated       faults alone, and only where a check must notice them",
         "seatrial prove --json > proofs.json",
     )
 )
@@ -28,6 +28,10 @@ def prove(
     again: Annotated[bool, typer.Option("--again", help="Also what is proven already, and has not changed.")] = False,
     variants: Annotated[
         bool, typer.Option("--variants/--no-variants", help="Run the variants that turn red what no fault proves.")
+    ] = True,
+    generated: Annotated[
+        bool,
+        typer.Option("--generated/--no-generated", help="Run what follows from the checks that no window has proven."),
     ] = True,
     matrix: Annotated[
         bool,
@@ -45,7 +49,9 @@ def prove(
     from ..api.proving import prove as prove_checks
 
     plan = load_plan(spec, var)
-    wish = Wish(findings=tuple(only or ()), again=again, variants=variants, matrix=matrix, root=directory)
+    wish = Wish(
+        findings=tuple(only or ()), again=again, variants=variants, generated=generated, matrix=matrix, root=directory
+    )
     shown = prove_checks(plan, spec_file(spec).resolve().parent, wish, console(), quiet=json)
     if json:
         typer.echo(proofs_json(shown))

@@ -68,6 +68,7 @@ class Result:
     proofs: tuple[Proof, ...] = ()
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    mute: frozenset[str] = frozenset()  # of what was proven: findings that are green when their target does not answer
 
 
 class Trial:
@@ -109,7 +110,7 @@ class Trial:
         prober.know(plan.identities, self.values.all)
         checks = Checks(prober, journal)
         if options.proving is not None:
-            checks.kept = {}
+            checks.kept, self.ledger.figures = {}, {}
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
@@ -166,6 +167,7 @@ class Trial:
             proofs=self._proofs,
             states=proving.states if proving is not None else (),
             reactions=proving.reactions if proving is not None else (),
+            mute=proving.mute if proving is not None else frozenset(),
         )
 
     async def _trial(self) -> str:
@@ -220,6 +222,7 @@ class Trial:
             steady=self._steady,
             journal=self.journal,
             prober=self.prober,
+            ledger=self.ledger,
             fingerprints=self.options.fingerprints,
             tell=lambda words: self.journal.write(Noted(level="info", message=words)),
         )
