@@ -15,17 +15,14 @@ from ..core.errors import SeatrialError
 from ..core.events import Reacted
 from ..core.plan import CheckPlan, CounterState, CounterStep
 from ..core.proofs import Heard
-from ..core.quantities import NS_PER_S
 from ..core.results import Evidence, Finding
 from ..core.verdicts import Verdict
 from .checks import CheckResult, Place
 from .proving import NOTICE_NS, hear
-from .steady import unready
 
 if TYPE_CHECKING:
     from .scenario import ScenarioRun
 
-WHOLE_NS = 60 * NS_PER_S
 _POLL_S = 0.2
 _VERDICTS = {Heard.RED: Verdict.FAIL, Heard.GREEN: Verdict.PASS}
 
@@ -113,18 +110,12 @@ async def _ask(run: ScenarioRun, step: CounterStep, state: CounterState) -> Chec
 
 async def _mend(run: ScenarioRun, state: CounterState) -> None:
     """Heal, and wait until the stack is whole, so that the scenario finds it as it was."""
-    faults, platform = run.crew.faults, run.crew.platform
+    faults = run.crew.faults
     for live in reversed(faults.all):
         if state.fault is not None and live.scenario == run.plan.id and live.step == state.fault.id:
             await asyncio.shield(faults.heal(live, "asked"))
-    if state.fault is None or state.fault.at.on_link:
-        return
-    deadline = time.monotonic_ns() + WHOLE_NS
-    while time.monotonic_ns() < deadline:
-        view = (await platform.survey()).get(state.fault.at.service)
-        if view is None or not unready(view):
-            return
-        await asyncio.sleep(_POLL_S)
+    if state.fault is not None and not state.fault.at.on_link:
+        await run.crew.steady.gate(f"after {state.id}")
 
 
 def _place(run: ScenarioRun, step: CounterStep) -> Place:

@@ -36,6 +36,7 @@ from .journal import Journal
 from .ledger import Ledger
 from .own import judge_own
 from .python import run_body
+from .steady import Steady
 from .usage import UsageWatch
 from .values import Values, missing
 from .workloads import Workloads
@@ -48,6 +49,7 @@ class Crew:
     """Everything a scenario works with."""
 
     platform: Platform
+    steady: Steady
     usage: UsageWatch
     checks: Checks
     faults: Faults

@@ -116,8 +116,10 @@ class Trial:
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
         pools = PoolWatch(prober, pools_wanted(plan))
         self._usage = UsageWatch(platform, journal, judge_usage, pools)
+        self._steady = Steady(platform, checks, prober, plan.steady, journal, self.ledger, self.values.all())
         self.crew = Crew(
             platform=platform,
+            steady=self._steady,
             usage=self._usage,
             checks=checks,
             faults=faults,
@@ -126,7 +128,6 @@ class Trial:
             ledger=self.ledger,
             redactor=redactor,
         )
-        self._steady = Steady(platform, checks, prober, plan.steady, journal, self.ledger, self.values.all())
         self._roles = RoleWatch(prober, journal)
         self._end = end
         self._machine = machine
