@@ -119,9 +119,9 @@ def states_of(plan: Plan, step: ProbeStep, vocabulary: Vocabulary, ways: Ways) -
                 yield CounterState(id=f"something passes {call.at}", check=check, first=first)
         case "stack" if call.what == "order":
             yield CounterState(id="in the record of starts, the other way round", check=check, turned=True)
-        case _ if not vocabulary.verbs[call.verb].asks:
+        case "process" | "services" | "stack":
             yield from _instances_gone(plan, check, step.notices)
-        case _:
+        case _ if vocabulary.verbs[call.verb].asks:
             yield from _cut_off(check, ways, step.notices)
 
 
