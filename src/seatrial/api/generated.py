@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,9 @@ from .vocabulary import vocabulary
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+_RANK = (Proven.PROVEN, Proven.NOT_PROVABLE, Proven.WRONG_REASON, Proven.BLIND)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,18 @@ def try_generated(
 
 def judge_generated(made: Generated, findings: Mapping[str, Finding]) -> dict[str, Proof]:
     """What each finding of the run shows: red as it had to be, with what it rests on witnessed and named; or why not."""
-    return {s.finding: _judge(i, s, findings) for i, s in made.shows.items()}
+    found: dict[str, list[Proof]] = {}
+    for id_, shows in made.shows.items():
+        found.setdefault(shows.finding, []).append(_judge(id_, shows, findings))
+    return {finding: together(proofs) for finding, proofs in found.items()}
+
+
+def together(proofs: Sequence[Proof]) -> Proof:
+    """Of what was shown of one check in several states that it has to notice: the worst; proven by all of them."""
+    worst = max(proofs, key=lambda p: _RANK.index(p.outcome))
+    if worst.outcome is not Proven.PROVEN:
+        return worst
+    return replace(worst, by=tuple(dict.fromkeys(b for p in proofs for b in p.by)))
 
 
 def _judge(id_: str, shows: Shows, findings: Mapping[str, Finding]) -> Proof:

@@ -29,7 +29,6 @@ from ..core.vocabulary import Vocabulary
 
 NOBODY = "nobody-has-this-name.invalid"
 NOTHING = (("true", "its program does nothing, and is content"), ("false", "its program does nothing, and fails"))
-SUFFIX = "--broken"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,19 +69,28 @@ class Ways:
 
 def placed(
     plan: Plan, scenario: ScenarioPlan, step: ProbeStep, vocabulary: Vocabulary, ways: Ways, *, mute: bool
-) -> Placed | str:
-    """How a check is asked in a state that it has to notice, or why there is none. `mute`: it is green when its target does not answer."""
+) -> list[Placed] | str:
+    """How a check is asked in the states that it has to notice, or why there is none: once for what it looks at, once for each that it says
+    it notices. `mute`: it is green when its target does not answer.
+    """
     if mute:
         return _before_it_broke(scenario, step)
-    states = list(states_of(plan, step, vocabulary, ways))
-    if not states:
-        call = step.check.call
-        return f"no state is known that {call.verb} {call.what if isinstance(call.what, str) else ''} has to notice".rstrip()
-    keeps = all(s.fault is None or s.fault.at.on_link for s in states) and not any(s.first for s in states)
-    return Placed(step=_counter(step, states), beside=step.id, after=not keeps)
+    own, found = list(states_of(plan, step, vocabulary, ways)), list[Placed]()
+    if own:
+        traces = any(s.first is not None or (s.fault is not None and not s.fault.at.on_link) for s in own)
+        found.append(Placed(step=_counter(step, own, "broken"), beside=step.id, after=traces))
+    for name in step.notices if step.check.call.at is not None else ():
+        kind = "cut" if LINK in name else "stop"
+        state = CounterState(id=f"{kind} {name}", check=step.check, fault=_fault(kind, name))
+        counter = _counter(step, [state], f"without-{name.replace(LINK, '-')}")
+        # Before its step, whatever traces that leaves: a moment that has passed is red in any case.
+        found.append(Placed(step=counter, beside=step.id))
+    what = step.check.call.what
+    words = f"{step.check.call.verb} {what if isinstance(what, str) else ''}".rstrip()
+    return found or f"no state is known that {words} has to notice"
 
 
-def _before_it_broke(scenario: ScenarioPlan, step: ProbeStep) -> Placed | str:
+def _before_it_broke(scenario: ScenarioPlan, step: ProbeStep) -> list[Placed] | str:
     """What must not answer is asked before the scenario has broken anything: it answers, and that has to be noticed."""
     before: list[Step] = []
     for other in scenario.steps:
@@ -93,12 +101,12 @@ def _before_it_broke(scenario: ScenarioPlan, step: ProbeStep) -> Placed | str:
     if fault is None:
         return "it is green when its target does not answer, and no fault of its scenario comes before it"
     state = CounterState(id=f"before {fault.title}", check=step.check)
-    return Placed(step=_counter(step, [state]), beside=fault.id)
+    return [Placed(step=_counter(step, [state], "broken"), beside=fault.id)]
 
 
-def _counter(step: ProbeStep, states: Sequence[CounterState]) -> CounterStep:
-    """After the step, so that it bears its name. Its finding decides nothing."""
-    id_ = f"{step.id}{SUFFIX}"
+def _counter(step: ProbeStep, states: Sequence[CounterState], how: str) -> CounterStep:
+    """Named after the step, and after how it is asked. Its finding decides nothing."""
+    id_ = f"{step.id}--{how}"
     named = tuple(s if s.fault is None else replace(s, fault=replace(s.fault, id=id_)) for s in states)
     title = f"{step.title}: {', or '.join(s.id for s in states)}"
     return CounterStep(id=id_, title=title, severity=Severity.WARNING, of=step.id, states=named)

@@ -104,11 +104,11 @@ def _probes(scenario: ScenarioPlan) -> Iterable[ProbeStep]:
     return (s for s in (*scenario.steps, *scenario.finally_) if isinstance(s, ProbeStep) and s.check.expect is not None)
 
 
-def _sort(found: Placed | str, id_: str, into: list[Placed], why_not: dict[str, str]) -> None:
+def _sort(found: list[Placed] | str, id_: str, into: list[Placed], why_not: dict[str, str]) -> None:
     if isinstance(found, str):
         why_not[id_] = found
     else:
-        into.append(found)
+        into += found
 
 
 def _figure(

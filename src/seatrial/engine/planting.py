@@ -54,7 +54,11 @@ def line_for(pattern: str, ignore: Iterable[str] = ()) -> str | None:
     bare = re.sub(r"\(\?[a-z]+\)", "", pattern)  # flags
     for part in (pattern, bare, *bare.split("|"), *bare.replace("(", "|").replace(")", "|").split("|")):
         for line in (part, _literal(part)):
-            for whole in (line, f"seatrial: {line}", f"{line} (planted)"):  # some ignore what a line begins with, or ends with
+            for whole in (
+                line,
+                f"seatrial: {line}",
+                f"{line} (planted)",
+            ):  # some ignore what a line begins with, or ends with
                 if sought.search(whole) and not any(o.search(whole) for o in others):
                     return whole
     return None

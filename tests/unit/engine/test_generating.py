@@ -211,6 +211,22 @@ def test_a_check_is_asked_beside_its_step_in_the_state_that_it_has_to_notice(tmp
     assert made.shows[f"a/{counter.id}"].finding == "a/x"
 
 
+def test_each_that_it_says_it_notices_has_to_be_noticed(tmp_path: Path) -> None:
+    step = "{id: x, http: GET /x, at: web, notices: [db, web -> api]}"
+    made = generate(plan_of(tmp_path, steps=step), {"a/x"}, vocabulary())
+    ids = [s.id for s in scenario(made).steps]
+    assert ids[-4:] == ["x--broken", "x--without-db", "x--without-web-api", "x"]
+    assert {s.states[0] for s in made.shows.values()} == {"cut clients -> web", "stop db", "cut web -> api"}
+    red = {i: finding(i, Verdict.FAIL, f"{s.states[0]}: red") for i, s in made.shows.items()}
+    whole = finding("a/x", Verdict.PASS)
+    proof = judge_generated(made, {**red, "a/x": whole})["a/x"]
+    assert proof.by == ("generated: cut clients -> web", "generated: stop db", "generated: cut web -> api")
+    green = {**red, "a/x--without-db": finding("a/x--without-db", Verdict.PASS), "a/x": whole}
+    assert judge_generated(made, green)["a/x"].blind_to == ("stop db",)
+    unsure = {**red, "a/x--without-db": finding("a/x--without-db", Verdict.INCONCLUSIVE, reason="nothing saw it act")}
+    assert judge_generated(made, {**unsure, "a/x": whole})["a/x"].outcome is Proven.NOT_PROVABLE
+
+
 def test_what_must_not_answer_is_asked_before_anything_was_broken(tmp_path: Path) -> None:
     steps = """
 {fault: stop, at: db, id: gone}
