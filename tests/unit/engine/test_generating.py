@@ -115,7 +115,7 @@ def test_a_figure_is_harmed_on_the_way_of_its_client(
     assert condition.startswith(shows.names)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 5_000), st.sampled_from(["<", "<="]))
 def test_it_comes_later_than_the_bound_and_before_its_client_gives_up(
     tmp_path_factory: pytest.TempPathFactory, bound_ms: int, operator: str
