@@ -16,7 +16,7 @@ from ..core.quantities import format_duration
 from ..core.results import PlannedFinding
 from ..core.verdicts import Outcome, Severity, Verdict
 from ..engine.ledger import planned_findings
-from ..engine.proving import Wanted
+from ..engine.proving import Wanted, expectations_of
 from .following import follow
 from .generated import try_generated
 from .proofs import Memory, fingerprints
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _STYLES = {Proven.PROVEN: "green", Proven.BLIND: "red", Proven.WRONG_REASON: "red", Proven.NOT_PROVABLE: "yellow"}
 _MARKS = {Proven.PROVEN: "✔", Proven.BLIND: "✘", Proven.WRONG_REASON: "✘", Proven.NOT_PROVABLE: "?"}
+_TIMED = "how long a trial takes cannot be told while it is proven: a variant has to show it"
 _CELLS = {Heard.RED: "■", Heard.GREEN: "·", Heard.UNSURE: "?", Heard.NOT_ASKED: " "}
 
 
@@ -104,10 +105,13 @@ def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: b
     known = {} if wish.again else {i: p for i, p in memory.known(prints, variants).items() if i in wanted}
     course = _Course(proofs=dict(known))
     todo = wanted - set(known)
-    if todo:
-        _windows(course, plan, todo, prints, wish, console, quiet=quiet)
+    timed = {i for i, e in expectations_of(plan) if "trial" in e.condition.names} & todo
+    course.proofs |= {i: Proof(finding=i, outcome=Proven.NOT_PROVABLE, why=_TIMED) for i in timed}
+    course.settled |= timed
+    if todo - timed:
+        _windows(course, plan, todo - timed, prints, wish, console, quiet=quiet)
         if wish.generated:
-            _generated(course, plan, todo, wish, console, quiet=quiet)
+            _generated(course, plan, todo - timed, wish, console, quiet=quiet)
     names: dict[str, Path] = {}
     if wish.variants and todo:
         names = _variants(course, directory, todo, wish, console, quiet=quiet)
@@ -241,6 +245,8 @@ def tell(shown: Shown, console: Console) -> None:
     if shown.states:
         console.print()
         matrix(shown, console)
+    for line in shown.variants:
+        console.print(f"variant {line}", highlight=False, style="dim" if line.endswith(AS_DECLARED) else "yellow")
     console.print()
     console.print(summary(shown), highlight=False)
 
