@@ -147,6 +147,17 @@ async def test_an_image_of_the_users_own_name_is_left_alone(bench, kit, file):
         kit.docker("rmi", "seatrial-test-web:latest")
 
 
+async def test_what_compose_writes_to_build_from_goes_with_the_trial(bench, file, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    platform = await bench.platform(file)
+    await platform.up(lambda _: None)
+    assert not await platform.down()
+    assert list(temporary.iterdir()) == []
+    assert not (bench.directory / "trial-0" / "stack").exists()
+
+
 async def test_an_adopted_project_goes_on_and_is_healed(bench, kit, project, tmp_path):
     deaf = ["perl", "-e", "$$SIG{TERM} = 'IGNORE'; sleep 1000"]
     file = bench.file({"web": kit.service(command=deaf, ports=[], stop_grace_period="3s", **{"x-seatrial": {}})})

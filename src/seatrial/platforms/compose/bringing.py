@@ -23,6 +23,7 @@ UP_NS = 1800 * NS_PER_S  # images are built and pulled in it
 DOWN_NS = 120 * NS_PER_S
 _FILE = "project.yaml"
 _RECORD = "project.json"
+_TEMPORARY = "tmp"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +139,12 @@ class Bringing:
         return "" if done.exit_status == 0 else cli.own_words(done.stderr)
 
     def _surroundings(self) -> Surroundings:
-        return Surroundings(directory=self.plan.directory, environment=dict(os.environ))
+        # Compose leaves what it builds from (`dockerfile_inline`) where temporary files go: that is the trial's, and goes with it.
+        temporary = self.data / _TEMPORARY
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        return Surroundings(
+            directory=self.plan.directory, environment={**os.environ, "TMPDIR": str(temporary.resolve())}
+        )
 
 
 def recorded(data: Path) -> Record:
