@@ -7,10 +7,12 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -384,6 +386,34 @@ async def test_nothing_can_be_written_to_a_full_disk(bench: Bench) -> None:
         await made.heal(bench.platform, [victim])
     (bench.disk / "written").unlink(missing_ok=True)
     assert (await bench.ask(victim, f"/write?path={bench.disk}"))[0] == 200
+    assert not list(bench.disk.iterdir())
+
+
+@mounting
+async def test_a_disk_is_not_filled_any_more_after_that_was_cancelled(bench: Bench) -> None:
+    victim, made, turn, asked = await bench.ready(), bench.fault("disk-full"), threading.Event(), asyncio.Event()
+
+    class Slow(ThreadPoolExecutor):
+        """Its threads have begun, and get no further for a while."""
+
+        def submit(self, work: Any, *words: Any, **more: Any) -> Any:
+            asked.set()
+            return super().submit(lambda: (turn.wait(), work(*words, **more))[1])
+
+    loop, pool = asyncio.get_running_loop(), Slow()
+    loop.set_default_executor(pool)
+    try:
+        injecting = asyncio.create_task(made.inject(bench.platform, [victim]))
+        await asked.wait()
+        injecting.cancel()
+        await asyncio.wait({injecting}, timeout=0.5)  # it is over where nobody waits for the thread
+        turn.set()
+        await asyncio.gather(injecting, return_exceptions=True)
+        pool.shutdown()
+    finally:
+        turn.set()
+        loop.set_default_executor(ThreadPoolExecutor())
+    await made.heal(bench.platform, [victim])
     assert not list(bench.disk.iterdir())
 
 
