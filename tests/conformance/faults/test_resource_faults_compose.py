@@ -18,6 +18,7 @@ import pytest_asyncio
 from faults_support import LIBRARY
 
 from seatrial.api.vocabulary import vocabulary
+from seatrial.core import cgroups
 from seatrial.core import faults as core_faults
 from seatrial.core.compose import ComposeProject
 from seatrial.core.errors import NotExercised
@@ -132,6 +133,14 @@ class Bench:
         container = self.platform.fleet.get(victim)
         return dict((await self.platform.engine.get(f"/containers/{container.id}/json"))["HostConfig"])
 
+    async def held(self, victim: Instance) -> tuple[object, ...]:
+        """What the kernel holds it to, and what that is taken for."""
+        leader = await self.platform.leader(victim)
+        limits = {"cpu": cgroups.cpu_limit, "memory": cgroups.memory_limit, "pids": cgroups.pids_limit}
+        groups = {name: cgroups.group_of(leader.pid, name) for name in limits}
+        found = [read(group) for name, read in limits.items() if (group := groups[name]) is not None]
+        return (*found, (await self.platform.actual(victim)).limits)
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
@@ -172,6 +181,7 @@ async def test_it_is_seen_and_felt_from_when_it_is_injected_until_it_is_healed(b
         pytest.skip("libfaketime is not here (SEATRIAL_LIBFAKETIME says where it is)")
     victim, made = await bench.ready(), bench.fault(name)
     before, (path, felt) = await bench.host(victim), FELT.get(name, ("/", None))
+    held = await bench.held(victim)
     assert not (await made.witness(bench.platform, victim)).acted
     await made.inject(bench.platform, [victim])
     try:
@@ -187,6 +197,9 @@ async def test_it_is_seen_and_felt_from_when_it_is_injected_until_it_is_healed(b
     if felt is not None and name != "cpu-limit":  # a busy machine is slow, too
         assert not felt(*await bench.ask(after, path))
     assert (after.identity == victim.identity) is (name != "memory-limit")
+    assert await bench.held(after) == held, (
+        "what the kernel holds it to, and what the engine is taken to say, is as it was"
+    )
     changed = {k: v for k, v in (await bench.host(after)).items() if before[k] != v}
     assert set(changed) <= {"Memory", "MemorySwap", "CpuPeriod", "CpuQuota", "PidsLimit"}
     assert changed.get("CpuQuota", -1) == -1

@@ -1,7 +1,7 @@
 """What a container may use is cut down by its engine, and what is beside that as on any machine (see constraints).
 
-The engine keeps its own limits over restarts. Lifted, they are what the project says; where it says nothing, memory keeps a limit of all
-that the machine has, for the engine knows no way back to none.
+The engine keeps its own limits over restarts. Lifted, they are what the project says; where it says nothing, the kernel has no limit of
+memory again, as before, but the engine shows a number for it (HostConfig.Memory) that no machine has: it knows no way back to 0.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _PERIOD_US = 100_000
 _SETTLED_S = 5.0
 _LOOK_S = 0.05
 _LEAST_BYTES = 6 << 20  # the engine takes no less
+# An update takes 0 for "as it is", refuses -1 for memory, and keeps -1 for swap to itself (20.10, and moby's issue 22516 is open): what a
+# kernel shows where there is no limit, the most pages that it can count, is handed on. In version 2 swap is what is beyond memory.
+_NONE = 0x7FFF_FFFF_FFFF_F000
 Host = Mapping[str, Any]  # HostConfig of an inspection
 
 
@@ -109,10 +112,10 @@ def _memory(case: Case, host: Host) -> tuple[Settings, Settings]:
     if size < _LEAST_BYTES:
         raise NotExercised(f"an engine takes no limit of memory below {format_quantity(_LEAST_BYTES, Dimension.SIZE)}")
     asked = round(size) // 4096 * 4096
-    everything = procfs.machine_memory()[0]
-    # An update cannot lift the limit of both together (-1 is taken, and not handed on): more than there is does it.
-    beyond = swap if swap > 0 else 2 * everything if swap else 2 * (limit or everything)
-    return {"Memory": asked, "MemorySwap": asked}, {"Memory": limit or everything, "MemorySwap": beyond}
+    group = cgroups.group_of(case.leader.pid, "memory")
+    none = _NONE // 8192 * 4096 if group is not None and group.unified else _NONE
+    beyond = swap if swap > 0 else 2 * limit if limit and not swap else _NONE
+    return {"Memory": asked, "MemorySwap": asked}, {"Memory": limit or none, "MemorySwap": beyond}
 
 
 def _pids(case: Case, host: Host) -> tuple[Settings, Settings]:
