@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import faults_support
 import pytest
 import pytest_asyncio
 from faults_support import LIBRARY
 
-from seatrial.api.vocabulary import vocabulary
 from seatrial.core import cgroups
 from seatrial.core import faults as core_faults
 from seatrial.core.compose import ComposeProject
@@ -25,13 +25,10 @@ from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Scope, compile_expression
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import CheckPlan, ProbeCall
-from seatrial.core.redaction import Redactor
 from seatrial.core.stack import Instance, ServicePlan, StackPlan
 from seatrial.core.templates import Template
 from seatrial.core.vocabulary import load
-from seatrial.engine.probing import Prober
 from seatrial.faults import FAULTS
-from seatrial.keeper import KeeperClient
 from seatrial.platforms.compose.platform import ComposePlatform
 
 HERE = Path(__file__).parent
@@ -107,11 +104,7 @@ class Bench:
             await asyncio.sleep(0.02)
 
     async def acted(self, fault: Fault, victim: Instance) -> core_faults.Testimony:
-        deadline = time.monotonic() + WITHIN_S
-        while not (seen := await fault.witness(self.platform, victim)).acted:
-            assert time.monotonic() < deadline, seen.detail
-            await asyncio.sleep(0.02)
-        return seen
+        return await faults_support.acted(fault, self.platform, victim, within_s=WITHIN_S)
 
     async def ask(self, victim: Instance, path: str) -> tuple[int, Any]:
         url = f"{victim.endpoints['http'].url}{path}"
@@ -157,22 +150,8 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         directory=HERE,
         compose=ComposeProject(files=(file,), directory=HERE),
     )
-    keeper = await KeeperClient.launch(directory)
-    redactor = Redactor()
-    prober = Prober(vocabulary(), {}.__getitem__, redactor)
-    platform = ComposePlatform(
-        stack, directory=directory, supervisor=keeper, prober=prober, kinds=vocabulary().kinds, secrets={}.__getitem__,
-        on_secret=redactor.add, owner=keeper.keeper,
-    )  # fmt: skip
-    prober.platform = platform
-    try:
-        await platform.up(lambda _: None)
+    async with faults_support.brought_up(stack, directory) as (platform, _):
         yield Bench(platform)
-    finally:
-        try:
-            assert not await platform.down()
-        finally:
-            await keeper.close()
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
