@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 
+from seatrial.core import cgroups
 from seatrial.core.errors import NotExercised, PlatformError, UsageError
 from seatrial.core.platforms import Progress
 from seatrial.core.stack import InstanceState, Limits
 from seatrial.platforms.compose.address import EngineAddress
+from seatrial.platforms.compose.apart import crowded
 
 pytestmark = pytest.mark.docker
 SOCKET = "/var/run/docker.sock"
@@ -250,3 +253,20 @@ async def test_another_machines_engine_has_to_be_allowed(bench, kit):
         await platform.up(quiet)
     assert "shop.test" in str(error.value)
     assert "does not allow it" in str(error.value)
+
+
+async def test_a_trial_does_not_weigh_more_than_the_stack(bench, kit):
+    """All containers weigh no more than one process of ours where the engine is not systemd's: ours get a group of the same weight."""
+    before = cgroups.group_of(os.getpid(), "cpu")
+    platform = await bench.platform(bench.file({"web": kit.service()}))
+    await platform.up(quiet)
+    keeper, own = bench.made[-1][1].keeper, cgroups.group_of(os.getpid(), "cpu")
+    container = cgroups.group_of((await platform.leader(await kit.one(platform, "web#1"))).pid, "cpu")
+    if not crowded(before, container) and before == own:
+        pytest.skip("this engine's containers have a slice beside that of the tests already")
+    assert own.path == before.path / f"seatrial-{bench.made[-1][1].directory.name}"
+    assert cgroups.group_of(keeper.pid, "cpu") == own
+    assert not crowded(own, container)
+    await platform.down()
+    assert cgroups.group_of(os.getpid(), "cpu") == before
+    assert not own.path.exists()
