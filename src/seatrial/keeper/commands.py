@@ -15,6 +15,7 @@ from seatrial.core.quantities import NS_PER_S
 from .household import Group
 from .launching import Program, executed
 from .means import Means
+from .records import COMMAND
 from .remedies import TIMEOUT_S, Remedy, failure
 
 OUTPUT_BYTES = 4 << 20
@@ -100,7 +101,7 @@ async def run_command(
 
     Raises SupervisorError if it cannot be executed.
     """
-    name = f"command {Path(argv[0]).name}" if argv else "command"
+    name = f"{COMMAND} {Path(argv[0]).name}" if argv else COMMAND
     means.records.write("intent", sync=True, act="run", unit=name, program=argv[0] if argv else "")
     group = Group(name)
     means.household.join(group)

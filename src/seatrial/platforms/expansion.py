@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..core.errors import NotExercised, Problem, UsageError
@@ -15,6 +15,7 @@ from ..core.vocabulary import ServiceKind, load
 from .ground import LocalGround, Site
 from .links import HOST, LinkGround, host_blueprint, lead
 from .rendering import settle
+from .secret_files import named
 
 START_WITHIN_NS = 60 * NS_PER_S
 
@@ -48,7 +49,7 @@ def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Ma
         made[service] = blueprints
         for blueprint in blueprints:
             site.exports[blueprint.service] = blueprint.exports
-            for secret in blueprint.secrets:
+            for secret in (*blueprint.secrets, *_in_files(blueprint)):
                 site.on_secret(secret)
     parts: dict[str, Part] = {}
     if any(plan.kind == KIND for plan in stack.services.values()):
@@ -65,6 +66,12 @@ def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Ma
             if other not in parts:
                 raise _no_service(stack.services[service], other, parts)
     return parts
+
+
+def _in_files(blueprint: Blueprint) -> Iterator[str]:
+    """Secrets that its instances are told to read from files, which may be relative to where they run."""
+    for instance in blueprint.instances:
+        yield from named(instance.environment, instance.directory.joinpath)
 
 
 def _lead(plan: ServicePlan, stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Sequence[Blueprint]:

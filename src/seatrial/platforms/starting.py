@@ -173,7 +173,7 @@ class Starter:
         deadline_ns = time.monotonic_ns() + within_ns
         self._progress(Progress(subject=crew.part.name, state="steadying", detail=named.title))
         while True:
-            answers = await asyncio.gather(*(ask(named.check, copy, self._prober) for copy in crew.copies))
+            answers = await asyncio.gather(*(ask(named.check, copy.reach, self._prober) for copy in crew.copies))
             if any(holds for holds, _ in answers):
                 return
             if time.monotonic_ns() >= deadline_ns:
