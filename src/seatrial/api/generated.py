@@ -96,8 +96,8 @@ def _judge(id_: str, shows: Shows, findings: Mapping[str, Finding]) -> Proof:
         return Proof(finding=shows.finding, outcome=Proven.BLIND, blind_to=shows.states, why=why)
     if finding.verdict is not Verdict.FAIL:
         return _open(shows, finding.reason or "it stayed green")
-    if shows.names and shows.names not in evidence_text(finding):
-        why = f"it is red, and its evidence does not speak of {shows.names}"
+    if shows.names and not any(name in evidence_text(finding) for name in shows.names):
+        why = f"it is red, and its evidence does not speak of {' or '.join(shows.names)}"
         return Proof(finding=shows.finding, outcome=Proven.WRONG_REASON, why=why)
     control = findings.get(shows.finding)
     if control is not None and id_ != shows.finding and control.verdict is not Verdict.PASS:

@@ -45,10 +45,13 @@ class Harm(enum.StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
-    """A figure that a condition holds against a bound: of which client, what harms it, and the bound in base units (0: none)."""
+    """A figure that a condition holds against a bound: of which client, what harms it, and the bound in base units (0: none).
+
+    `paths`: its own, and those of the others in the condition that the same harm shows in.
+    """
 
     client: str
-    path: str
+    paths: tuple[str, ...]
     harm: Harm
     bound: float
 
@@ -95,8 +98,14 @@ def figure_of(condition: Expression, clients: Mapping[str, Client], values: Mapp
                 waits = format_duration(clients[path.root].timeout_ns)
                 why = f"{unparse(tree)}: {path.root} gives up after {waits}, so that no answer can be as late as that"
             else:
-                return Figure(client=path.root, path=unparse(path), harm=harm, bound=bound)
+                paths = _harmed(condition.tree, path.root, harm)
+                return Figure(client=path.root, paths=paths, harm=harm, bound=bound)
     return why
+
+
+def _harmed(tree: Node, client: str, harm: Harm) -> tuple[str, ...]:
+    paths = (p for p in walk(tree) if isinstance(p, Path) and p.root == client)
+    return tuple(dict.fromkeys(unparse(p) for p in paths if harm_of([str(x.key) for x in p.parts]) is harm))
 
 
 def harm_of(keys: Sequence[str]) -> Harm | None:

@@ -39,13 +39,13 @@ _HARM_NS = 60_000_000_000
 @dataclass(frozen=True, kw_only=True)
 class Shows:
     """What a finding of the generated run shows when it turns red: of which finding, in which states; `faults`: findings that have to say
-    that what it rests on was seen to act; `names`: what its evidence has to speak of.
+    that what it rests on was seen to act; `names`: its evidence has to speak of one.
     """
 
     finding: str
     states: tuple[str, ...]
     faults: tuple[str, ...] = ()
-    names: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,7 +188,7 @@ def _assembled(
         title=f"{len(shows)} checks in states that they have to notice",
         why="; ".join(states),
         file=None,
-        red={i: RedEvidence(evidence=s.names) for i, s in shows.items()},
+        red={i: RedEvidence(evidence=s.names[0] if len(s.names) == 1 else "") for i, s in shows.items()},
         only=tuple(only),
         plan=made,
     )
@@ -223,7 +223,7 @@ def _followed(
         for id_, figure in mine:
             fault = next(s for s in (*first, *then) if s.id == f"{figure.harm.word}--{client.name}")
             seen = f"{scenario.id}/{fault.id}"
-            shows[id_] = Shows(finding=id_, states=(fault.title,), faults=(seen,), names=figure.path)
+            shows[id_] = Shows(finding=id_, states=(fault.title,), faults=(seen,), names=figure.paths)
     lasts = sum(s.for_ns or 0 for s in (*begin, *end))
     harmed = _HARM_NS if begin or end else 0
     return replace(
