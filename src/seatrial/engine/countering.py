@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import SeatrialError
 from ..core.events import Reacted
+from ..core.observations import Seen
 from ..core.plan import CheckPlan, CounterState, CounterStep
 from ..core.proofs import Heard
 from ..core.results import Evidence, Finding
@@ -84,12 +85,21 @@ async def _in(run: ScenarioRun, step: CounterStep, state: CounterState) -> tuple
             await crew.checks.run(CheckPlan(call=state.first), run.values.all(), _place(run, step))
         result = await _ask(run, step, state)
         heard, reason = hear(result.verdict, result.observation, ours=state.errors)
+        if heard is Heard.UNSURE and _nothing_came(state, result):
+            heard = Heard.RED
         return heard, reason or result.judgement.reason or result.observation.message, result.evidence
     except SeatrialError as error:
         return Heard.NOT_ASKED, str(error), ()
     finally:
         if state.fault is not None:
             await _mend(run, state)
+
+
+def _nothing_came(state: CounterState, result: CheckResult) -> bool:
+    """Whether a check has seen nothing of what it asks for, since its own way is cut. It says so, and is not green: red enough."""
+    at, fault = state.check.call.at, state.fault
+    cut = fault is not None and fault.fault == "cut" and at is not None and at.service == fault.at.service
+    return cut and result.observation.seen is Seen.VALUE and result.judgement.truth is None
 
 
 async def _ask(run: ScenarioRun, step: CounterStep, state: CounterState) -> CheckResult:
