@@ -221,6 +221,8 @@ def _variants(
             for finding in variant.red:
                 if finding in todo:
                     seen.setdefault(finding, []).append(variant.name)
+        else:  # it may have been the machine, or is about to be mended
+            course.settled -= set(variant.red)
         open_ -= set(seen)
     course.proofs = by_variants(course.proofs, seen)
     return names
