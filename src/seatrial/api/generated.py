@@ -108,4 +108,6 @@ def _judge(id_: str, shows: Shows, findings: Mapping[str, Finding]) -> Proof:
 
 
 def _open(shows: Shows, why: str) -> Proof:
-    return Proof(finding=shows.finding, outcome=Proven.NOT_PROVABLE, why=f"{', '.join(shows.states)}: {why}")
+    said = any(why.startswith(f"{s}:") for s in shows.states)
+    words = why if said else f"{', '.join(shows.states)}: {why}"
+    return Proof(finding=shows.finding, outcome=Proven.NOT_PROVABLE, why=words)
