@@ -228,8 +228,8 @@ def _followed(
     harmed = _HARM_NS if begin or end else 0
     return replace(
         scenario,
-        steps=(*begin, *steps, *_together(end)),
-        finally_=tuple(last),
+        steps=(*begin, *steps),
+        finally_=(*_together(end), *last),  # whatever its steps came to: they have their own control
         disrupting=True,
         deadline_ns=scenario.deadline_ns + len(draft.placed) * _COUNTER_NS + lasts + harmed,
     )
