@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
-from ..core.plan import Plan
+from ..core.plan import Plan, Variant
 from ..core.proofs import Heard, Proof, Proven, Reaction, State, alike, by_variants, deaf_to_all, unnoticed
 from ..core.quantities import format_duration
 from ..core.results import PlannedFinding
@@ -108,17 +108,28 @@ def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: b
     timed = {i for i, e in expectations_of(plan) if "trial" in e.condition.names} & todo
     course.proofs |= {i: Proof(finding=i, outcome=Proven.NOT_PROVABLE, why=_TIMED) for i in timed}
     course.settled |= timed
+
+    def keep(tried: Collection[str] = ()) -> dict[str, Proof]:
+        """Whoever interrupts it later finds again what was shown by now."""
+        proofs = {i: replace(course.proofs[i], fingerprint=prints[i]) for i in planned if i in course.proofs}
+        memory.add(proofs.values(), variants, course.files, tried)
+        memory.save()
+        return proofs
+
     if todo - timed:
         _windows(course, plan, todo - timed, prints, wish, console, quiet=quiet)
+        keep()
         if wish.generated:
             _generated(course, plan, todo - timed, wish, console, quiet=quiet)
-    names: dict[str, Path] = {}
-    if wish.variants and todo:
-        names = _variants(course, directory, todo, wish, console, quiet=quiet)
-    proofs = {i: replace(course.proofs[i], fingerprint=prints[i]) for i in planned if i in course.proofs}
-    tried = course.settled if wish.generated and wish.variants else frozenset()
-    memory.add(proofs.values(), variants, names, tried)
-    memory.save()
+            keep()
+    if wish.variants and any(variants.glob("*.yaml")):
+        for variant in find_variants(directory, ()):
+            # Green to begin with: what is red anyway a variant does not turn red.
+            open_ = course.open_of(todo) & (course.green | timed)
+            if open_ & set(variant.red):
+                _variant(course, variant, directory, todo, wish, console, quiet=quiet)
+                keep()
+    proofs = keep(course.settled if wish.generated and wish.variants else ())
     return Shown(
         proofs=proofs,
         planned=planned,
@@ -146,6 +157,7 @@ class _Course:
     control: Outcome | None = None
     where: Path | None = None
     ran: list[str] = field(default_factory=list)  # variants, and what they were
+    files: dict[str, Path] = field(default_factory=dict)  # theirs
 
     def open_of(self, findings: Iterable[str]) -> set[str]:
         """Those that nothing has proven yet, and nothing has shown to be blind."""
@@ -201,31 +213,25 @@ def _generated(
         course.proofs[finding] = replace(before, why=f"{before.why}; {proof.why}") if weaker else proof
 
 
-def _variants(
-    course: _Course, directory: Path, todo: Collection[str], wish: Wish, console: Console, *, quiet: bool
-) -> dict[str, Path]:
-    """Run the variants that turn something red that is not proven yet; those that are as declared prove it. Returns their files."""
-    if not (directory / "variants").is_dir():
-        return {}
-    open_ = course.open_of(todo)
-    seen: dict[str, list[str]] = {}
-    names: dict[str, Path] = {}
-    for variant in find_variants(directory, ()):
-        if not open_ & set(variant.red):
-            continue
-        judged = run_variant(variant, directory, wish.root, console, quiet=quiet)
-        course.ran.append(f"{variant.name}: {judged.word}{f' ({judged.notes[0]})' if judged.notes else ''}")
-        if variant.file is not None:
-            names[variant.name] = variant.file
-        if judged.word == AS_DECLARED:
-            for finding in variant.red:
-                if finding in todo:
-                    seen.setdefault(finding, []).append(variant.name)
-        else:  # it may have been the machine, or is about to be mended
-            course.settled -= set(variant.red)
-        open_ -= set(seen)
-    course.proofs = by_variants(course.proofs, seen)
-    return names
+def _variant(
+    course: _Course,
+    variant: Variant,
+    directory: Path,
+    todo: Collection[str],
+    wish: Wish,
+    console: Console,
+    *,
+    quiet: bool,
+) -> None:
+    """Run a variant that turns something red that is not proven yet: when it is as declared, it proves all that it turns red."""
+    judged = run_variant(variant, directory, wish.root, console, quiet=quiet)
+    course.ran.append(f"{variant.name}: {judged.word}{f' ({judged.notes[0]})' if judged.notes else ''}")
+    if variant.file is not None:
+        course.files[variant.name] = variant.file
+    if judged.word == AS_DECLARED:
+        course.proofs = by_variants(course.proofs, {i: [variant.name] for i in variant.red if i in todo})
+    else:  # it may have been the machine, or is about to be mended
+        course.settled -= set(variant.red)
 
 
 def tell(shown: Shown, console: Console) -> None:
