@@ -192,10 +192,10 @@ def _windows(
 
 
 def _scenarios(plan: Plan, todo: Collection[str]) -> tuple[str, ...]:
-    """Those that hold what is to be proven; none (all) where the trial as a whole has some of it."""
+    """Those that hold what is to be proven; all of them (none named) where none holds any of it."""
     chosen = {i.partition("/")[0] for i in todo}
-    ids = [s.id for s in plan.scenarios]
-    return () if "trial" in chosen or chosen >= set(ids) else tuple(i for i in ids if i in chosen)
+    ids = [s.id for s in plan.scenarios if s.id in chosen]
+    return () if len(ids) == len(plan.scenarios) else tuple(ids)
 
 
 def _generated(
