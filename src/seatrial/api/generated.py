@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import SeatrialError
+from ..core.errors import Interrupted, SeatrialError
 from ..core.plan import Plan
 from ..core.proofs import Heard, Proof, Proven
 from ..core.results import Finding
@@ -56,6 +56,8 @@ def try_generated(
         console.rule(f"{NAME}: {made.variant.title}", align="left")
     try:
         run = follow(made.plan, Request(only=made.variant.only, root=root, variant=NAME), console, quiet=quiet)
+    except Interrupted:
+        raise
     except SeatrialError as error:
         why = f"what was generated for it could not be run: {error}"
         failed = {

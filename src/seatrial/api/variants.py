@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import SeatrialError, UsageError
+from ..core.errors import Interrupted, SeatrialError, UsageError
 from ..core.plan import Plan, Variant
 from ..core.results import Finding
 from ..core.verdicts import Outcome, Verdict
@@ -156,6 +156,8 @@ def _one(variant: Variant, plan: Plan, root: Path | None, console: Console, *, q
         console.rule(f"{variant.name}: {variant.title}", align="left")
     try:
         run = follow(plan, Request(only=variant.only, root=root, variant=variant.name), console, quiet=quiet)
+    except Interrupted:  # whoever stops one means all of them
+        raise
     except SeatrialError as error:
         return Judged(
             name=variant.name, title=variant.title, word=OTHERWISE, outcome=None, directory=None, notes=(str(error),)
