@@ -126,10 +126,10 @@ def run_variants(
 
 
 def _control(plan: Plan, root: Path | None, console: Console) -> Judged:
-    from .following import follow
+    from .following import follow_on
 
     console.rule("control: the spec as it is", align="left")
-    run = follow(plan, Request(root=root), console)
+    run = follow_on(plan, Request(root=root), console)
     word = AS_DECLARED if run.outcome is Outcome.GO else OTHERWISE
     return Judged(
         name="(control)",
@@ -150,12 +150,12 @@ def run_variant(
 
 
 def _one(variant: Variant, plan: Plan, root: Path | None, console: Console, *, quiet: bool = False) -> Judged:
-    from .following import follow
+    from .following import follow_on
 
     if not quiet:
         console.rule(f"{variant.name}: {variant.title}", align="left")
     try:
-        run = follow(plan, Request(only=variant.only, root=root, variant=variant.name), console, quiet=quiet)
+        run = follow_on(plan, Request(only=variant.only, root=root, variant=variant.name), console, quiet=quiet)
     except Interrupted:  # whoever stops one means all of them
         raise
     except SeatrialError as error:
