@@ -20,6 +20,7 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.fingerprints import Fingerprinter
+from ..core.links import KIND as LINK_KIND
 from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import CanPrepare, Platform, Progress
@@ -476,7 +477,8 @@ def in_order(plan: Plan, changes: Sequence[Instance]) -> bool | None:
             first_run.setdefault(change.service, place)
         if change.ready:
             all_ready[change.service] = all_ready.get(change.service, place)
-    pairs = [(s.name, d) for s in plan.stack.services.values() for d in s.after]
+    # A link is there before what it leads to: that its clients do not start before that is their own order.
+    pairs = [(s.name, d) for s in plan.stack.services.values() if s.kind != LINK_KIND for d in s.after]
     if not pairs or any(name not in first_run or d not in all_ready for name, d in pairs):
         return None
     return all(all_ready[d] < first_run[name] for name, d in pairs)
