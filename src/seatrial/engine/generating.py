@@ -215,8 +215,8 @@ def _followed(
     begin, end = list[FaultStep](), list[FaultStep]()
     for client in clients.values():
         mine = [(i, f) for i, f in draft.figures if f.client == client.name]
-        way = ways.to(client.at)
-        if not mine or way is None:
+        way = ways.to(client.at) if mine else None
+        if way is None:
             continue
         first, then = faults_for(client, way, [f for _, f in mine])
         begin, end = begin + first, end + then

@@ -14,9 +14,11 @@ from seatrial.core.plan import CounterStep, FaultStep, HealStep, Plan, ProbeStep
 from seatrial.core.proofs import Proven
 from seatrial.core.quantities import Quantity
 from seatrial.core.results import Finding
+from seatrial.core.stack import Instance, InstanceState
 from seatrial.core.verdicts import Severity, Verdict
 from seatrial.engine.figuring import Harm, harm_of
 from seatrial.engine.generating import Generated, generate
+from seatrial.engine.trial import in_order
 from seatrial.spec import compile_spec
 
 SPEC = """
@@ -299,3 +301,22 @@ def test_a_probe_step_keeps_its_own_finding(tmp_path: Path) -> None:
     [own] = [s for s in scenario(made).steps if isinstance(s, ProbeStep)]
     assert own.check.call.at is not None
     assert not own.check.call.at.on_link
+
+
+def test_a_link_that_is_there_before_its_service_is_not_out_of_order(tmp_path: Path) -> None:
+    plan = generate(
+        plan_of(tmp_path, steps="{id: x, http: GET /x, at: web}"), {"a/x"}, vocabulary()
+    ).plan  # with clients -> web
+
+    def change(service: str, *, ready: bool) -> Instance:
+        return Instance(
+            name=f"{service}#1", service=service, ordinal=1, state=InstanceState.RUNNING, ready=ready, endpoints={},
+            identity="1", restarts=0, since_ns=0,
+        )  # fmt: skip
+
+    links = [change(n, ready=True) for n, s in plan.stack.services.items() if s.kind == "link"]
+    services = [n for n, s in plan.stack.services.items() if s.kind != "link"]
+    started = [*links, *(change(n, ready=r) for n in services for r in (False, True))]
+    assert len(links) == 2
+    assert in_order(plan, started) is True
+    assert in_order(plan, started[::-1]) is False
