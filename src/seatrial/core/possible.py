@@ -82,8 +82,9 @@ _SHARES = frozenset({"errors", "served", "availability", "overall", "outside_fau
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Seen:
-    """What can be seen at a place: names with their types. `whole`: all that a name can be, where that is known; `counts`: names in which no
-    number is negative.
+    """What can be seen at a place: names with their types.
+
+    `whole`: all that a name can be, where that is known; `counts`: names in which no number is negative.
     """
 
     types: Mapping[str, Type]
@@ -211,11 +212,8 @@ def _values(kind: Type, bounds: Sequence[object], counted: bool, share: bool, st
         case Kind.BOOL:
             return (False, True)
         case Kind.QUANTITY if kind.dimension is Dimension.NUMBER and status:
-            own = tuple(
-                int(b)
-                for b in _numeric(b for bound in bounds for b in (bound if isinstance(bound, list) else [bound]))
-                if 100 <= b < 600
-            )
+            flat = (b for bound in bounds for b in (bound if isinstance(bound, list) else [bound]))
+            own = tuple(int(b) for b in _numeric(flat) if 100 <= b < 600)
             return tuple(dict.fromkeys((*own, 500, 200, *range(100, 600))))
         case Kind.QUANTITY if kind.dimension is Dimension.NUMBER:
             return _numbers(bounds, counted)
@@ -230,7 +228,7 @@ def _values(kind: Type, bounds: Sequence[object], counted: bool, share: bool, st
         case Kind.MAP:
             return ({}, *({k: v} for v in _items(kind, bounds, counted) for k in (_OTHER, *_texts_of(bounds))))
         case Kind.RECORD:
-            return ({n: None for n in kind.fields},)
+            return (dict.fromkeys(kind.fields),)
         case _:
             return _anything(bounds, counted)
 

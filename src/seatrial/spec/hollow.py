@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from ..core.answers import conditions, counts_alone
 from ..core.errors import Position, Problem
 from ..core.expressions import Expression, Type
-from ..core.plan import CheckPlan, Expectation, FaultStep, LoadStep, NamedCheck, Plan, ProbeStep, ScenarioPlan, calls_in
+from ..core.plan import CheckPlan, Expectation, NamedCheck, Plan, ProbeStep, ScenarioPlan, calls_in
 from ..core.possible import Seen, holds_when_broken, holds_without_answer, never_false, never_true
 from ..core.quantities import Dimension, Quantity, format_duration
 from ..core.templates import Template
-from ..core.verdicts import Severity
 from ..core.vocabulary import Verb, Vocabulary
 from .keys import ALWAYS
 
@@ -114,7 +113,7 @@ class Hollow:
         read = [n for n in expect.names if n in verb.observes or n in ALWAYS]
         if verb.transport and read and all(n in verb.transport or n in ALWAYS for n in read):
             types = {**verb.observes, **ALWAYS}
-            quick = {n: _SOON if types[n] == Type.DURATION else 0 for n in read}
+            quick: dict[str, object] = {n: _SOON if types[n] == Type.DURATION else 0 for n in read}
             quick |= {"error": None, "attempts": 1, "instance": ""}
             if expect.evaluate(quick).truth is True:
                 message = f"{expect.source} says nothing of the answer: one that says 500 meets it, too"
@@ -128,8 +127,9 @@ class Hollow:
         """What each service is known to speak: by its kind, or because the spec asks it so."""
         found: dict[str, str] = {}
         for service in self._plan.stack.services.values():
-            verbs = (v.name for v in self._vocabulary.verbs.values() if service.kind in v.schemes)
-            found |= {service.name: name for name in verbs}
+            own = next((v.name for v in self._vocabulary.verbs.values() if service.kind in v.schemes), None)
+            if own is not None:
+                found[service.name] = own
         checks = [look.check for look in looks]
         checks += [s.ready for s in self._plan.stack.services.values() if s.ready is not None]
         calls = [c for check in checks for c in calls_in(check.call)]
@@ -266,52 +266,3 @@ def seen_of(verb: Verb, check: CheckPlan) -> Seen:
         whole=verb.can_be(text) if verb.can_be is not None else {},
         counts=frozenset({"rows"}) if "rows" in verb.observes and counts_alone(text) else frozenset(),
     )
-
-
-# -- requirements
-
-
-def cannot_fail(plan: Plan, deaf: set[int]) -> Iterator[Problem]:
-    """Requirements that decide the trial, and all that covers them does not, or cannot fail."""
-    covering: dict[str, list[tuple[Position | None, bool, bool]]] = {}
-
-    def note(covers: tuple[str, ...], position: Position | None, severity: Severity, able: bool) -> None:
-        for requirement in covers:
-            covering.setdefault(requirement, []).append((position, severity is Severity.BLOCKING, able))
-
-    for named in plan.steady:
-        note(named.covers, named.check.call.position, Severity.BLOCKING, id(named.check.expect) not in deaf)
-    for expectation in plan.expect:
-        note(expectation.covers, expectation.position, expectation.severity, id(expectation.condition) not in deaf)
-    for scenario in plan.scenarios:
-        if scenario.python is not None or scenario.judged or scenario.abortable:
-            note(scenario.covers, scenario.position, scenario.severity, True)
-        for step in (*scenario.steps, *scenario.finally_):
-            if isinstance(step, FaultStep):
-                note(step.covers or scenario.covers, step.position, step.severity, False)
-            elif (isinstance(step, ProbeStep) and step.check.expect is not None) or (
-                isinstance(step, LoadStep) and step.judged
-            ):
-                able = not isinstance(step, ProbeStep) or id(step.check.expect) not in deaf
-                note(step.covers or scenario.covers, step.position, step.severity, able)
-        for hold in scenario.holds:
-            able = id(hold.check.expect) not in deaf
-            note(hold.covers or scenario.covers, hold.check.call.position, Severity.BLOCKING, able)
-        for expectation in scenario.expect:
-            able = id(expectation.condition) not in deaf
-            note(expectation.covers or scenario.covers, expectation.position, expectation.severity, able)
-    for requirement, parts in covering.items():
-        known = plan.requirements.get(requirement)
-        if (
-            known is None
-            or known.severity is not Severity.BLOCKING
-            or any(blocks and able for _, blocks, able in parts)
-        ):
-            continue
-        if any(able for _, _, able in parts):
-            message = f"{requirement} is covered by nothing that decides: all of it is non-blocking"
-            hint = f"severity: blocking there, or severity: {{{requirement}: non-blocking}} of the requirement"
-        else:
-            message = f"{requirement} is covered by nothing that can fail"
-            hint = "covers: where something is expected that a broken system would not give"
-        yield hollow(message, parts[0][0], "cannot-fail", hint)

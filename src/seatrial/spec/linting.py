@@ -15,8 +15,9 @@ from ..core.load_plans import PROBE_WARM_UP_NS
 from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
 from ..core.vocabulary import Vocabulary
+from .deciding import cannot_fail
 from .health_steps import LABEL
-from .hollow import RULES, Hollow, cannot_fail, hollow
+from .hollow import RULES, Hollow, hollow
 from .judging import LAST_GOOD
 from .measured import few_samples, unjudged
 from .nodes import is_file

@@ -9,6 +9,7 @@ import pytest
 from seatrial.core.plan import Plan
 from seatrial.engine.trial import setup_of
 
+FAST = "    expect: {fast: rush.p95 < 1s}\n"
 SCENARIOS = "scenarios:\n  one:\n    covers: [R-1]\n    steps:\n"
 TOP = "requirements: {R-1: it answers}\n"
 PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
@@ -18,7 +19,10 @@ PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
     ("text", "warning"),
     [
         (SCENARIOS + "      - {pause: 2s}\n" + PROBE, "11:9: hollow: a fixed pause [pause]"),
-        (SCENARIOS + PROBE + "      - {fault: kill, at: web, id: last}\n", "12:9: hollow: nothing is looked at after the fault last [no-expectation]"),
+        (
+            SCENARIOS + PROBE + "      - {fault: kill, at: web, id: last}\n",
+            "12:9: hollow: nothing is looked at after the fault last [no-expectation]",
+        ),
         (
             SCENARIOS + "      - {fault: kill, at: web, hold: 5s, id: short}\n" + PROBE,
             "11:9: hollow: the hold of short (5s) ends before look gives up [masking-retry]",
@@ -26,11 +30,11 @@ PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
         (SCENARIOS + PROBE + "  two: {steps: [{http: GET /, at: web}]}\n", "12:3: warning: scenario two covers no requirement"),
         (SCENARIOS + PROBE + "workloads: {idle: {http: GET /, at: web, rate: 1/s}}\n", "12:19: warning: the workload idle never runs"),
         (
-            SCENARIOS + PROBE + "      - {load: rush}\n    expect: {fast: rush.p95 < 1s}\nloads: {rush: {http: GET /, at: web, rate: 1/s, baseline: kept.load}}\n",
+            SCENARIOS + PROBE + "      - {load: rush}\n" + FAST + "loads: {rush: {http: GET /, at: web, rate: 1/s, baseline: kept.load}}\n",
             "14:15: warning: there is no baseline kept.load yet",
         ),
         (
-            SCENARIOS + PROBE + "      - {load: rush}\n    expect: {fast: rush.p95 < 1s}\nloads: {rush: {http: GET /, at: web, "
+            SCENARIOS + PROBE + "      - {load: rush}\n" + FAST + "loads: {rush: {http: GET /, at: web, "
             "search: {from: 10/s, to: 10000/s, while: p95 < 1s}}}\n",
             "12:9: warning: the search of load-rush may take",
         ),
