@@ -127,7 +127,14 @@ def target(call: ast.Call, module: Module, inside: ast.ClassDef | None) -> tuple
 def says_so(call: ast.Call) -> bool:
     """Whether what is called has the name of an assertion."""
     name = last_name(call)
-    return bool(name) and _SAYS_SO.search(name) is not None and not misspelt(call)
+    return bool(name) and _SAYS_SO.search(name) is not None and not name.endswith("Error") and not misspelt(call)
+
+
+def fails(node: ast.AST) -> bool:
+    """Whether it fails the test where it is reached, whatever was seen."""
+    if isinstance(node, ast.Call):
+        return last_name(node) == "fail"
+    return isinstance(node, ast.Raise)
 
 
 def keeps_books(test: Test) -> bool:

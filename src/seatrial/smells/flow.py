@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from .asserting import Assertions, is_raises
+from .asserting import Assertions, fails, is_raises
 from .modules import Test
 from .rules import Smell, shown
 from .trees import dotted, is_constant, last_name, walk_own
@@ -99,12 +99,10 @@ class Flow:
         if first and second:
             return "yes"
         if self._has(body) or self._has(orelse):
-            self._note(statement, f"if {shown(condition, 50)}" if self._has(body) else f"if not {shown(condition, 50)}")
+            self._note(statement, f"if {shown(condition, 50)}" if self._has(body) else f"if {_contrary(condition)}")
         for branch in (body, orelse):
             if branch and isinstance(branch[-1], ast.Return) and not self._surely(branch):
-                self._note(
-                    statement, f"if not {shown(condition, 50)}" if branch is body else f"if {shown(condition, 50)}"
-                )
+                self._note(statement, f"if {_contrary(condition)}" if branch is body else f"if {shown(condition, 50)}")
                 return "end"
         return "no"
 
@@ -133,7 +131,8 @@ class Flow:
             return "yes"
         if self._surely(statement.body):
             return "yes"  # what its handlers make of it is another question
-        inside = any(self._has(h.body) for h in statement.handlers)
+        judging = [n for h in statement.handlers for n in walk_own(h.body) if self._asserts(n)]
+        inside = any(not fails(n) for n in judging)
         if inside and not self._has(statement.body) and not self._has(statement.orelse):
             self._note(statement, "if something is raised: without an error this test passes")
         return "no"
@@ -163,8 +162,13 @@ class Flow:
                 return all(self._has_items(a, depth + 1) for a in (inner, *rest))
             case ast.Call(func=ast.Attribute(value=inner, attr="items" | "keys" | "values" | "split"), args=[]):
                 return self._has_items(inner, depth + 1)
+            case ast.BinOp(left=left, right=right):
+                return self._has_items(left, depth + 1) or self._has_items(right, depth + 1)
             case ast.Name(id=name):
                 return self._name_has_items(name, depth)
+            case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name) if self._test.inside is not None:
+                own = (s.value for s in self._test.inside.body if isinstance(s, ast.Assign) and name in map(dotted, s.targets))
+                return any(self._has_items(v, depth + 1) for v in own)
             case _:
                 return False
 
@@ -234,6 +238,16 @@ class Flow:
                 yield Smell(
                     rule="unreachable-assertion", node=statement, message=message, hint="one level further left"
                 )
+
+
+def _contrary(condition: ast.expr) -> str:
+    if isinstance(condition, ast.UnaryOp) and isinstance(condition.op, ast.Not):
+        return shown(condition.operand, 50)
+    return (
+        f"not {shown(condition, 50)}"
+        if isinstance(condition, ast.Name | ast.Attribute | ast.Call)
+        else f"not ({shown(condition, 50)})"
+    )
 
 
 def _ends(statement: ast.stmt) -> bool:

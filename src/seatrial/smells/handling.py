@@ -186,9 +186,10 @@ class Handling:
 
     def _any_error(self, node: ast.AST) -> Iterator[Smell]:
         match node:
-            case ast.With(items=items) | ast.AsyncWith(items=items):
+            case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
+                thrown = any(isinstance(n, ast.Raise) for n in walk_own(body))
                 for item in items:
-                    if item.optional_vars is None:
+                    if item.optional_vars is None and not thrown:
                         yield from self._broad(item.context_expr)
             case ast.Expr(value=ast.Call(args=[_, _, *_]) as call):
                 yield from self._broad(call)

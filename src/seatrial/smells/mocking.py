@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from .asserting import Assertions, says_so
 from .modules import Test
 from .rules import Smell
-from .trees import decorators, dotted, last_name, loads, parameters, root_name, walk_own
+from .trees import decorators, dotted, last_name, loads, parameters, root_name
 from .truths import asserted
 
 _MAKES = frozenset(
@@ -54,7 +54,7 @@ def mock_only(test: Test, assertions: Assertions) -> Iterator[Smell]:
     if not mocks and not patched:
         return
     asserts: ast.AST | None = None
-    for node in walk_own(test.function.body):
+    for node in test.nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             return
         if assertions.asserts(node, test.module, test.inside):
@@ -63,10 +63,8 @@ def mock_only(test: Test, assertions: Assertions) -> Iterator[Smell]:
             return
     if asserts is None:
         return
-    read = {n for node in walk_own(test.function.body) if (c := asserted(node)) is not None for n in loads(c)}
-    called = any(
-        isinstance(n, ast.Call) and says_so(n) and root_name(n.func) in mocks for n in walk_own(test.function.body)
-    )
+    read = {n for node in test.nodes if (c := asserted(node)) is not None for n in loads(c)}
+    called = any(isinstance(n, ast.Call) and says_so(n) and root_name(n.func) in mocks for n in test.nodes)
     if not called and not read & mocks:
         return
     message = "nothing is called but mocks: they say what this test told them to"
@@ -86,7 +84,7 @@ def _mocks(test: Test) -> tuple[set[str], set[str]]:
             names.add(given.pop(0))
             patched |= _target(decorator)
     for _ in range(3):  # what comes of what comes of a mock
-        for node in walk_own(test.function.body):
+        for node in test.nodes:
             match node:
                 case ast.Assign(targets=[ast.Name(id=name)], value=value) if _is_mock(value, names, patched):
                     names.add(name)
@@ -131,4 +129,4 @@ def _of_mocks(call: ast.Call, mocks: set[str], patched: set[str]) -> bool:
         return True
     if isinstance(call.func, ast.Name) and last in _PURE:
         return True
-    return last in _TELLS or (root in ("self", "pytest") and says_so(call))
+    return last in _TELLS or (name.startswith("self.assert") and name.count(".") == 1)

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from .reading import CONFTEST, File, read
-from .trees import FUNCTIONS, Function, decorators, dotted, parameters
+from .trees import FUNCTIONS, Function, decorators, dotted, parameters, walk_own
 
 _DEEP = 10  # imports of imports that are followed
 _SKIPS = ("pytest.mark.skip", "mark.skip", "unittest.skip", "skip")
@@ -23,6 +24,12 @@ class Test:
     inside: ast.ClassDef | None
     module: Module
     is_fixture: bool = False
+    remembered: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All that is done in it, without what belongs to functions inside."""
+        return list(walk_own(self.function.body))
 
     @property
     def name(self) -> str:
@@ -48,6 +55,7 @@ class Module:
 
     file: File
     suite: Suite = field(repr=False)
+    unshared: frozenset[str] | None = None  # constants that nothing changes, once somebody asked
 
     @cached_property
     def statements(self) -> list[ast.stmt]:

@@ -7,7 +7,7 @@ and nothing else ever gets hold of it.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .modules import Module, Test
 from .rules import Smell, shown
@@ -24,11 +24,15 @@ _METHODS = frozenset(
      "title", "isdigit", "union", "intersection", "difference", "issubset", "issuperset"}
 )  # fmt: skip
 
+_Bound = dict[str, list[ast.expr | None]]
+
 
 def own_data(test: Test) -> Iterator[Smell]:
     """Assertions of which every name is the test's own."""
+    if not any(asserted(n) is not None for n in test.nodes):
+        return
     owned = _owned(test)
-    for node in walk_own(test.function.body):
+    for node in test.nodes:
         condition = asserted(node)
         if condition is None or tautology(condition, test.module):
             continue
@@ -54,11 +58,10 @@ def _owned(test: Test) -> frozenset[str]:
     """The names that are the test's own."""
     body = test.function.body
     candidates = _parametrized(test)
-    bound: dict[str, list[ast.expr | None]] = {n: [None] for n in parameters(test.function) if n not in candidates}
-    for node in walk_own(body):
-        _bind(node, bound)
+    bound: _Bound = {n: [None] for n in parameters(test.function) if n not in candidates}
+    _follow(body, (), bound)
     candidates |= set(bound)
-    candidates |= {n for n in test.module.constants if n not in bound and _is_unshared(n, test.module)}
+    candidates |= {n for n in _unshared(test.module) if n not in bound}
     candidates -= _escaping(test, candidates)
     while True:  # what is made of what is not the test's own is not its own either
         lost = {
@@ -72,9 +75,42 @@ def _owned(test: Test) -> frozenset[str]:
         candidates -= lost
 
 
-def _bind(node: ast.AST, bound: dict[str, list[ast.expr | None]]) -> None:
-    """What a node binds; None for what is not known."""
+def _follow(body: Sequence[ast.stmt], depends: tuple[ast.expr | None, ...], bound: _Bound) -> None:
+    """All that statements bind; what they depend on (a condition, what a loop goes through) counts as bound with it."""
+    for statement in body:
+        parts: list[tuple[Sequence[ast.stmt], tuple[ast.expr | None, ...]]] = []
+        match statement:
+            case ast.If(test=condition) | ast.While(test=condition):
+                parts = [(statement.body, (condition,)), (statement.orelse, (condition,))]
+            case ast.For(iter=items):
+                parts = [(statement.body, (items,)), (statement.orelse, (items,))]
+            case ast.Try():
+                inner = [statement.body, *(h.body for h in statement.handlers), statement.orelse, statement.finalbody]
+                parts = [(b, (None,)) for b in inner]
+            case ast.AsyncFor() | ast.TryStar() | ast.Match():
+                parts = [([n for n in walk_own(statement) if isinstance(n, ast.stmt)], (None,))]
+            case ast.With() | ast.AsyncWith():
+                parts = [(statement.body, ())]
+            case _:
+                pass
+        inside = {id(n) for part, _ in parts for n in walk_own(part)}
+        for node in walk_own([statement]):
+            if id(node) not in inside:
+                names = {n: len(v) for n, v in bound.items()}
+                _bind(node, bound)
+                for name, values in bound.items():
+                    if len(values) > names.get(name, 0):
+                        values += depends
+        for part, why in parts:
+            _follow(part, (*depends, *why), bound)
+
+
+def _bind(node: ast.AST, bound: _Bound) -> None:
+    """What a node binds, or puts into something; None for what is not known."""
     match node:
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _METHODS:
+            if name in bound:
+                bound[name] += [*node.args, *(k.value for k in node.keywords)]
         case ast.Assign(targets=targets, value=value):
             for target in targets:
                 _bind_to(target, value, bound)
@@ -111,7 +147,7 @@ def _named_by(node: ast.AST) -> list[str]:
             return []
 
 
-def _bind_to(target: ast.expr, value: ast.expr | None, bound: dict[str, list[ast.expr | None]]) -> None:
+def _bind_to(target: ast.expr, value: ast.expr | None, bound: _Bound) -> None:
     match target:
         case ast.Name(id=name):
             bound.setdefault(name, []).append(value)
@@ -157,7 +193,7 @@ def _plain(value: ast.expr, owned: frozenset[str] | set[str]) -> bool:
 def _escaping(test: Test, names: set[str]) -> set[str]:
     """Names that something else gets hold of, or that code of another time uses: they may have been changed by it."""
     lost: set[str] = set()
-    for node in walk_own(test.function.body):
+    for node in test.nodes:
         match node:
             case ast.Call():
                 lost |= _given_away(node, names, test)
@@ -180,8 +216,7 @@ def _given_away(call: ast.Call, names: set[str], test: Test) -> set[str]:
     """What is given to a function that is not Python's own; and what is no longer the test's own by what is put into it."""
     func, given = call.func, [*call.args, *(k.value for k in call.keywords)]
     if isinstance(func, ast.Attribute) and func.attr in _METHODS:
-        puts = func.attr in ("append", "add", "extend", "update", "insert", "setdefault")
-        foreign = puts and any(not _plain(a, names) for a in given)
+        foreign = not isinstance(func.value, ast.Name) and any(not _plain(a, names) for a in given)
         return {n.id for n in ast.walk(func.value) if isinstance(n, ast.Name)} if foreign else set()
     if (isinstance(func, ast.Name) and func.id in _PURE) or asserted(call) is not None or _is_text(call):
         return set()
@@ -194,15 +229,24 @@ def _is_text(call: ast.Call) -> bool:
 
 def _held(value: ast.expr, names: set[str], test: Test) -> set[str]:
     """The names that are given away with a value, as far as they can be changed by who has it."""
+    if isinstance(value, ast.Constant):
+        return set()
     given = {n.id for n in ast.walk(value) if isinstance(n, ast.Name)} & names
     return {n for n in given if not _cannot_change(n, test)}
 
 
+def _bindings(test: Test) -> _Bound:
+    found = test.remembered.get("bindings")
+    if found is None:
+        found = test.remembered["bindings"] = {}
+        for node in test.nodes:
+            _bind(node, found)
+    return found
+
+
 def _cannot_change(name: str, test: Test) -> bool:
     """Whether all that is bound to it is text, a number or the like: who is given it cannot change it."""
-    values: dict[str, list[ast.expr | None]] = {}
-    for node in walk_own(test.function.body):
-        _bind(node, values)
+    values = _bindings(test)
     found = values.get(name)
     if found is None:
         constant = test.module.constants.get(name)
@@ -210,28 +254,25 @@ def _cannot_change(name: str, test: Test) -> bool:
     return all(isinstance(v, ast.Constant | ast.JoinedStr) for v in found)
 
 
-def _is_unshared(name: str, module: Module) -> bool:
-    """Whether a constant of the module is written out, and nothing in the module could change it."""
-    value = module.constants[name]
-    if not is_constant(value):
-        return False
-    if isinstance(value, ast.Constant):
-        return True
+def _unshared(module: Module) -> frozenset[str]:
+    """Constants of the module that are written out, and that nothing in it could change."""
+    if module.unshared is not None:
+        return module.unshared
+    written = {n: v for n, v in module.constants.items() if is_constant(v)}
+    given: set[str] = set()
     for node in ast.walk(module.file.tree):
         match node:
             case ast.Call(func=func, args=args, keywords=keywords):
-                direct = isinstance(func, ast.Name) and func.id in _PURE
-                named = any(isinstance(n, ast.Name) and n.id == name for a in (*args, *keywords) for n in ast.walk(a))
-                changed = isinstance(func, ast.Attribute) and any(
-                    isinstance(n, ast.Name) and n.id == name for n in ast.walk(func.value)
-                )
-                if (named and not direct and last_name(node) != "parametrize") or changed:
-                    return False
-            case ast.Subscript(value=ast.Name(id=found), ctx=ast.Store() | ast.Del()) if found == name:
-                return False
+                parts = [] if isinstance(func, ast.Name) and func.id in _PURE else [*args, *(k.value for k in keywords)]
+                parts = [] if last_name(node) == "parametrize" else parts
+                parts += [func.value] if isinstance(func, ast.Attribute) else []
+                given |= {n.id for p in parts for n in ast.walk(p) if isinstance(n, ast.Name)}
+            case ast.Subscript(value=ast.Name(id=found), ctx=ast.Store() | ast.Del()):
+                given.add(found)
             case _:
                 pass
-    return True
+    module.unshared = frozenset(n for n, v in written.items() if isinstance(v, ast.Constant) or n not in given)
+    return module.unshared
 
 
 def _parametrized(test: Test) -> set[str]:

@@ -10,13 +10,14 @@ from typing import Any
 from .asserting import misspelt
 from .modules import Module, Test
 from .rules import Smell, shown
-from .trees import dotted, is_constant, last_name, walk_own
+from .trees import dotted, is_constant, last_name
 
 _COMPARE: Mapping[type, Callable[[Any, Any], object]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
     ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b, ast.Is: operator.is_, ast.IsNot: operator.is_not,
 }  # fmt: skip
 _STATUS = ("status_code", "status", "getcode", "code", "http_status")
+_ERRORS = frozenset({"AssertionError", "Exception", "ValueError", "RuntimeError", "TypeError"})
 _LOWEST, _HIGHEST = 100, 599
 _CASE: Mapping[str, Callable[[ast.expr], ast.expr]] = {
     "assertTrue": lambda given: given,
@@ -48,7 +49,7 @@ def asserted(node: ast.AST) -> ast.expr | None:
 def always_true(test: Test) -> Iterator[Smell]:
     """Tautologies, statuses that an error has too, and comparisons that nobody asserts."""
     raising = _inside_of_raises(test)
-    for node in walk_own(test.function.body):
+    for node in test.nodes:
         condition = asserted(node)
         if condition is not None and id(node) not in raising:
             why = tautology(condition, test.module)
@@ -288,6 +289,9 @@ def _not_asserted(node: ast.AST, raising: frozenset[int], test: Test) -> Iterato
         case ast.Expr(value=ast.Call(args=[_], keywords=[]) as call) if _raises_nothing(call):
             message = f"{shown(call)} waits for no error: nothing is done in it"
             yield Smell(rule="not-asserted", node=node, message=message, hint=f"with {dotted(call.func)}(...):")
+        case ast.Expr(value=ast.Call(func=func) as call) if dotted(func) in _ERRORS:
+            message = f"{shown(call)} is made, and nobody raises it"
+            yield Smell(rule="not-asserted", node=node, message=message, hint="raise before it")
         case ast.Return(value=ast.Compare() as compared):
             message = f"the test returns {shown(compared)}: nobody looks at it"
             yield Smell(rule="not-asserted", node=node, message=message, hint="assert in place of return")
@@ -302,7 +306,7 @@ def _raises_nothing(call: ast.Call) -> bool:
 def _inside_of_raises(test: Test) -> frozenset[int]:
     """Nodes within `with` and `try`: a comparison there is to raise something."""
     found: set[int] = set()
-    for node in walk_own(test.function.body):
+    for node in test.nodes:
         if isinstance(node, ast.With | ast.AsyncWith | ast.Try):
             manages = isinstance(node, ast.Try) or any(isinstance(i.context_expr, ast.Call) for i in node.items)
             if manages:
