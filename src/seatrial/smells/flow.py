@@ -96,7 +96,7 @@ class Flow:
         if is_constant(condition):
             return "yes" if self._surely(body if _truth(condition) else orelse) else "no"
         first, second = self._surely(body), bool(orelse) and self._surely(orelse)
-        if first and second:
+        if (first and second) or any(b and self._only_fails(b) for b in (body, orelse)):
             return "yes"
         if self._has(body) or self._has(orelse):
             self._note(statement, f"if {shown(condition, 50)}" if self._has(body) else f"if {_contrary(condition)}")
@@ -105,6 +105,11 @@ class Flow:
                 self._note(statement, f"if {_contrary(condition)}" if branch is body else f"if {shown(condition, 50)}")
                 return "end"
         return "no"
+
+    def _only_fails(self, body: list[ast.stmt]) -> bool:
+        """Whether it is reached to fail: the condition before it is what is asserted."""
+        judging = [n for n in walk_own(body) if self._asserts(n)]
+        return bool(judging) and all(fails(n) for n in judging) and self._surely(body)
 
     def _of_loop(self, statement: ast.For | ast.AsyncFor | ast.While) -> str:
         if statement.orelse and self._surely(statement.orelse):
@@ -167,7 +172,11 @@ class Flow:
             case ast.Name(id=name):
                 return self._name_has_items(name, depth)
             case ast.Attribute(value=ast.Name(id="self" | "cls"), attr=name) if self._test.inside is not None:
-                own = (s.value for s in self._test.inside.body if isinstance(s, ast.Assign) and name in map(dotted, s.targets))
+                own = (
+                    s.value
+                    for s in self._test.inside.body
+                    if isinstance(s, ast.Assign) and name in map(dotted, s.targets)
+                )
                 return any(self._has_items(v, depth + 1) for v in own)
             case _:
                 return False

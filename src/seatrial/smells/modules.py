@@ -215,7 +215,7 @@ class Module:
         origin = self.imports.get(name)
         if origin is None:
             return None
-        path = ".".join(filter(None, origin)) if origin[1] else origin[0]
+        path = f"{origin[0]}{'' if origin[0].endswith('.') or not origin[1] else '.'}{origin[1]}"
         module = self.suite.module_of(self.file.path, path)
         return (module, module.functions[attribute]) if module is not None and attribute in module.functions else None
 
