@@ -20,6 +20,8 @@ from .quantities import Dimension, Quantity
 
 ERRORS = ("refused", "timeout", "reset", "closed")  # of a target that is not there
 GOOD, BROKEN = (200, 201, 202, 204), 500
+_NOBODY_BEHIND = (502, 503, 504)
+_ABOUT = frozenset({"status", "error", "took", "attempts", "instance"})  # an answer, and nothing in it
 _Put = tuple[Path, list[Key], object]
 _MOST = 10_000  # combinations of answers
 _LONGEST = 10_000  # items of a list
@@ -123,13 +125,33 @@ def holds_without_answer(condition: Expression, seen: Seen) -> str:
     return word if truths is not None and True in truths else ""
 
 
-def holds_when_broken(condition: Expression) -> int | None:
-    """The good status for which a condition that reads nothing else holds as it does for 500; None where it is not so."""
+def holds_when_broken(condition: Expression) -> tuple[int, int] | None:
+    """A good status, and one of a system that is broken, of a condition that reads nothing else and holds for both; None where it is not
+    so. That it holds for one of 502, 503 and 504 alone may be meant (who is overloaded says 503), for all of them hardly.
+    """
     if condition.names != ("status",) or any(isinstance(n, Path) and n.parts for n in walk(condition.tree)):
         return None
-    if condition.evaluate({"status": BROKEN}).truth is not True:
+    met = {s for s in (*GOOD, BROKEN, *_NOBODY_BEHIND) if condition.evaluate({"status": s}).truth is True}
+    good = next((s for s in GOOD if s in met), None)
+    if good is None or (BROKEN not in met and not met.issuperset(_NOBODY_BEHIND)):
         return None
-    return next((s for s in GOOD if condition.evaluate({"status": s}).truth is True), None)
+    return good, BROKEN if BROKEN in met else 503
+
+
+def enough_by_status(condition: Expression, seen: Seen) -> Iterator[tuple[str, int]]:
+    """The conditions, of those joined by `and`, that read more of an answer than its status, and look at nothing else with a good one."""
+    if "status" not in seen.types:
+        return
+    for tree in conditions(condition.tree):
+        one = Expression(unparse(tree), tree, Type.BOOL)
+        if "status" not in one.names or not any(n in seen.types and n not in _ABOUT for n in one.names):
+            continue
+        for status in GOOD:
+            if _truths(one, Seen(types=seen.types, whole={**seen.whole, "status": (status,)}, counts=seen.counts)) == {
+                True
+            }:
+                yield one.source, status
+                break
 
 
 def _truths(condition: Expression, seen: Seen) -> set[bool | None] | None:

@@ -38,7 +38,7 @@ class Verb:
     where it takes longer than most; `inside`: the argument that is a time and has to end before that of an attempt does; `counts`:
     what of it only ever grows, so that `since` can be said of it; `together`: it looks at all instances of its target by itself;
     `opens`: whether, with these, it does no more than be let in, as a process that hangs lets in, too; `can_be`: all that a name can be,
-    where the main argument tells; `transport`: names that say nothing of what was answered; `samples`: how many of
+    where its text and arguments tell; `transport`: names that say nothing of what was answered; `samples`: how many of
     something its percentiles are of, where that is told.
     """
 
@@ -70,7 +70,7 @@ class Verb:
     counts: tuple[str, ...] = ()
     together: bool = False
     opens: Callable[[object, Mapping[str, object]], bool] | None = None
-    can_be: Callable[[str], Mapping[str, Sequence[object]]] | None = None
+    can_be: Callable[[str, Mapping[str, object]], Mapping[str, Sequence[object]]] | None = None
     transport: tuple[str, ...] = ()
     samples: Callable[[object, Mapping[str, object]], int | None] | None = None
 

@@ -14,6 +14,7 @@ from ..core.allowances import UNUSED, allowances, judged
 from ..core.errors import Position, Problem
 from .asserting import Assertions
 from .collecting import never_run, no_assertion
+from .defaults import met_by_defaults
 from .flow import Flow
 from .handling import Handling, reruns
 from .mocking import mock_only
@@ -99,6 +100,7 @@ def _of_test(test: Test, assertions: Assertions) -> Iterator[Smell]:
     yield from own_data(test)
     yield from Flow(test, assertions).find()
     yield from mock_only(test, assertions)
+    yield from met_by_defaults(test)
     yield from reruns(test)
     for function in (test.function, *(f for f in test.module.around(test) if _is_here(f, test))):
         yield from _around(test, function, assertions)

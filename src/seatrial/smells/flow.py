@@ -125,8 +125,31 @@ class Flow:
             return "yes"
         if isinstance(statement, ast.For) and self._has_items(statement.iter):
             return "no"
-        self._note(statement, f"for each of {shown(statement.iter, 50)}, of which there may be none")
-        return "no"
+        if self._was_answered(statement.iter):
+            self._note(statement, f"for each of {shown(statement.iter, 50)}, of which there may be none")
+            return "no"
+        return "yes"  # what the suite itself was given: addresses, names
+
+    def _was_answered(self, node: ast.expr) -> bool:
+        """Whether what is gone through comes of a call, and not of a parameter or a constant."""
+        if any(
+            isinstance(n, ast.Call | ast.Await) and dotted(getattr(n, "func", n)) not in _SAME_LENGTH
+            for n in ast.walk(node)
+        ):
+            return True
+        names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        for made in self._test.nodes:
+            match made:
+                case ast.Assign(targets=targets, value=value):
+                    bound = {n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)}
+                    if bound & names and any(isinstance(n, ast.Call | ast.Await) for n in ast.walk(value)):
+                        return True
+                case ast.withitem(optional_vars=ast.expr() as target):
+                    if {n.id for n in ast.walk(target) if isinstance(n, ast.Name)} & names:
+                        return True
+                case _:
+                    pass
+        return False
 
     def _of_try(self, statement: ast.Try) -> str:
         if statement.finalbody and self._surely(statement.finalbody):

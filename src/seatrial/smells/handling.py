@@ -22,6 +22,16 @@ _DOWN = frozenset(
      "RequestException", "HTTPError", "URLError", "OperationalError", "HTTPStatusError", "TransportError", "RequestError", "Timeout",
      "AssertionError", "CalledProcessError", "InterfaceError", "RedisError", "OSError", "IOError", "socket.error"}
 )  # fmt: skip
+# Errors of clients that a refused connection is, too.
+_ANY_OF_A_CLIENT = frozenset(
+    {
+        "httpx.HTTPError",
+        "requests.RequestException",
+        "requests.exceptions.RequestException",
+        "aiohttp.ClientError",
+        "urllib.error.URLError",
+    }
+)
 _RERUNS = frozenset({"flaky", "retry", "rerun", "tenacity.retry", "retrying.retry"})
 _ANSWER = frozenset({"status_code", "ok", "returncode", "is_success"})
 
@@ -204,6 +214,9 @@ class Handling:
         if name in _ALL and not given and last_name(call) in ("raises", "assertRaises"):
             message = f"{shown(call)} takes any error for the right one, also that of a test that is wrong itself"
             yield Smell(rule="any-error", node=call, message=message, hint="name the error, or match= its text")
+        elif dotted(call.args[0]) in _ANY_OF_A_CLIENT and not given:
+            message = f"{shown(call)} takes a refused connection for the right error, too"
+            yield Smell(rule="any-error", node=call, message=message, hint="the error of a status, and which one")
 
 
 def reruns(test: Test) -> Iterator[Smell]:

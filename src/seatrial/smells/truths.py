@@ -12,7 +12,7 @@ from .modules import Module, Test
 from .rules import Smell, shown
 from .trees import dotted, is_constant, last_name
 
-_COMPARE: Mapping[type, Callable[[Any, Any], object]] = {
+COMPARE: Mapping[type, Callable[[Any, Any], object]] = {
     ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt, ast.GtE: operator.ge,
     ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b, ast.Is: operator.is_, ast.IsNot: operator.is_not,
 }  # fmt: skip
@@ -111,9 +111,7 @@ def _bound_elsewhere(name: str, module: Module) -> bool:
 def _comparison(left: ast.expr, op: ast.cmpop, right: ast.expr) -> str:
     if is_constant(left) and is_constant(right):
         try:
-            return (
-                "it holds constants against each other" if _COMPARE[type(op)](_literal(left), _literal(right)) else ""
-            )
+            return "it holds constants against each other" if COMPARE[type(op)](_literal(left), _literal(right)) else ""
         except (TypeError, ValueError):
             return ""
     if isinstance(op, ast.Eq | ast.Is | ast.LtE | ast.GtE) and _still(left) and ast.dump(left) == ast.dump(right):
@@ -248,7 +246,7 @@ def _holds(node: ast.expr, status: ast.AST, value: int) -> object:
             ):
                 return None
             try:
-                return all(_COMPARE[type(o)](a, b) for o, a, b in zip(ops, sides, sides[1:], strict=False))
+                return all(COMPARE[type(o)](a, b) for o, a, b in zip(ops, sides, sides[1:], strict=False))
             except TypeError:
                 return None
         case _:

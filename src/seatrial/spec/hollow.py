@@ -13,7 +13,7 @@ from ..core.answers import conditions, counts_alone
 from ..core.errors import Position, Problem
 from ..core.expressions import Expression, Type
 from ..core.plan import CheckPlan, Expectation, NamedCheck, Plan, ProbeStep, ScenarioPlan, calls_in
-from ..core.possible import Seen, holds_when_broken, holds_without_answer, never_false, never_true
+from ..core.possible import Seen, enough_by_status, holds_when_broken, holds_without_answer, never_false, never_true
 from ..core.quantities import Dimension, Quantity, format_duration
 from ..core.templates import Template
 from ..core.vocabulary import Verb, Vocabulary
@@ -38,13 +38,14 @@ _SOON = Quantity(1.0, Dimension.DURATION)
 
 @dataclass(frozen=True, kw_only=True)
 class Looked:
-    """A check of the plan, and what it is to show. `words`: what is said of it."""
+    """A check of the plan, and what it is to show. `words`: what is said of it; `claims`: it has a title or covers of its own."""
 
     check: CheckPlan
     position: Position | None
     scenario: ScenarioPlan | None
     covers: tuple[str, ...]
     words: tuple[str, ...]
+    claims: bool = False
 
 
 def hollow(message: str, position: Position | None, rule: str, hint: str) -> Problem:
@@ -103,12 +104,16 @@ class Hollow:
             hint = "two checks: one for the answer, one for the time in which there is to be none"
             message = f"it holds where nobody answers ({word}), and where somebody does: {expect.source}"
             yield hollow(message, position, "skip-on-error", hint)
+        for source, status in enough_by_status(expect, seen):
+            hint = f"status == {status} and ...: both, in place of either"
+            yield hollow(f"with status {status} any answer meets {source}", position, "any-answer", hint)
         yield from self._failure(expect, verb, position)
 
     def _failure(self, expect: Expression, verb: Verb, position: Position | None) -> Iterator[Problem]:
-        good = holds_when_broken(expect) if "status" in verb.observes else None
-        if good is not None:
-            message = f"{expect.source} holds for status 500 as it does for {good}"
+        both = holds_when_broken(expect) if "status" in verb.observes else None
+        if both is not None:
+            good, broken = both
+            message = f"{expect.source} holds for status {broken} as it does for {good}"
             yield hollow(message, position, "accepts-failure", f"status == {good}")
         read = [n for n in expect.names if n in verb.observes or n in ALWAYS]
         if verb.transport and read and all(n in verb.transport or n in ALWAYS for n in read):
@@ -151,7 +156,7 @@ class Hollow:
         if other is None or any(_PORTS.search(w) for w in words) or look.check.expect is None:
             return
         met = {"accepted": True, "latency": _SOON, "took": _SOON, "error": None, "attempts": 1, "instance": ""}
-        if look.check.expect.evaluate(met).truth is not True or self._asked_beside(look, looks):
+        if look.check.expect.evaluate(met).truth is not True or (not look.claims and self._asked_beside(look, looks)):
             return
         message = f"{call.at} accepts a connection, also while it hangs: nothing is asked of it"
         hint = f"ask it what it is for ({other}: ...), or say that it is about the port"
@@ -247,7 +252,10 @@ def _step(step: ProbeStep, scenario: ScenarioPlan | None) -> Looked:
     covers = step.covers or (scenario.covers if scenario is not None else ())
     words = (own, step.id if not step.id.startswith(step.check.call.verb) else "")
     words = (*words, *((scenario.title, scenario.id) if scenario is not None else ()))
-    return Looked(check=step.check, position=step.position, scenario=scenario, covers=covers, words=words)
+    claims = bool(own or step.covers)
+    return Looked(
+        check=step.check, position=step.position, scenario=scenario, covers=covers, words=words, claims=claims
+    )
 
 
 def _named(named: NamedCheck, scenario: ScenarioPlan | None) -> Looked:
@@ -263,6 +271,6 @@ def seen_of(verb: Verb, check: CheckPlan) -> Seen:
     text = what.source if isinstance(what, Template) else str(what)
     return Seen(
         types={**verb.observes, **ALWAYS},
-        whole=verb.can_be(text) if verb.can_be is not None else {},
+        whole=verb.can_be(text, check.call.arguments) if verb.can_be is not None else {},
         counts=frozenset({"rows"}) if "rows" in verb.observes and counts_alone(text) else frozenset(),
     )

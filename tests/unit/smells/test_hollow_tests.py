@@ -248,6 +248,32 @@ def test_x(get):
                 except AssertionError:  # HERE
                     continue
         """,
+    "masking-retry of a helper": """\
+        def stock(client):
+            for _ in range(2):
+                try:
+                    return client.get("/stock").json()["left"]
+                except Exception:
+                    continue
+            return 0
+        def test_x(client):
+            assert stock(client) >= 0  # HERE
+        """,
+    "swallowed-failure with a default": """\
+        def test_x(client):
+            status = 503
+            try:
+                status = client.get("/").status_code
+            except Exception:
+                pass
+            assert status in (200, 503)  # HERE
+        """,
+    "any-error of a client": """\
+        import httpx, pytest
+        def test_x(client):
+            with pytest.raises(httpx.HTTPError):  # HERE
+                client.get("/").raise_for_status()
+        """,
     "pause": """\
         import time
         def test_x(client):
