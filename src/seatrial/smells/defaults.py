@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator, Sequence
 
 from .asserting import target
-from .modules import Test
+from .modules import Module, Test
 from .rules import Smell, shown
 from .trees import Function, dotted, is_constant, walk_own
 from .truths import COMPARE, asserted
@@ -68,7 +68,9 @@ def met_by_defaults(test: Test) -> Iterator[Smell]:
 
 
 def _said(node: ast.AST, condition: ast.expr, part: ast.AST, value: ast.expr, why: str, rule: str) -> Iterator[Smell]:
-    if _holds(_with(condition, part, value)):
+    only = isinstance(condition, ast.Compare) and all(isinstance(o, ast.Eq | ast.Is) for o in condition.ops)
+    only = only or (isinstance(condition, ast.UnaryOp) and isinstance(condition.op, ast.Not))
+    if not only and _holds(_with(condition, part, value)):  # what is to be the default is a test of the failure itself
         yield Smell(
             rule=rule, node=node, message=f"{why}, and that is right here, too: {shown(condition)}", hint="let it fail"
         )
@@ -124,7 +126,13 @@ def _goes_on(handler: ast.ExceptHandler) -> bool:
 def _fallback_of(call: ast.Call, test: Test) -> tuple[ast.expr, int] | None:
     """What a helper gives where an error was caught, and the line of its handler."""
     found = target(call, test.module, test.inside)
-    return _fallback(found[1]) if found is not None else None
+    return _fallback(found[1]) if found is not None and _is_of_tests(found[0], test) else None
+
+
+def _is_of_tests(module: Module, test: Test) -> bool:
+    """Whether a module belongs to the tests, and not to what is tested."""
+    path, own = module.file.path.resolve(), test.module.file.path.resolve()
+    return path.parent == own.parent or any(p.startswith(("test", "conftest", "e2e")) for p in path.parts[-3:])
 
 
 def _fallback(function: Function) -> tuple[ast.expr, int] | None:

@@ -34,7 +34,7 @@ class Flow:
         if self._first is None:
             return
         statement, why = self._first
-        only = isinstance(statement, ast.Try)
+        only = isinstance(statement, ast.Try) and self._only_in(statement.handlers)
         message = f"what this test asserts is reached only {why}"
         hint = (
             "pytest.raises, or fail where nothing is raised"
@@ -48,6 +48,10 @@ class Flow:
 
     def _asserts(self, node: ast.AST) -> bool:
         return self._assertions.asserts(node, self._test.module, self._test.inside)
+
+    def _only_in(self, handlers: list[ast.ExceptHandler]) -> bool:
+        inside = {id(n) for h in handlers for n in walk_own(h.body)}
+        return all(id(n) in inside for n in self._test.nodes if self._asserts(n))
 
     # -- every way through
 

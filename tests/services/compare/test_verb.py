@@ -128,7 +128,9 @@ async def test_what_is_not_done_in_time_is_nobodys_difference(database) -> None:
 async def test_a_cancelled_attempt_ends_its_queries(database) -> None:
     slow = "select i as id, pg_sleep(0.1)::text as v from generate_series(1, 1000) i"
     attempt = asyncio.create_task(compared(database, slow, key=["id"], **{"with": {"of": slow}}))
-    await asyncio.sleep(1)
+    async with asyncio.timeout(30):
+        while not await asyncio.to_thread(_running, database):  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.05)
     attempt.cancel()
     with pytest.raises(asyncio.CancelledError):
         await attempt

@@ -102,6 +102,7 @@ def test_any_file_is_looked_through(tmp_path: Path, code: str) -> None:
         assert look([path]).unread
         return
     looked = look([path])
+    assert looked.tests >= 2
     lines = code.split("\n")
     for found in looked.found:
         position = found.problem.position
