@@ -8,6 +8,7 @@ import pytest
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core.plan import Plan
+from seatrial.smells import RULES as TEST_RULES
 from seatrial.spec import compile_spec
 from seatrial.spec.hollow import RULES
 
@@ -48,7 +49,10 @@ scenarios:
     ("comment", "said"),
     [
         ("- {http: GET /, at: web, expect: status < 600}  # seatrial: allow any-answer because it only warms up", []),
-        ("# seatrial: allow any-answer, pause because it warms up\n      # see the wiki\n      - {http: GET /, at: web, expect: status < 600}", []),
+        (
+            "# seatrial: allow any-answer because it warms up\n      # see it\n      - {http: GET /, at: web, expect: status < 600}",
+            [],
+        ),
         (
             "- {http: GET /, at: web, expect: status < 600}  # seatrial: allow any-answer",
             ["any answer meets status < 600 [any-answer]", "it allows nothing: a rule and a reason are wanted [allow]"],
@@ -70,3 +74,10 @@ def test_a_comment_with_a_reason_allows_one(
     Path("seatrial.yaml").write_text(SPEC % comment)
     lines = [str(w).splitlines()[0] for w in plan_of("seatrial.yaml").warnings]
     assert [line.partition(": ")[2].partition(": ")[2] for line in lines] == said
+
+
+def test_every_rule_is_documented() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "lint.md").read_text(encoding="utf-8")
+    of_specs, of_tests = text.split("## Rules of tests")
+    assert [r for r in RULES if f"| `{r}` |" not in of_specs] == []
+    assert [r for r in TEST_RULES if f"| `{r}` |" not in of_tests] == []
