@@ -17,7 +17,7 @@ from ..core.results import Evidence
 from ..core.verdicts import Verdict, from_truth
 from .counting import Baseline, Counting
 from .journal import Journal
-from .probing import DEFAULT_TIMEOUT_NS, Prober, judge
+from .probing import DEFAULT_TIMEOUT_NS, NOT_HERE, Prober, judge
 
 POLL_NS = 100_000_000
 POLL_MAX_NS = 500_000_000
@@ -216,7 +216,8 @@ class _Run:
                 if check.for_ns is None:
                     return self._result(began, observation, judgement, observation.ended_ns - began, resolution)
                 return await self._hold(began, observation, judgement, resolution)
-            if check.within_ns is None or time.monotonic_ns() + poll >= deadline:
+            over = check.within_ns is None or time.monotonic_ns() + poll >= deadline
+            if over or observation.error == NOT_HERE:
                 return self._result(began, observation, judgement, None, 0)
             previous_began = observation.started_ns
             await asyncio.sleep(poll / NS_PER_S)
