@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ..core.errors import Absent
 from ..core.events import Attempted
 from ..core.expressions import Judgement
 from ..core.observations import Observation, Seen
@@ -119,7 +120,10 @@ class Checks:
         verb = self._prober.verb(call.verb)
         if call.at is None or not call.at.everywhere or (verb is not None and verb.together):
             return None
-        view = await self._prober.view(call.at.service)
+        try:
+            view = await self._prober.view(call.at.service)
+        except Absent:
+            return None  # the attempt says so
         return [
             replace(call, at=replace(call.at, everywhere=False, ordinal=i.ordinal))
             for i in sorted(view.instances, key=lambda i: i.ordinal)

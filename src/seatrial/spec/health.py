@@ -231,7 +231,8 @@ class StackHealth:
         self, chosen: Mapping[str, _Service], making: Making, clients: tuple[str, ...], settings: Mapping[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         names = making.names
-        pairs = [(s, d) for s in chosen.values() for d in s.plan.after if d in self._services]
+        needed = {n for n, s in self._services.items() if not s.plan.optional}
+        pairs = [(s, d) for s in chosen.values() for d in s.plan.after if d in needed]
         if "order" in names:
             if pairs:
                 yield from self._one("stack-order", {"title": "services start after what they depend on",
