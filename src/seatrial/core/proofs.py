@@ -23,6 +23,8 @@ class Heard(enum.StrEnum):
     GREEN = "green"
     UNSURE = "unsure"  # it could not look, or what it saw was something else
     NOT_ASKED = "not asked"
+    SKIPPED = "skipped"  # of a suite's test: it did not want to look
+    NO_END = "did not end"  # of a suite's test: not reported when its time was over
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
