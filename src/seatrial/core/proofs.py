@@ -75,7 +75,7 @@ def prove(finding: str, reactions: Iterable[Reaction], deaf: Sequence[str], why_
         words = [f"green in spite of {', '.join(missed)}"] if missed else []
         return Proof(finding=finding, outcome=Proven.BLIND, blind_to=missed, why="; ".join([*words, *deaf]))
     red = tuple(r.state for r in wanted if r.heard is Heard.RED)
-    unsure = [r for r in wanted if r.heard is Heard.UNSURE]
+    unsure = [r for r in wanted if r.heard in (Heard.UNSURE, Heard.SKIPPED, Heard.NO_END)]
     if unsure:
         why = "; ".join(f"{r.state}: {r.reason}" for r in unsure)
         return Proof(finding=finding, outcome=Proven.WRONG_REASON, by=red, why=why)

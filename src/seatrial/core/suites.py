@@ -284,7 +284,8 @@ def _missed(missed: Sequence[Reaction]) -> str:
 def _everywhere(missed: Sequence[Reaction]) -> str:
     skipped = [r for r in missed if r.heard is Heard.SKIPPED]
     if not skipped:
-        return f"green in all {len(missed)} states, whatever is broken"
+        where = f"all {len(missed)} states, whatever is broken" if missed[1:] else missed[0].state
+        return f"green in {where}"
     own = next((f" ({r.reason})" for r in skipped if r.reason), "")
     rest = ", green in all others" if len(skipped) < len(missed) else ""
     return f"skips itself in {', '.join(r.state for r in skipped)}{own}{rest}"

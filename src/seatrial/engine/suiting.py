@@ -33,7 +33,7 @@ from .faulting import LiveFault
 from .trial import Trial
 
 SCENARIO = "prove"
-CONTROL_NS = 1800 * NS_PER_S  # nobody knows yet how long it takes
+CONTROL_NS = 1800 * NS_PER_S  # for a run with nothing broken, where nobody says how long one takes
 _TRIES = 2  # for a suite to be green again when all is whole
 _LASTS = {"stop": InstanceState.DOWN, "pause": InstanceState.PAUSED}
 
@@ -51,7 +51,8 @@ class SuiteTrial(Trial):
     async def _scenarios(self) -> str:
         self.journal.write(PhaseChanged(phase="proving"))
         course, windows = self._course, self._course.windows
-        first = await self._run("control", max(CONTROL_NS, course.limit_ns), len(windows))
+        patience = course.limit_ns or CONTROL_NS
+        first = await self._run("control", patience, len(windows))
         why = unusable(first)
         tests = tuple(first.cases)
         limit = course.limit_ns or limit_of(first)
@@ -66,7 +67,7 @@ class SuiteTrial(Trial):
         )
         if why:
             return f"the suite cannot be asked: {why}"
-        second = await self._run("control, again", max(CONTROL_NS, limit), len(windows))
+        second = await self._run("control, again", patience, len(windows))
         unsteady = {t: reason for t in tests if (reason := not_steady(t, (first, second)))}
         steady = [t for t in tests if t not in unsteady]
         for run in (first, second):
@@ -104,7 +105,7 @@ class SuiteTrial(Trial):
                 return f"the stack was not whole again after {state_of(fault, place)}: {'; '.join(unhealed) or gate.reason}"
             held += found
             if self._course.between or left == 1:
-                whole = await self._whole(state_of(fault, place), tests, limit, left - 1)
+                whole = await self._whole(state_of(fault, place), tests, left - 1)
                 self._record(confirm(held, whole))
                 held = []
         return ""
@@ -150,15 +151,15 @@ class SuiteTrial(Trial):
             else ""
         )
 
-    async def _whole(self, state: str, tests: Sequence[str], limit: int, left: int) -> SuiteRun:
+    async def _whole(self, state: str, tests: Sequence[str], left: int) -> SuiteRun:
         """A run with nothing broken; a second one, where not all tests are green: of both, what was green once counts."""
-        name = f"after {state}"
-        run = await self._run(name, max(CONTROL_NS, limit), left)
+        name, patience = f"after {state}", self._course.limit_ns or CONTROL_NS
+        run = await self._run(name, patience, left)
         for _ in range(_TRIES - 1):
             lacking = [t for t in tests if t not in run.cases or run.cases[t].told != "green"]
             if not lacking:
                 break
-            more = await self._run(f"{name}, again", max(CONTROL_NS, limit), left)
+            more = await self._run(f"{name}, again", patience, left)
             mended = {t: more.cases[t] for t in lacking if t in more.cases}
             still = [t for t in lacking if t not in mended or mended[t].told != "green"]
             words = f"{name}: not green at once: {', '.join(lacking[:5])}{' ...' if lacking[5:] else ''}"
