@@ -18,7 +18,7 @@ from ..core.plan import Plan
 from ..core.processes import Surroundings
 from ..core.quantities import NS_PER_S
 from ..core.stack import LINK
-from ..core.suites import SuiteCourse, SuiteRun
+from ..core.suites import SuiteCourse, SuiteRun, is_companion
 from ..engine.suiting import SuiteTrial
 from ..suites.reading import JUNIT, JUNIT_FILES, STDERR, STDOUT, TAP, Left, Source, read_run, source_of
 from .following import both
@@ -59,7 +59,13 @@ def prove_suite(plan: Plan, wish: SuiteWish, console: Console, *, quiet: bool = 
     windows = windows_of(plan, wish)
     check_command(wish.command, plan)
     course = SuiteCourse(
-        command=wish.command, windows=windows, between=wish.between, limit_ns=wish.limit_ns, notes=_notes(plan, wish)
+        command=wish.command,
+        windows=windows,
+        companions=wish.services or None,
+        faults=tuple(f for f in ("stop", "pause") if f in (wish.faults or ("stop", "pause"))),
+        between=wish.between,
+        limit_ns=wish.limit_ns,
+        notes=_notes(plan, wish),
     )
     bare = replace(
         plan,
@@ -86,7 +92,7 @@ def windows_of(plan: Plan, wish: SuiteWish) -> tuple[tuple[str, str], ...]:
     links = [n for n in plan.stack.services if LINK in n]
     known = [*services, *links]
     for name in wish.services:
-        if name not in known:
+        if name not in known and not is_companion(name, services):
             hint = f"services: {', '.join(known)}. {did_you_mean(name, known)}".rstrip()
             raise UsageError.simple(f"--services {name}: the stack has none of that name", hint)
     kinds = ("stop", "pause", "cut")
@@ -100,7 +106,7 @@ def windows_of(plan: Plan, wish: SuiteWish) -> tuple[tuple[str, str], ...]:
         for fault in (("cut",) if LINK in name else ("stop", "pause"))
         if fault in wanted and (not wish.services or name in wish.services)
     ]
-    if not found:
+    if not found and all(n in known for n in wish.services):
         raise UsageError.simple("no window is left", f"services: {', '.join(known)}; faults: {', '.join(kinds)}")
     return tuple(found)
 
@@ -116,7 +122,7 @@ def check_command(command: str, plan: Plan) -> None:
     services = [n for n in plan.stack.services if LINK not in n]
     for name in (n for n in names if n not in _FILES):
         service = name.partition(".")[0]
-        if service not in services:
+        if service not in services and not is_companion(service, services):
             hint = f"services: {', '.join(services)}. {did_you_mean(service, services)}".rstrip()
             raise UsageError.simple(f"--suite: {{{name}}}: the stack has no service {service}", hint)
 

@@ -120,10 +120,15 @@ class SuiteSums:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteCourse:
-    """What is gone through. `between`: the suite runs once more after every window; `limit_ns` 0: made from the control run."""
+    """What is gone through. `between`: the suite runs once more after every window; `limit_ns` 0: made from the control run.
+
+    `companions`: those of services that bring others along (a redis its sentinels) that are broken, too; None: all of them.
+    """
 
     command: str
     windows: tuple[tuple[str, str], ...]  # fault and place
+    companions: tuple[str, ...] | None = None
+    faults: tuple[str, ...] = ("stop", "pause")  # at them
     between: bool = True
     limit_ns: int = 0
     notes: tuple[str, ...] = ()
@@ -143,6 +148,12 @@ class Suite(Protocol):
 def state_of(fault: str, place: str) -> str:
     """A window's name: stop web."""
     return f"{fault} {place}"
+
+
+def is_companion(name: str, services: Iterable[str]) -> bool:
+    """Whether a service that no stack file names was brought along by one that it names: redis-sentinel."""
+    known = list(services)
+    return name not in known and any(name.startswith(f"{s}-") for s in known)
 
 
 def limit_of(control: SuiteRun) -> int:

@@ -11,6 +11,8 @@ from ..core.stack import LINK, Instance, Target
 from .outside import outside
 from .probing import Prober
 
+_OWN = "seatrial-"  # what a platform runs of ours
+
 
 async def addresses_of(prober: Prober, views: Mapping[str, ServiceView]) -> dict[str, dict[str, str]]:
     """By service: what it exports, `url` (with credentials where the service has some), `urls` of all its instances, and of each of its
@@ -18,7 +20,7 @@ async def addresses_of(prober: Prober, views: Mapping[str, ServiceView]) -> dict
     """
     found = {}
     for name, view in views.items():
-        if LINK not in name and view.instances:
+        if LINK not in name and not name.startswith(_OWN) and view.instances:
             found[name] = _of(view, await _leader(prober, view))
     return found
 

@@ -22,6 +22,7 @@ from ..core.suites import (
     SuiteRun,
     conclude,
     confirm,
+    is_companion,
     limit_of,
     not_steady,
     react,
@@ -50,7 +51,7 @@ class SuiteTrial(Trial):
 
     async def _scenarios(self) -> str:
         self.journal.write(PhaseChanged(phase="proving"))
-        course, windows = self._course, self._course.windows
+        course, windows = self._course, await self._all_windows()
         patience = course.limit_ns or CONTROL_NS
         first = await self._run("control", patience, len(windows))
         why = unusable(first)
@@ -75,7 +76,7 @@ class SuiteTrial(Trial):
         reason = "it was interrupted before all windows were gone through"
         try:
             reason = (
-                await self._windows(steady, second, limit)
+                await self._go_through(windows, steady, second, limit)
                 if steady
                 else "no test is green twice while nothing is broken"
             )
@@ -92,11 +93,21 @@ class SuiteTrial(Trial):
 
     # -- windows
 
-    async def _windows(self, tests: Sequence[str], whole: SuiteRun, limit: int) -> str:
-        """All of them; why the rest was not gone through, or nothing."""
+    async def _all_windows(self) -> tuple[tuple[str, str], ...]:
+        """Those of the course, and of what services have brought along."""
+        wanted, known = self._course.companions, [n for n in self.plan.stack.services if LINK not in n]
+        there = [n for n in await self.platform.survey() if LINK not in n and is_companion(n, known)]
+        more = [(f, n) for n in there if wanted is None or n in wanted for f in self._course.faults]
+        services = [w for w in self._course.windows if LINK not in w[1]]
+        return (*services, *more, *(w for w in self._course.windows if LINK in w[1]))
+
+    async def _go_through(
+        self, windows: Sequence[tuple[str, str]], tests: Sequence[str], whole: SuiteRun, limit: int
+    ) -> str:
+        """All windows; why the rest was not gone through, or nothing."""
         held: list[Reaction] = []  # of windows after which it did not run yet
-        for number, (fault, place) in enumerate(self._course.windows):
-            left = len(self._course.windows) - number
+        for number, (fault, place) in enumerate(windows):
+            left = len(windows) - number
             found = await self._window(fault, place, tests, whole, limit, left)
             gate = await self._steady.gate(f"after {state_of(fault, place)}")
             unhealed = [f.unhealed for f in self.crew.faults.all if f.unhealed]

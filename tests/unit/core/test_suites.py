@@ -1,4 +1,4 @@
-"""What a suite's runs come to: red everywhere in a place proves, green in spite of it does not, and nothing is made of what was not said."""
+"""What a suite's runs come to: red everywhere in a place proves, green in spite of it does not; nothing is made of what was not said."""
 
 from __future__ import annotations
 

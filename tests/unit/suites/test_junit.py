@@ -12,14 +12,18 @@ from hypothesis import strategies as st
 from seatrial.core.suites import Case, MalformedReport, Told
 from seatrial.suites.junit import read_junit
 
-PYTEST = """<?xml version="1.0" encoding="utf-8"?><testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="1" tests="6">
+PYTEST = """<?xml version="1.0" encoding="utf-8"?>
+<testsuites name="pytest tests"><testsuite name="pytest" errors="1" failures="1" tests="6">
 <testcase classname="tests.test_shop" name="test_green" time="1,000.250"/>
 <testcase classname="tests.test_shop" name="test_red" time="0.1"><failure message="assert 1 == 2">def test_red():</failure></testcase>
-<testcase classname="tests.test_shop" name="test_given" time="0.1"><error message='failed on setup with "OSError: refused"'>text</error></testcase>
+<testcase classname="tests.test_shop" name="test_given" time="0.1">
+<error message='failed on setup with "OSError: refused"'>text</error></testcase>
 <testcase classname="tests.test_shop" name="test_torn" time="0.1"/>
 <testcase classname="tests.test_shop" name="test_torn" time="0.1"><error message='failed on teardown with "x"'/></testcase>
-<testcase classname="tests.test_shop" name="test_away" time="0.0"><skipped type="pytest.skip" message="not there">x:1: not there</skipped></testcase>
-<testcase classname="" name="tests.test_broken" time="0.0"><error message="collection failure">ImportError while importing</error></testcase>
+<testcase classname="tests.test_shop" name="test_away" time="0.0">
+<skipped type="pytest.skip" message="not there">x:1: not there</skipped></testcase>
+<testcase classname="" name="tests.test_broken" time="0.0">
+<error message="collection failure">ImportError while importing</error></testcase>
 <testcase time="0.0"/>
 </testsuite></testsuites>"""
 
@@ -33,7 +37,8 @@ def read(tmp_path: Path, text: str) -> dict[str, Case]:
 def test_pytest(tmp_path: Path) -> None:
     cases = read(tmp_path, PYTEST)
     assert {c.test.removeprefix("tests.test_shop::"): c.told.value for c in cases.values()} == {
-        "test_green": "green", "test_red": "red", "test_given": "red", "test_torn": "red", "test_away": "skipped", "tests.test_broken": "red",
+        "test_green": "green", "test_red": "red", "test_given": "red", "test_torn": "red", "test_away": "skipped",
+        "tests.test_broken": "red",
     }  # fmt: skip
     assert cases["tests.test_shop::test_green"].took_ns == 1_000_250_000_000
     assert cases["tests.test_shop::test_red"].words == "assert 1 == 2"
@@ -41,32 +46,36 @@ def test_pytest(tmp_path: Path) -> None:
     assert {t for t, c in cases.items() if c.setup} == {"tests.test_shop::test_given", "tests.test_broken"}
 
 
+WRITTEN = {
+    "go-junit-report": """<testsuites><testsuite name="shop/e2e"><testcase classname="shop/e2e" name="TestPay">
+        <failure message="Failed">x.go:7: 500</failure></testcase></testsuite></testsuites>""",
+    "surefire, retried": """<testsuite name="PayIT"><testcase name="pays" classname="PayIT"><flakyFailure message="once"/></testcase>
+        <testcase name="books" classname="PayIT"><failure message="a"/><rerunFailure message="b"/></testcase></testsuite>""",
+    "jest, mocha": """<testsuites><testsuite name="shop"><testsuite name="login"><testcase name="lets in"/></testsuite></testsuite>
+        </testsuites>""",
+    "gtest": """<testsuites><testsuite name="A"><testcase name="x" status="notrun" result="suppressed" classname="A"/>
+        <testcase name="y" status="run" result="completed" classname="A"/></testsuite></testsuites>""",
+    "k6": """<testsuites tests="1" failures="1"><testsuite name="k6 thresholds"><testcase name="http_req_failed - rate&lt;0.01">
+        <failure message="failed"/></testcase></testsuite></testsuites>""",
+    "one that could not begin": """<testsuite xmlns="urn:x" name="S"><error message="BeforeAll"/><testcase name="a"/></testsuite>""",
+    "nothing": "<testsuites/>",
+}
+
+
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("who", "told"),
     [
-        # go-junit-report
-        ('<testsuites><testsuite name="shop/e2e"><testcase classname="shop/e2e" name="TestPay"><failure message="Failed">x.go:7: 500'
-         "</failure></testcase></testsuite></testsuites>", {"shop/e2e::TestPay": "red"}),
-        # Surefire, with a retry that helped, and one that did not
-        ('<testsuite name="PayIT"><testcase name="pays" classname="PayIT"><flakyFailure message="once"/></testcase>'
-         '<testcase name="books" classname="PayIT"><failure message="a"/><rerunFailure message="b"/></testcase></testsuite>',
-         {"PayIT::pays": "green", "PayIT::books": "red"}),
-        # jest-junit and Mocha: no classname, suites in suites
-        ('<testsuites><testsuite name="shop"><testsuite name="login"><testcase name="lets in"/></testsuite></testsuite></testsuites>',
-         {"login::lets in": "green"}),
-        # gtest says by attributes
-        ('<testsuites><testsuite name="A"><testcase name="x" status="notrun" result="suppressed" classname="A"/>'
-         '<testcase name="y" status="run" result="completed" classname="A"/></testsuite></testsuites>', {"A::x": "skipped", "A::y": "green"}),
-        # k6's handleSummary: a threshold is a case
-        ('<testsuites tests="1" failures="1"><testsuite name="k6 thresholds"><testcase name="http_req_failed - rate&lt;0.01">'
-         '<failure message="failed"/></testcase></testsuite></testsuites>', {"k6 thresholds::http_req_failed - rate<0.01": "red"}),
-        # with a namespace, a single root, and a suite that could not begin
-        ('<testsuite xmlns="urn:x" name="S"><error message="BeforeAll"/><testcase name="a"/></testsuite>', {"S": "red", "S::a": "green"}),
-        ("<testsuites/>", {}),
+        ("go-junit-report", {"shop/e2e::TestPay": "red"}),
+        ("surefire, retried", {"PayIT::pays": "green", "PayIT::books": "red"}),
+        ("jest, mocha", {"login::lets in": "green"}),
+        ("gtest", {"A::x": "skipped", "A::y": "green"}),
+        ("k6", {"k6 thresholds::http_req_failed - rate<0.01": "red"}),
+        ("one that could not begin", {"S": "red", "S::a": "green"}),
+        ("nothing", {}),
     ],
-)  # fmt: skip
-def test_what_others_write(tmp_path: Path, text: str, told: dict[str, str]) -> None:
-    assert {t: c.told.value for t, c in read(tmp_path, text).items()} == told
+)
+def test_what_others_write(tmp_path: Path, who: str, told: dict[str, str]) -> None:
+    assert {t: c.told.value for t, c in read(tmp_path, WRITTEN[who]).items()} == told
 
 
 @pytest.mark.parametrize(
