@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import psutil
 import pytest
@@ -116,6 +117,12 @@ def test_a_pytest_suite(seatrial: Run, tmp_path: Path) -> None:
     report = json.loads((Path(found["trial"]) / "report.json").read_text())
     assert report["verdict"] == "ASKED"
     assert report["summary"] == found["summary"]
+    cases = {
+        c.get("name", ""): [e.tag for e in c]
+        for c in ElementTree.parse(Path(found["trial"]) / "junit.xml").iter("testcase")
+    }
+    assert cases["e2e.test_shop::test_port"] == ["failure"]
+    assert cases["e2e.test_shop::test_flaky"] == ["error"]
     page = (Path(found["trial"]) / "report.html").read_text()
     assert "What the suite noticed" in page
     assert "∞" in page
