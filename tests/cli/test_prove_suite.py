@@ -213,3 +213,49 @@ def test_an_interrupted_suite_leaves_nothing(tmp_path: Path) -> None:
 
 def _sleepers() -> list[int]:
     return [p.pid for p in psutil.process_iter(["cmdline"]) if (p.info["cmdline"] or [])[:2] == ["sleep", "4321.5"]]
+
+
+ASKING = Path(__file__).parent / "asking.pl"
+COMPOSE = f"""\
+services:
+  back:
+    image: debian:bookworm
+    command: [perl, /asking.pl]
+    init: true
+    volumes: ["{ASKING}:/asking.pl:ro"]
+    expose: ["8000"]
+    x-seatrial: {{ready: {{tcp: "", expect: accepted == true}}}}
+  front:
+    image: debian:bookworm
+    command: [perl, /asking.pl]
+    init: true
+    volumes: ["{ASKING}:/asking.pl:ro"]
+    depends_on: [back]
+    environment: {{BACK: "back:8000"}}
+    ports: ["8000"]
+    x-seatrial: {{ready: {{http: GET /, expect: status == 200}}}}
+"""
+ASK = r"""
+import os, urllib.request
+
+def ask():
+    return urllib.request.urlopen(os.environ["SEATRIAL_FRONT_URL"], timeout=3).read()
+
+try:
+    print("ok 1 - hello" if ask() == b"hello" else "not ok 1 - hello")
+except OSError as error:
+    print(f"not ok 1 - hello\n  ---\n  message: {error}\n  ...")
+print("ok 2 - blind\n1..2")
+"""
+
+
+@pytest.mark.docker
+def test_a_suite_on_containers(seatrial: Run, tmp_path: Path) -> None:
+    (tmp_path / "compose.yaml").write_text(COMPOSE)
+    (tmp_path / "ask.py").write_text(ASK)
+    run = seatrial("prove", "--suite", f"{sys.executable} ask.py", "--json", "compose.yaml")
+    found = told(run)
+    assert outcomes(found) == {"hello": "proven", "blind": "blind"}, found
+    assert set(found["windows"]) == {"stop back", "pause back", "stop front", "pause front"}
+    assert found["tests"][0]["red_in"] == found["windows"]
+    assert not found["reason"]

@@ -318,7 +318,11 @@ def _caveat(asked: Sequence[Reaction], states: Mapping[str, State]) -> str:
     said = []
     if all(r.reason.startswith("in its setup: ") for r in red):
         said.append("always in its setup: what it says itself was never asked")
-    hung = [r.state for r in asked if r.heard is Heard.NO_END]
-    if hung and all(states[r.state].fault != "pause" for r in red):
-        said.append(f"it was not reported in {', '.join(hung)}: whether it hears silence is not known")
+    unheard = [
+        r
+        for r in asked
+        if states[r.state].fault == "pause" and r.heard in (Heard.NO_END, Heard.UNSURE, Heard.NOT_ASKED)
+    ]
+    if unheard and all(states[r.state].fault != "pause" for r in red):
+        said.append(f"whether it hears silence is not known: {unheard[0].state}: {unheard[0].reason}")
     return "; ".join(said)

@@ -62,9 +62,16 @@ def detection(model: TrialModel) -> dict[str, Any] | None:
 
 
 def matrix(
-    states: Sequence[str], reactions: Sequence[Reacted], title: str = f"notices  ({_LEGEND}; bold where it must)"
+    states: Sequence[str],
+    reactions: Sequence[Reacted],
+    title: str = f"notices  ({_LEGEND}; bold where it must)",
+    *,
+    without: str = "",
 ) -> Table:
-    """Check x state, for a terminal: which checks notice which failures. The states are numbered: see `numbered`."""
+    """Check x state, for a terminal: which checks notice which failures. The states are numbered: see `numbered`.
+
+    `without`: what all names begin with, and is not shown.
+    """
     from rich.table import Table
     from rich.text import Text
 
@@ -85,7 +92,7 @@ def matrix(
                 "red" if bad else "green" if reaction.heard == Heard.RED else "dim"
             )
             cells.append(Text(GLYPHS.get(reaction.heard, "?"), style=style))
-        table.add_row(Text(finding), *cells)
+        table.add_row(Text(finding.removeprefix(without)), *cells)
     return table
 
 

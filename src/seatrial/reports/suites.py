@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 _STYLES = {"PASS": "green", "FAIL": "red", "INCONCLUSIVE": "yellow"}
 _MARKS = {"PASS": "✔", "FAIL": "✘", "INCONCLUSIVE": "?"}
-_MANY = 12  # names in a remark
+_MANY = 6  # names in a remark
 _TITLE = f"test  ({', '.join(f'{GLYPHS[h]} {h}' for h in (Heard.RED, Heard.GREEN, Heard.SKIPPED, Heard.NO_END, Heard.UNSURE))})"
 
 
@@ -128,23 +129,28 @@ def show(model: TrialModel, directory: Path, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    shared = _shared(list(model.proofs))
     console.print()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("test", "", "red in, or why not"):
+    for heading in (f"test ({shared}...)" if shared else "test", "", "red in, or why not"):
         table.add_column(heading, overflow="fold")
     for proof in sorted(model.proofs.values(), key=lambda p: list(WORDS).index(p.outcome), reverse=True):
         word = WORDS[proof.outcome]
         said = proof.why if proof.outcome != "proven" else "; ".join(filter(None, (", ".join(proof.by), proof.why)))
-        table.add_row(Text(proof.finding), Text(f"{_MARKS[word]} {proof.outcome}", style=_STYLES[word]), Text(said))
+        table.add_row(
+            Text(proof.finding.removeprefix(shared)),
+            Text(f"{_MARKS[word]} {proof.outcome}", style=_STYLES[word]),
+            Text(said),
+        )
     if model.proofs:
         console.print(table)
     states = list(dict.fromkeys(r.state for r in model.reactions))
     if states:
         console.print()
         console.print(numbered(states), highlight=False, style="dim")
-        console.print(matrix(states, model.reactions, _TITLE))
+        console.print(matrix(states, model.reactions, _TITLE, without=shared))
     for line in remarks(model):
-        console.print(Text(line, style="yellow"), soft_wrap=True)
+        console.print(Text(line.replace(shared, "") if shared else line, style="yellow"), soft_wrap=True)
     for note in model.suite.notes if model.suite else ():
         console.print(Text(note, style="dim"), soft_wrap=True)
     console.print()
@@ -159,6 +165,14 @@ def show(model: TrialModel, directory: Path, console: Console) -> None:
     console.print(
         Text(f"report: {place / 'report.html'}   what each run said: {place / 'suite'}", style="dim"), soft_wrap=True
     )
+
+
+def _shared(names: list[str]) -> str:
+    """What all names begin with, up to a dot or a colon of theirs; empty where there is nothing to spare."""
+    groups = [f"{n.rpartition('::')[0]}::" if "::" in n else "" for n in names] or [""]
+    pairs = zip(min(groups), max(groups), strict=False)
+    same = "".join(a for a, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    return same[: max(same.rfind("."), same.rfind("::") + 1, same.rfind("/")) + 1]
 
 
 def _states(model: TrialModel) -> list[str]:
