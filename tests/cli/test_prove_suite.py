@@ -158,9 +158,6 @@ def test_an_exit_status_is_one_test(seatrial: Run, tmp_path: Path) -> None:
     [
         ("true {junit}", "it wrote no JUnit file (exit status 0)"),
         ("echo 7 passed > {junit}", "junit.xml:1:1 is no XML"),
-        ("echo '<testsuites/>' > {junit}", "it ran no test"),
-        ("nothing-of-that-name {junit}", "could not be run (exit status 127)"),
-        ("kill -SEGV $$ {junit}", "ended by signal 11"),
         ("sleep 60; : {junit}", "did not end in 2"),
         ("echo 1..1; echo not ok 1 - refused", "none of its 1 tests is green while nothing is broken"),
     ],
@@ -180,7 +177,6 @@ def test_a_suite_that_cannot_be_asked_says_why(seatrial: Run, tmp_path: Path, co
         (("--suite", "x {cahce.url}"), 'Did you mean "cache"'),
         (("--suite", "x", "--only", "a/b"), "--only is of checks"),
         (("--limit", "3s"), "--limit goes with --suite"),
-        (("--suite", "x", "--limit", "3"), "--limit"),
     ],
 )
 def test_mistakes_are_told_before_anything_starts(
@@ -193,7 +189,8 @@ def test_mistakes_are_told_before_anything_starts(
     assert not (tmp_path / ".seatrial").exists()
 
 
-def test_an_interrupted_suite_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_suite_that_is_broken_off_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "stack.yaml").write_text(STACK)
     command = "echo 1..1; echo ok 1 - a; [ -e broken ] && { setsid sleep 4321.5 & sleep 4321.5; }; touch broken"
     process = subprocess.Popen(
@@ -204,11 +201,15 @@ def test_an_interrupted_suite_leaves_nothing(tmp_path: Path) -> None:
     while not (tmp_path / "broken").exists() or len(_sleepers()) < 2:
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, _ = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "interrupted" in out
-    assert not _sleepers()
+    if number is signal.SIGINT:
+        assert process.returncode == 2
+        assert "interrupted" in out
+        assert not _sleepers()
+    while _sleepers():  # whoever was killed left that to the keeper
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def _sleepers() -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -132,11 +133,13 @@ def show(model: TrialModel, directory: Path, console: Console) -> None:
     shared = _shared(list(model.proofs))
     console.print()
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in (f"test ({shared}...)" if shared else "test", "", "red in, or why not"):
+    for heading in (f"test ({shared}...)" if shared else "test", "", "notices, or why not"):
         table.add_column(heading, overflow="fold")
     for proof in sorted(model.proofs.values(), key=lambda p: list(WORDS).index(p.outcome), reverse=True):
         word = WORDS[proof.outcome]
-        said = proof.why if proof.outcome != "proven" else "; ".join(filter(None, (", ".join(proof.by), proof.why)))
+        said = proof.why
+        if proof.outcome == "proven":
+            said = "; ".join(filter(None, (in_places(proof.by, _states(model)), proof.why)))
         table.add_row(
             Text(proof.finding.removeprefix(shared)),
             Text(f"{_MARKS[word]} {proof.outcome}", style=_STYLES[word]),
@@ -165,6 +168,16 @@ def show(model: TrialModel, directory: Path, console: Console) -> None:
     console.print(
         Text(f"report: {place / 'report.html'}   what each run said: {place / 'suite'}", style="dim"), soft_wrap=True
     )
+
+
+def in_places(red: Sequence[str], windows: Sequence[str]) -> str:
+    """States in few words: a place where all its windows are among them, else each by itself."""
+    found: dict[str, None] = {}
+    for state in red:
+        place = state.partition(" ")[2]
+        every = [w for w in windows if w.partition(" ")[2] == place]
+        found[place if every and all(w in red for w in every) else state] = None
+    return ", ".join(found)
 
 
 def _shared(names: list[str]) -> str:

@@ -7,7 +7,7 @@ import pytest
 from seatrial.core.events import CheckProven, Entry, Event, Reacted, SuiteBegun, SuitePlanned, SuiteRan
 from seatrial.core.suites import SuiteSums
 from seatrial.reports.model import TrialModel
-from seatrial.reports.suites import _shared, counts, exit_status, remarks, skips, summary_of, view
+from seatrial.reports.suites import _shared, counts, exit_status, in_places, remarks, skips, summary_of, view
 
 
 def ran(name: str, *, quiet: bool = False, ended: bool = True, **told: int) -> SuiteRan:
@@ -85,3 +85,9 @@ def test_it_is_told_to_programs_and_pages(model: TrialModel) -> None:
 )
 def test_what_all_names_begin_with_is_said_once(names: list[str], shared: str) -> None:
     assert _shared(names) == shared
+
+
+def test_a_place_that_is_noticed_in_every_way_is_said_once() -> None:
+    windows = ["stop web", "pause web", "stop db", "pause db", "cut web -> db"]
+    assert in_places(["stop web", "pause web", "stop db", "cut web -> db"], windows) == "web, stop db, web -> db"
+    assert in_places([], windows) == ""
