@@ -78,6 +78,16 @@ class Platform(Protocol):
 
 
 @runtime_checkable
+class CanPrepare(Protocol):
+    async def prepare(self, progress: Callable[[Progress], None]) -> None:
+        """Make and fetch what a first start lacks and a later one has (images), before `up`, which counts as coming up without it.
+
+        Raises PlatformError, as `up` does. `up` by itself does it, too.
+        """
+        ...
+
+
+@runtime_checkable
 class CanKill(Protocol):
     async def kill(self, instance: Instance, hold_ns: int | None) -> None:
         """End the whole unit at once; kept down for hold_ns (0: its restart policy acts at once, None: until released)."""

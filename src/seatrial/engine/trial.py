@@ -22,7 +22,7 @@ from ..core.expressions import Missing
 from ..core.fingerprints import Fingerprinter
 from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
-from ..core.platforms import Platform, Progress
+from ..core.platforms import CanPrepare, Platform, Progress
 from ..core.processes import Residue
 from ..core.proofs import Proof, Reaction, State
 from ..core.quantities import NS_PER_S, Dimension, Quantity
@@ -227,6 +227,8 @@ class Trial:
 
     async def _up(self) -> None:
         self.journal.write(PhaseChanged(phase="starting"))
+        if isinstance(self.platform, CanPrepare):
+            await self.platform.prepare(self._progress)
         began = time.monotonic_ns()
         await self.platform.up(self._progress)
         self._up_ns = time.monotonic_ns() - began
