@@ -67,17 +67,8 @@ def prove_suite(plan: Plan, wish: SuiteWish, console: Console, *, quiet: bool = 
         limit_ns=wish.limit_ns,
         notes=_notes(plan, wish),
     )
-    bare = replace(
-        plan,
-        scenarios=(),
-        expect=(),
-        requirements={},
-        workloads={},
-        loads={},
-        throughout=(),
-        warnings=(),
-        require_proof=False,
-    )
+    # Workloads and loads stay: a step of the setup may need one. None of them runs by itself.
+    bare = replace(plan, scenarios=(), expect=(), requirements={}, throughout=(), warnings=(), require_proof=False)
     runner = Runner(command=wish.command, directory=Path.cwd(), secrets=tuple(plan.secrets))
     make = partial(SuiteTrial, suite=runner, course=course)
     run, followed = run_interruptible(

@@ -45,6 +45,7 @@ class SuiteTrial(Trial):
     def __init__(self, *arguments: Any, suite: Suite, course: SuiteCourse, **more: Any) -> None:
         super().__init__(*arguments, **more)
         self._suite, self._course = suite, course
+        self._known: tuple[str, ...] = ()  # tests, as the first run reported them
         self._states: dict[str, State] = {}
         self._reactions: dict[str, list[Reaction]] = {}
         self._addresses: Mapping[str, Mapping[str, str]] = {}
@@ -55,7 +56,7 @@ class SuiteTrial(Trial):
         patience = course.limit_ns or CONTROL_NS
         first = await self._run("control", patience, len(windows))
         why = unusable(first)
-        tests = tuple(first.cases)
+        tests = self._known = tuple(first.cases)
         limit = course.limit_ns or limit_of(first)
         self.journal.write(
             SuitePlanned(
@@ -141,6 +142,10 @@ class SuiteTrial(Trial):
             self.journal.write(Noted(level="warning", message=f"{state}: {why}"))
             return [Reaction(finding=t, state=state, heard=Heard.NOT_ASKED, must=False, reason=why) for t in tests]
         run = await self._run(state, limit, left, resolve=False)
+        strangers = [t for t in run.cases if t not in self._known and not run.cases[t].setup]
+        if strangers:
+            words = f"{state}: tests that the first run did not report: {', '.join(strangers[:5])}"
+            self.journal.write(Noted(level="warning", message=words + (" ..." if strangers[5:] else "")))
         over = await self._over(fault, live)
         await self.crew.faults.heal_all(SCENARIO, "end of the window")
         found = react(state, tests, run, whole)
