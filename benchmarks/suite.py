@@ -16,7 +16,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent / "suite20"
-SHOP = Path(__file__).parents[1] / "examples/jewelry-shop"
+ROOT = Path(__file__).parents[1]
+SHOP = ROOT / "examples/jewelry-shop"
 COMMAND = (
     "SHOP_URL={proxy.url} WEB_URLS={web.urls} DATABASE_URL={postgres.dsn} REDIS_SENTINELS={redis.sentinels} "
     "REDIS_MASTER={redis.master} ETCD_URL={etcd.url} SHOP_ADMIN_PASSWORD=$SEATRIAL_SECRET_ADMIN_PASSWORD "
@@ -37,7 +38,7 @@ def main() -> int:
     hollow, good = ({named(n) for n in expected[k]} for k in ("hollow", "good"))
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, "-m", "seatrial", "prove", "--suite", COMMAND, "--json", str(SHOP)],
+        [sys.executable, "-m", "seatrial", "prove", "--suite", COMMAND, "--json", "--directory", str(ROOT / ".seatrial"), str(SHOP)],
         cwd=HERE, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     took = time.monotonic() - began

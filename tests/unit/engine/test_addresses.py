@@ -14,7 +14,8 @@ from seatrial.engine.probing import Prober
 def instance(service: str, ordinal: int, *ports: int, scheme: str = "http", host: str = "127.0.0.1") -> Instance:
     names = ("main", "admin")
     return Instance(
-        service=service, name=f"{service}#{ordinal}", ordinal=ordinal, state=InstanceState.RUNNING, ready=True, identity="1", restarts=0, since_ns=0,
+        service=service, name=f"{service}#{ordinal}", ordinal=ordinal, state=InstanceState.RUNNING, ready=True,
+        identity="1", restarts=0, since_ns=0,
         endpoints={n: Endpoint(name=n, scheme=scheme, host=host, port=p) for n, p in zip(names, ports, strict=False)},
     )  # fmt: skip
 
