@@ -72,6 +72,7 @@ class Run:
     proofs: tuple[Proof, ...] = ()
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -180,6 +181,7 @@ async def run_trial(
         proofs=result.proofs,
         states=result.states,
         reactions=result.reactions,
+        without=result.without,
     )
 
 

@@ -92,6 +92,8 @@ async def _up(plan: Plan, directory: Path, console: Console) -> Mapping[str, Any
             journal.write(StackProgress(subject=p.subject, state=p.state, detail=p.detail))
             if p.state == "ready":
                 console.print(f"  {p.subject} ready", highlight=False)
+            elif p.state in ("absent", "given up"):
+                console.print(f"  {p.subject} {p.state}, and the stack is whole without: {p.detail}", highlight=False)
 
         async with place(plan, directory, prober, secrets, redactor) as here:
             journal.write(PhaseChanged(phase="starting"))

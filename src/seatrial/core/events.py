@@ -94,6 +94,7 @@ class StackDescribed(Event):
     services: tuple[Mapping[str, Any], ...]
     up_ns: int | None
     ordered: bool | None
+    without: Mapping[str, str] = field(default_factory=dict)  # services that are not here, and why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

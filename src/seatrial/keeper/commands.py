@@ -16,6 +16,7 @@ from seatrial.core.quantities import NS_PER_S
 from .household import Group
 from .launching import Program, executed
 from .means import Means
+from .records import COMMAND
 from .remedies import TIMEOUT_S, Remedy, failure
 from .signals import send
 
@@ -104,7 +105,7 @@ async def run_command(
     When its time is over it is interrupted, as from a keyboard, and has `grace_ns` to write what it knows; then it is killed.
     Raises SupervisorError if it cannot be executed.
     """
-    name = f"command {Path(argv[0]).name}" if argv else "command"
+    name = f"{COMMAND} {Path(argv[0]).name}" if argv else COMMAND
     means.records.write("intent", sync=True, act="run", unit=name, program=argv[0] if argv else "")
     group = Group(name)
     means.household.join(group)

@@ -86,6 +86,19 @@ async def _processes(platform, instance, count: int) -> bool:
     return (await platform.usage(instance)).processes == count
 
 
+async def test_secrets_that_compose_hands_on_reach_their_service_and_are_known(bench, kit, tmp_path):
+    (tmp_path / "password").write_text("of-a-file\n")
+    web = kit.service(
+        secrets=["password", "key"], environment={"WHO": "web", "DB_PASSWORD_FILE": "/run/secrets/password"}
+    )
+    secrets = {"password": {"file": str(tmp_path / "password")}, "key": {"environment": "SHOP_KEY"}}
+    platform = await bench.platform(bench.file({"web": web}, secrets=secrets), secrets=("SHOP_KEY",))
+    await platform.up(quiet)
+    result = await platform.execute(await kit.one(platform, "web#1"), ["sh", "-c", "cat /run/secrets/*"], 10**10)
+    assert result.stdout == "value of SHOP_KEYof-a-file\n"
+    assert {"value of SHOP_KEY", "of-a-file"} <= set(bench.told)
+
+
 async def test_a_published_port_and_the_log_outlive_restarts(bench, kit):
     platform = await bench.platform(bench.file({"web": kit.service()}))
     await platform.up(quiet)

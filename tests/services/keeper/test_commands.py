@@ -9,6 +9,7 @@ import time
 import pytest
 from keeper_support import Trial, eventually_async
 
+from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
 from seatrial.keeper import KeeperClient
 
@@ -71,9 +72,12 @@ async def test_a_cancelled_command_is_killed(client: KeeperClient, trial: Trial)
         client.run(["sh", "-c", "sleep 1000; :", trial.mark], trial.surroundings, 1000 * S),
     )
     await eventually_async(trial.pids, "it runs")
+    [process] = map(procfs.identify, trial.pids())
+    assert process is not None
     work.cancel()
     with pytest.raises(asyncio.CancelledError):
         await work
+    assert not procfs.is_alive(process), "what it did could not be undone while it goes on"
     await eventually_async(lambda: not trial.pids(), "it is killed")
     assert await client.statuses() == {}
 
