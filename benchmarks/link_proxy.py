@@ -24,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from load_tools import CACHE, CLIENT_CORE, SERVER_CORE, arguments, free_port, interval, nginx, until_accepting, wrk
+from load_tools import CLIENT_CORE, SERVER_CORE, arguments, free_port, interval, nginx, until_accepting, wrk
+from peers import CACHE
 
 from seatrial.links.control import LinkControl
 from seatrial.links.proxy import written

@@ -41,6 +41,7 @@ class ServiceView:
     roles: Mapping[str, CheckPlan]
     steady: Sequence[NamedCheck] = ()
     ready: CheckPlan | None = None
+    optional: bool = False  # the stack is whole without it
 
 
 class Prober(Protocol):
@@ -74,6 +75,24 @@ class Platform(Protocol):
 
     async def down(self) -> Residue:
         """End everything that this platform started; what is left."""
+        ...
+
+
+@runtime_checkable
+class CanPrepare(Protocol):
+    async def prepare(self, progress: Callable[[Progress], None]) -> None:
+        """Make and fetch what a first start lacks and a later one has (images), before `up`, which counts as coming up without it.
+
+        Raises PlatformError, as `up` does. `up` by itself does it, too.
+        """
+        ...
+
+
+@runtime_checkable
+class Lacks(Protocol):
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """Optional services that cannot be had here, and what would bring them; known once it is up."""
         ...
 
 

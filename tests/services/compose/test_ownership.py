@@ -147,6 +147,32 @@ async def test_an_image_of_the_users_own_name_is_left_alone(bench, kit, file):
         kit.docker("rmi", "seatrial-test-web:latest")
 
 
+async def test_what_compose_writes_to_build_from_goes_with_the_trial(bench, file, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    platform = await bench.platform(file)
+    await platform.up(lambda _: None)
+    assert not await platform.down()
+    assert list(temporary.iterdir()) == []
+    assert not (bench.directory / "trial-0" / "stack").exists()
+
+
+async def test_images_are_made_before_anything_starts(bench, kit, file):
+    """So that the time to come up is not that of a build."""
+    platform = await bench.platform(file)
+    said: list[str] = []
+    await platform.prepare(lambda p: said.append(f"{p.subject} {p.state}"))
+    assert said == ["images building"]
+    name = bench.project(platform)
+    assert kit.docker("images", "--quiet", "--filter", f"reference={name}*")
+    assert not kit.docker("ps", "--all", "--quiet", "--filter", f"label=com.docker.compose.project={name}")
+    await platform.up(lambda p: said.append(f"{p.subject} {p.state}"))
+    assert said.count("images building") == 1
+    assert not await platform.down()
+    assert kit.belongings(name) == []
+
+
 async def test_an_adopted_project_goes_on_and_is_healed(bench, kit, project, tmp_path):
     deaf = ["perl", "-e", "$$SIG{TERM} = 'IGNORE'; sleep 1000"]
     file = bench.file({"web": kit.service(command=deaf, ports=[], stop_grace_period="3s", **{"x-seatrial": {}})})

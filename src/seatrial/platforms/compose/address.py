@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ...core.errors import PlatformError
+from ...core.errors import PlatformError, UsageError
 
 USUAL = "unix:///var/run/docker.sock"
 _INSPECT_S = 20.0
@@ -80,3 +80,18 @@ def _current(environment: Mapping[str, str]) -> str:
     except (OSError, ValueError):
         return ""
     return str(found.get("currentContext") or "") if isinstance(found, dict) else ""
+
+
+def same_machine(info: Mapping[str, object]) -> bool:
+    """Whether an engine runs under this kernel. That its containers' processes can be seen is asked of each, too."""
+    here = os.uname()
+    return info.get("KernelVersion") == here.release and info.get("Name") in (here.nodename, "", None)
+
+
+def refuse_unless_allowed(host: str, allow: Sequence[str]) -> None:
+    """Nobody's production is hurt: an engine elsewhere is named on purpose. Raises UsageError."""
+    if host not in (*allow, "127.0.0.1", "localhost", "::1"):
+        raise UsageError.simple(
+            f"the Docker engine is on {host}, which is not this machine, and the stack does not allow it",
+            f"if it is yours to test: stack: {{compose: ..., allow: [{host}]}}",
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from ...core.stack import LINK, Actual, Declaration, Instance, StackPlan, Usage
 from ...core.vocabulary import ServiceKind
 from ..feeds import Feeds
 from ..ports import Ports
-from . import actual, readiness, usage, witness
+from . import actual, readiness, secret_values, usage, witness
 from .acts import Acts
-from .address import EngineAddress, resolve
+from .address import EngineAddress, refuse_unless_allowed, resolve, same_machine
+from .apart import step_aside
 from .bringing import Bringing, address_of, recorded
 from .clock import EngineClock
 from .config import Config
@@ -81,7 +81,7 @@ class ComposePlatform:
         self._supervisor, self._prober = supervisor, prober
         self._secret, self._on_secret = secrets, on_secret
         self._address = address
-        self._ports = Ports(owner=owner)
+        self._owner, self._ports = owner, Ports(owner=owner)
         self._feeds = Feeds()
         self._tasks: list[asyncio.Task[None]] = []
         self._engine: Engine | None = None
@@ -137,11 +137,10 @@ class ComposePlatform:
 
     # -- the stack as a whole
 
-    async def up(self, progress: Callable[[Progress], None]) -> None:
-        """Bring the project up, and wait until it is ready and steady; one that is adopted has to be there.
+    async def prepare(self, progress: Callable[[Progress], None]) -> None:
+        """All that precedes a start: read and write out the project, build and fetch its images; one that is adopted has to be there.
 
-        Raises UsageError in Compose's words, PlatformError naming what did not get ready and why. What was started goes on
-        running after a failure, to be looked at, until `down`.
+        Raises UsageError in Compose's words, PlatformError for images that cannot be had.
         """
         await self._supervisor.claim(directories=[self._data], locks=[self._ports.directory])
         self._data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -151,21 +150,34 @@ class ComposePlatform:
             self._on_secret(self._secret(name))
         if self._plan.adopt:
             await self._adopt(bringing, config)
-        else:
-            pin = self._pin if self._local else None
-            self._declared = actual.declared(config)
-            config = await asyncio.to_thread(bringing.prepare, config, pin)
-            await self._supervisor.claim(ports=self._ports.held)
-            await self._muster(config, progress)
-            await self._linked().begin()
-            try:
-                await bringing.up(config, progress)
-            except PlatformError as error:
-                raise PlatformError(await self._explained(str(error))) from error
-        await self.fleet.refresh()
+            return
+        pin = self._pin if self._local else None
+        self._declared = actual.declared(config)
+        config = await asyncio.to_thread(bringing.prepare, config, pin)
+        await self._supervisor.claim(ports=self._ports.held)
+        await self._muster(bringing, config, progress)
+        await bringing.make(config, progress)
+
+    async def up(self, progress: Callable[[Progress], None]) -> None:
+        """Bring the project up, and wait until it is ready and steady. Raises as `prepare` does, PlatformError naming what did not
+        get ready and why. What was started goes on running after a failure, to be looked at, until `down`.
+        """
+        if self._bringing is None:
+            await self.prepare(progress)
+        assert self._bringing is not None
         if self._plan.adopt:
+            await self.fleet.refresh()
             await self._linked().begin()
             self.fleet.found_running()
+        else:
+            await self._linked().begin()
+            try:
+                await self._bringing.up(self.fleet.config)
+            except PlatformError as error:
+                raise PlatformError(await self._explained(str(error))) from error
+            await self.fleet.refresh()
+        seen = [c.process for c in self.fleet.containers.values() if c.process is not None]
+        await step_aside(self._supervisor, self._owner, self._directory.name, seen)
         await self._linked().settled()
         self.fleet.follow_logs()
         await Waiting(self.fleet, self._prober, progress).all()
@@ -175,7 +187,7 @@ class ComposePlatform:
         record = recorded(self._data)
         bringing = await self._meet(address_of(record))
         config = bringing.written()
-        await self._muster(config, progress)
+        await self._muster(bringing, config, progress)
         await self.fleet.refresh()
         missing = [c.name for c in self.fleet.containers.values() if not c.id]
         if missing:
@@ -418,10 +430,12 @@ class ComposePlatform:
                 "start it (docker compose up -d), name it (project: NAME), or leave `adopt` out: seatrial brings up one of its own",
             )
         bringing.adopt(config)
-        await self._muster(config, lambda _: None)
+        await self._muster(bringing, config, lambda _: None)
 
-    async def _muster(self, config: Config, progress: Callable[[Progress], None]) -> None:
-        """Know the instances, and listen to what happens to them from now on."""
+    async def _muster(self, bringing: Bringing, config: Config, progress: Callable[[Progress], None]) -> None:
+        """Know the instances, and listen to what happens to them from now on; what is secret of theirs first."""
+        for value in secret_values.values(config, bringing.environment):
+            self._on_secret(value)
         fleet = self._fleet = Fleet(
             self.engine,
             self._clock,
@@ -476,18 +490,3 @@ class ComposePlatform:
 
 def _word(event: Event) -> str:
     return "health" if event.action == "health_status" else _SAID.get(event.action, "")
-
-
-def same_machine(info: Mapping[str, object]) -> bool:
-    """Whether an engine runs under this kernel. That its containers' processes can be seen is asked of each, too."""
-    here = os.uname()
-    return info.get("KernelVersion") == here.release and info.get("Name") in (here.nodename, "", None)
-
-
-def refuse_unless_allowed(host: str, allow: Sequence[str]) -> None:
-    """Nobody's production is hurt: an engine elsewhere is named on purpose. Raises UsageError."""
-    if host not in (*allow, "127.0.0.1", "localhost", "::1"):
-        raise UsageError.simple(
-            f"the Docker engine is on {host}, which is not this machine, and the stack does not allow it",
-            f"if it is yours to test: stack: {{compose: ..., allow: [{host}]}}",
-        )

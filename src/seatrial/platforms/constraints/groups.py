@@ -65,8 +65,8 @@ class Limit:
         own = _own(self.case, self.CONTROLLER)
         now, later = self.rooms(own, _parent(own))
         rooms = [now] if now.path == later.path else [now, later]
-        pairs = [str(path) for room in reversed(rooms) for path in (own.path, room.path)]
-        await self.case.supervisor.remedy(self._name, [["sh", "-c", _LEAVE, "sh", *pairs]])
+        pairs = [(own.path, room.path) for room in reversed(rooms)]
+        await self.case.supervisor.remedy(self._name, [leaving(pairs)])
         self._began = True
         for room in rooms:
             _make(room)
@@ -133,6 +133,11 @@ class PidsLimit(Limit):
         self.tighter(count, cgroups.pids_limit(own))
         room = self.room(parent, "", ("pids.max", count))
         return room, room
+
+
+def leaving(pairs: Sequence[tuple[Path, Path]]) -> list[str]:
+    """A command that moves all processes of each second group into the first, and removes the second; none is there: nothing."""
+    return ["sh", "-c", _LEAVE, "sh", *(str(path) for pair in pairs for path in pair)]
 
 
 def _memory(own: Group, size: int) -> Sequence[tuple[str, object]]:

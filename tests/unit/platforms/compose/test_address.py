@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from seatrial.core.errors import PlatformError, UsageError
-from seatrial.platforms.compose.address import USUAL, EngineAddress, resolve
-from seatrial.platforms.compose.platform import refuse_unless_allowed, same_machine
+from seatrial.platforms.compose.address import USUAL, EngineAddress, refuse_unless_allowed, resolve, same_machine
 
 
 def test_the_usual_socket(tmp_path):
