@@ -144,7 +144,7 @@ def _of_nothing(
         first = next((e for e in here if name in e.condition.names), None)
         if first is not None:
             message = f"{first.condition.source} holds where no operation of {name} was acknowledged at all"
-            yield hollow(message, first.position, "no-minimum-of-samples", f"and {name}.ok > 100, or its availability")
+            yield hollow(message, first.position, "no-minimum-of-samples", f"and {name}.ok > 0, or its availability")
 
 
 def _paths(condition: Expression) -> Iterator[Path]:
