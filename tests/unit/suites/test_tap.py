@@ -103,12 +103,12 @@ def test_an_output_is_taken_for_tap_when_it_says_so() -> None:
 
 @given(st.text(max_size=300))
 def test_nothing_breaks_it(text: str) -> None:
+    refused = ""
     try:
         found = read_tap(text)
     except MalformedReport as error:
-        assert "there is no line of TAP" in str(error)
-    else:
-        assert found.cases or found.cut or any(c.isdigit() for c in text)  # a plan of none
+        refused = str(error)
+    assert refused.startswith("there is no line of TAP") or found.cases or found.cut or any(c.isdigit() for c in text)
 
 
 WORDS = st.text(st.sampled_from("abc xyz"), min_size=1, max_size=8).map(lambda t: " ".join(t.split())).filter(bool)
