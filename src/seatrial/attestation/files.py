@@ -207,11 +207,13 @@ def _see(path: str, budget: Budget) -> SeenFile | None:
     try:
         link = os.readlink(path) if os.path.islink(path) else ""  # noqa: PTH114, PTH115
         stamp = _stamp(path)
-        database = database_inode(path) if stat.S_ISREG(stamp[4]) else 0
-        if not stat.S_ISREG(stamp[4]) or stamp[0] > budget.bytes:
-            return SeenFile(stamp=stamp, sha256="", link=link, database=database)
-        budget.bytes -= stamp[0]
+        if not stat.S_ISREG(stamp[4]):
+            return SeenFile(stamp=stamp, sha256="", link=link)
         with open(path, "rb") as file:  # noqa: PTH123
+            database = database_inode(file)
+            if stamp[0] > budget.bytes:
+                return SeenFile(stamp=stamp, sha256="", link=link, database=database)
+            budget.bytes -= stamp[0]
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
         return SeenFile(stamp=stamp, sha256=sha256, link=link, database=database)
     except OSError:

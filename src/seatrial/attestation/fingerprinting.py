@@ -22,6 +22,7 @@ from .ownership import line_to_paste, proposed, whose
 KEY = "key"  # in .seatrial: with it environments are hashed, so that nobody who reads a report can try values out
 PARTS = "parts.json"  # what ran, beside an earlier `tested.json`
 _SPEC = "spec"
+_MOST_HINTED = 200  # changes that a hint is made from
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,7 +96,7 @@ class PlanFingerprinter:
     def _hint(self, counts: Sequence[tuple[str, FileChange]]) -> str:
         patterns: dict[str, None] = {}
         for name, tree in self._trees.items():
-            changed = {c.name: c for n, c in counts if n == name}
+            changed = {c.name: c for n, c in counts[:_MOST_HINTED] if n == name}
             if tree.only is None and changed:
                 modes = {n: s.mode for n, s in tree.files.items()} | {n: _mode(c.path) for n, c in changed.items()}
                 appeared = {n for n, c in changed.items() if c.appeared}

@@ -18,6 +18,7 @@ import stat
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import PurePosixPath
+from typing import BinaryIO
 
 from ..core.fingerprints import OpenFile
 
@@ -49,13 +50,11 @@ def is_input(name: str, mode: int) -> bool:
     return bool(mode & 0o111 or (dot and suffix.lower() in _INPUTS) or _NAMED.fullmatch(last))
 
 
-def database_inode(path: str) -> int:
-    """Of a database of SQLite; 0 for any other file, and for one that cannot be read."""
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return os.fstat(file.fileno()).st_ino if file.read(len(_SQLITE)) == _SQLITE else 0
-    except OSError:
-        return 0
+def database_inode(file: BinaryIO) -> int:
+    """Of a database of SQLite; 0 for any other file. Leaves it at its beginning. Raises OSError."""
+    found = file.read(len(_SQLITE)) == _SQLITE
+    file.seek(0)
+    return os.fstat(file.fileno()).st_ino if found else 0
 
 
 def whose(name: str, path: str, before: int | None, written: Mapping[OpenFile, str]) -> str:
@@ -69,7 +68,11 @@ def whose(name: str, path: str, before: int | None, written: Mapping[OpenFile, s
     known = OpenFile(path=os.path.realpath(path), device=now.st_dev, inode=now.st_ino)
     if known in written:
         return f"{written[known]} writes it"
-    inode = database_inode(path)
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123
+            inode = database_inode(file)
+    except OSError:
+        return ""
     return "the rows of a SQLite database are state" if inode and before in (None, inode) else ""
 
 
