@@ -22,7 +22,7 @@ demo: $(STAMP)  ## bring up a real shop, kill its database primary under sales, 
 variants: $(STAMP)  ## the shop made wrong in one way each: does the trial notice?
 	@$(BIN)/seatrial variants $(SHOP)
 
-check: $(STAMP)  ## lint, types, layers
+check: $(STAMP)  ## lint, types (benchmarks, too), layers
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

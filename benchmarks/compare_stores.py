@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,8 +119,8 @@ def measure(url: str, file: Path, rows: int, differences: int, times: int) -> bo
     for other, count in (("same", 0), ("other", differences)):
         ours, theirs = pairs(
             times,
-            lambda other=other: ran(sys.executable, OURS, f"{url}#table=one", f"{url}#table={other}"),
-            lambda other=other: ran(python, RELADIFF, url, "one", other),
+            partial(ran, sys.executable, OURS, f"{url}#table=one", f"{url}#table={other}"),
+            partial(ran, python, RELADIFF, url, "one", other),
         )
         ratio = _median(theirs) / _median(ours)
         whole = [statistics.median(r.whole for r in side) for side in (ours, theirs)]

@@ -42,7 +42,7 @@ from seatrial.core.stack import InstanceState
 from seatrial.core.vocabulary import load
 from seatrial.core.workloads import RenderedRequest, Window
 from seatrial.keeper import undo
-from seatrial.keeper.records import read_records
+from seatrial.keeper.records import process_in, read_records
 from seatrial.platforms.compose.clock import from_rfc3339
 from seatrial.platforms.compose.project import own_name
 
@@ -235,7 +235,7 @@ async def keeper_gone(trial: Path) -> None:
 
 def keeper_of(trial: Path) -> int:
     """Its pid."""
-    return next(int(r["pid"]) for r in read_records(trial) if r["event"] == "keeper")
+    return next(p.pid for r in read_records(trial) if r["event"] == "keeper" and (p := process_in(r)) is not None)
 
 
 async def removals(directory: Path, times: int, chance: random.Random) -> list[str]:

@@ -202,7 +202,7 @@ def _signal(pid: int, number: int) -> None:
 
 def stages(times: int, mode: str, chance: random.Random) -> list[str]:
     """So many stages, all in turn in an order of their own each time."""
-    among, drawn = list(HANGABLE if mode == "hang" else STAGES), []
+    among, drawn = list(HANGABLE if mode == "hang" else STAGES), list[str]()
     while len(drawn) < times:
         chance.shuffle(among)
         drawn += among

@@ -65,14 +65,14 @@ async def up(directory: Path, services: int, links: Sequence[str]) -> tuple[floa
     known = vocabulary()
     stack = compile_spec(spec(directory, services, links), known, environment={}).stack
     keeper = await KeeperClient.launch(directory / "trial")
-    prober = Prober(known, {}.__getitem__, Redactor())
+    prober = Prober(known, dict[str, str]().__getitem__, Redactor())
     platform = LocalPlatform(
         stack,
         directory=directory / "trial",
         supervisor=keeper,
         prober=prober,
         kinds=known.kinds,
-        secrets={}.__getitem__,
+        secrets=dict[str, str]().__getitem__,
         on_secret=lambda _: None,
         owner=keeper.keeper,
     )

@@ -149,7 +149,8 @@ def until_accepting(port: int) -> None:
 
 def configuration(url: str, file: Path, **more: Any) -> dict[str, Any]:
     """A generator's configuration: one GET, unless `more` says otherwise."""
-    get = {"method": "GET", "path": "/", "headers": {}, "json": None, "body": None, "tag": "", "weight": 1}
+    get: dict[str, Any] = {"method": "GET", "path": "/", "headers": {}, "json": None, "body": None, "tag": ""}
+    get["weight"] = 1
     return {
         "name": "benchmark", "file": str(file), "urls": [url], "verify": False, "cert": "", "key": "", "tags": [], "headers": {},
         "users": 0, "think_ns": 0, "timeout_ns": 5 * SECOND, "for_ns": 2 * SECOND, "script": "", "directory": str(file.parent),

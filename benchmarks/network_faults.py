@@ -91,9 +91,11 @@ class Bench:
         """That its example names."""
         target = self.steps[name].at
         if isinstance(self.platform, Field):
-            return self.platform.instance(target.service)
-        views = (await self.platform.survey()).values()
-        return next(i for v in views for i in v.instances if i.name == f"{target.service}#{target.ordinal or 1}")
+            found: Instance = self.platform.instance(target.service)
+        else:
+            views = (await self.platform.survey()).values()
+            found = next(i for v in views for i in v.instances if i.name == f"{target.service}#{target.ordinal or 1}")
+        return found
 
     async def seen(self, made: Fault, victim: Instance, *, is_: bool) -> bool:
         """Whether it gets so in time."""
@@ -178,10 +180,10 @@ class Ground:
         if not self.containers:
             return Bench(Field(self.grounds, Networks(keeper, directory=directory, comment="bench")), keeper, steps)
         redactor = Redactor()
-        prober = Prober(vocabulary(), {}.__getitem__, redactor)
+        prober = Prober(vocabulary(), dict[str, str]().__getitem__, redactor)
         platform = ComposePlatform(
             plan.stack, directory=directory, supervisor=keeper, prober=prober, kinds=vocabulary().kinds,
-            secrets={}.__getitem__, on_secret=redactor.add, owner=keeper.keeper,
+            secrets=dict[str, str]().__getitem__, on_secret=redactor.add, owner=keeper.keeper,
         )  # fmt: skip
         prober.platform = platform
         await platform.up(lambda _: None)

@@ -104,11 +104,11 @@ class Bench:
     def on(self, keeper: KeeperClient) -> LocalPlatform | ComposePlatform:
         """The platform, through this client."""
         redactor = Redactor()
-        prober = Prober(vocabulary(), {}.__getitem__, redactor)
+        prober = Prober(vocabulary(), dict[str, str]().__getitem__, redactor)
         make = ComposePlatform if self.stack.compose is not None else LocalPlatform
         self.platform = make(
             self.stack, directory=self.directory / "trial", supervisor=keeper, prober=prober, kinds=vocabulary().kinds,
-            secrets={}.__getitem__, on_secret=redactor.add, owner=keeper.keeper,
+            secrets=dict[str, str]().__getitem__, on_secret=redactor.add, owner=keeper.keeper,
         )  # fmt: skip
         prober.platform = self.platform
         return self.platform

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .running import Request, Run, run_interruptible, run_trial
 
@@ -24,14 +24,17 @@ def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = Fals
 
     followed: TrialModel | None
     run: Run
-    run, followed = run_interruptible(_both(plan, request, console, quiet))
+    run, followed = run_interruptible(both(plan, request, console, quiet=quiet))
     model = write_reports(run.directory, followed)
     if not quiet:
         verdict(model, run.directory, console)
     return run
 
 
-async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> tuple[Run, TrialModel | None]:
+async def both(
+    plan: Plan, request: Request, console: Console, *, quiet: bool = False, **more: Any
+) -> tuple[Run, TrialModel | None]:
+    """The trial, beside the reader that shows it; what it read. `more` as run_trial takes it."""
     follower: Follower | None = None
     watch: asyncio.Task[None] | None = None
 
@@ -44,7 +47,7 @@ async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> 
             watch = asyncio.create_task(_look(follower))
 
     try:
-        run = await run_trial(plan, request, started=started)
+        run = await run_trial(plan, request, started=started, **more)
     finally:
         if watch is not None:
             watch.cancel()

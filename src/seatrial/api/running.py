@@ -34,7 +34,7 @@ from ..engine.trial import Options, Result, Trial
 from ..probes import close as close_probes
 from ..probes import prepare as prepare_probes
 from .directories import new_trial
-from .places import place
+from .places import Place, place
 from .proofs import proven
 from .remembering import remember_trial
 from .secrets import Secrets
@@ -73,6 +73,7 @@ class Run:
     proofs: tuple[Proof, ...] = ()
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -107,10 +108,11 @@ async def run_trial(
     request: Request,
     *,
     started: Callable[[Path], None] = lambda _: None,
+    placed: Callable[[Place], None] = lambda _: None,
     make: Callable[..., Trial] = Trial,
 ) -> Run:
-    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `make`: the trial's class,
-    or what takes its arguments.
+    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `placed` where it runs;
+    `make`: the trial's class, or what takes its arguments.
 
     Cancelling the task stops and heals; the journal is whole in every case. Raises UsageError for what the caller got
     wrong, before anything is started.
@@ -145,6 +147,7 @@ async def run_trial(
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
             prober.adopt = here.adopt
+            placed(here)
             trial = make(
                 plan,
                 select(plan, request.only, request.labels),
@@ -179,6 +182,7 @@ async def run_trial(
         proofs=result.proofs,
         states=result.states,
         reactions=result.reactions,
+        without=result.without,
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_UNLIMITED = 1 << 60  # version 1 has no word for it, but a number of pages that no machine has
+UNLIMITED = 1 << 60  # version 1 has no word for it, but a number of pages that no machine has
 _V2 = ""
 _MEMORY = {True: "memory.max", False: "memory.limit_in_bytes"}
 
@@ -105,7 +105,7 @@ def memory_left(group: Group) -> int | None:
     lefts = [
         limit - (memory_needed(each) or 0)
         for each in group.upwards()
-        if (limit := each.number(_MEMORY[each.unified])) is not None and limit < _UNLIMITED
+        if (limit := each.number(_MEMORY[each.unified])) is not None and limit < UNLIMITED
     ]
     return min(lefts, default=None)
 
@@ -139,7 +139,7 @@ def _cpus(group: Group) -> float | None:
 
 
 def _tightest(group: Group, name: str) -> int | None:
-    found = [n for each in group.upwards() if (n := each.number(name)) is not None and n < _UNLIMITED]
+    found = [n for each in group.upwards() if (n := each.number(name)) is not None and n < UNLIMITED]
     return min(found, default=None)
 
 

@@ -70,3 +70,7 @@ class PlatformError(SeatrialError):
 
 class NotExercised(SeatrialError):  # noqa: N818 - a state of affairs rather than an error
     """Something cannot be exercised here (a capability, a client library, a right is missing); says what would be needed."""
+
+
+class Absent(NotExercised):
+    """A service that may be missing is: nothing can be asked of it, however long one waits. Says what would bring it."""

@@ -41,6 +41,7 @@ class ServiceView:
     roles: Mapping[str, CheckPlan]
     steady: Sequence[NamedCheck] = ()
     ready: CheckPlan | None = None
+    optional: bool = False  # the stack is whole without it
 
 
 class Prober(Protocol):
@@ -84,6 +85,14 @@ class CanPrepare(Protocol):
 
         Raises PlatformError, as `up` does. `up` by itself does it, too.
         """
+        ...
+
+
+@runtime_checkable
+class Lacks(Protocol):
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """Optional services that cannot be had here, and what would bring them; known once it is up."""
         ...
 
 

@@ -120,6 +120,7 @@ class ServiceKind:
     extra: str = ""
     example: str = ""
     describe: str = ""  # "module:function": core.stack.Presence -> Description, of one that something else started
+    lacks: str = ""  # "module:function": () -> what would bring its software, empty where it is here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

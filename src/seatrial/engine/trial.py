@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.errors import SeatrialError
@@ -20,6 +20,7 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.fingerprints import Fingerprinter
+from ..core.links import KIND
 from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import CanPrepare, Platform, Progress
@@ -68,6 +69,7 @@ class Result:
     proofs: tuple[Proof, ...] = ()
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
 
 
 class Trial:
@@ -96,6 +98,7 @@ class Trial:
         self.prober = prober
         prober.platform = platform
         prober.allow = plan.stack.allow
+        prober.without = plan.stack.without
         planned = planned_findings(plan, selected)
         self.ledger = Ledger(planned, journal, unproven(plan, planned, options), waived(plan))
         self._unchanged = Unchanged(fingerprinter, platform, journal, self.ledger)
@@ -166,6 +169,7 @@ class Trial:
             proofs=self._proofs,
             states=proving.states if proving is not None else (),
             reactions=proving.reactions if proving is not None else (),
+            without=self.prober.lacking(),
         )
 
     async def _trial(self) -> str:
@@ -256,6 +260,7 @@ class Trial:
                 ),
                 up_ns=self._up_ns,
                 ordered=self._ordered,
+                without=self.prober.lacking(),
             )
         )
 
@@ -472,7 +477,11 @@ def in_order(plan: Plan, changes: Sequence[Instance]) -> bool | None:
             first_run.setdefault(change.service, place)
         if change.ready:
             all_ready[change.service] = all_ready.get(change.service, place)
-    pairs = [(s.name, d) for s in plan.stack.services.values() for d in s.after]
+    services = plan.stack.services
+    needed = [
+        s for s in services.values() if not s.optional and s.kind != KIND
+    ]  # a link is there before what it leads to
+    pairs = [(s.name, d) for s in needed for d in s.after if d not in services or not services[d].optional]
     if not pairs or any(name not in first_run or d not in all_ready for name, d in pairs):
         return None
     return all(all_ready[d] < first_run[name] for name, d in pairs)

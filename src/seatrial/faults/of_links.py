@@ -16,6 +16,18 @@ CODES = (
 _WAY = Field(shape=choice("to", "from", "both"), default="both", doc="to: requests, from: answers (both).")
 _ONE_WAY = Field(shape=choice("to", "from"), required=True, doc="What does not arrive: to: requests, from: answers.")
 _SHARE = Field(shape=RATIO, doc="Of the requests (100%).", example="10%")
+# What a fault of links and its namesake at an instance have alike.
+DELAYED: Mapping[str, Field] = {
+    "delay": Field(shape=DURATION, required=True, doc="One way.", example="100ms"),
+    "jitter": Field(shape=DURATION, doc="More or less of it (0s)."),
+    "distribution": Field(
+        shape=choice("uniform", "normal", "pareto"),
+        default="uniform",
+        doc="Of the jitter: within it; with it as standard deviation; only more, with it as mean and a long tail.",
+    ),
+}
+RATE = Field(shape=BANDWIDTH, required=True, doc="1 MiB/s, 8 Mbit/s.", example="1 MiB/s")
+LOST = Field(shape=RATIO, required=True, doc="How much is lost.", example="5%")
 _STATUS = Shape(kind=ShapeKind.INTEGER, least=200)
 _HTTP: Mapping[str, Field] = {
     "path": Field(shape=TEXT, doc="Of the requests that are hit, with * for anything (all).", example="/api/*"),
@@ -64,13 +76,7 @@ LINK_FAULTS = (
         "What is sent takes longer.",
         "latency:Latency",
         {
-            "delay": Field(shape=DURATION, required=True, doc="One way.", example="100ms"),
-            "jitter": Field(shape=DURATION, doc="More or less of it (0s)."),
-            "distribution": Field(
-                shape=choice("uniform", "normal", "pareto"),
-                default="uniform",
-                doc="Of the jitter: within it; with it as standard deviation; only more, with it as mean and a long tail.",
-            ),
+            **DELAYED,
             "direction": _WAY,
         },
         ", delay: 100ms, jitter: 20ms",
@@ -79,7 +85,7 @@ LINK_FAULTS = (
         "bandwidth",
         "So many bytes a second, of each connection each way.",
         "bandwidth:Bandwidth",
-        {"rate": Field(shape=BANDWIDTH, required=True, doc="1 MiB/s, 8 Mbit/s.", example="1 MiB/s"), "direction": _WAY},
+        {"rate": RATE, "direction": _WAY},
         ", rate: 64 KiB/s",
     ),
     _kind(
@@ -87,7 +93,7 @@ LINK_FAULTS = (
         "A share of what is written is lost: to a program, a wait for TCP to send it again.",
         "loss:Loss",
         {
-            "share": Field(shape=RATIO, required=True, doc="How much is lost.", example="5%"),
+            "share": LOST,
             "resent-after": Field(shape=DURATION, doc="And how long that takes at first; doubled each time (200ms)."),
             "direction": _WAY,
         },

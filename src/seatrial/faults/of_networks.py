@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..core.networks import DISCONNECT, NETWORK
-from ..core.shapes import BANDWIDTH, DURATION, RATIO, TEXT, Field, choice, list_of, reference
+from ..core.shapes import TEXT, Field, choice, list_of, reference
 from ..core.vocabulary import FaultKind
+from .of_links import DELAYED, LOST, RATE
 
 _WAY = Field(
     shape=choice("in", "out", "both"),
@@ -49,13 +50,7 @@ _NETWORK_KINDS = (
         "What an instance sends and is sent takes longer.",
         "network_latency:NetworkLatency",
         {
-            "delay": Field(shape=DURATION, required=True, doc="One way.", example="100ms"),
-            "jitter": Field(shape=DURATION, doc="More or less of it (0s)."),
-            "distribution": Field(
-                shape=choice("uniform", "normal", "pareto"),
-                default="uniform",
-                doc="Of the jitter: within it; with it as standard deviation; only more, with it as mean and a long tail.",
-            ),
+            **DELAYED,
             "direction": _WAY,
             "peers": _PEERS,
         },
@@ -65,7 +60,7 @@ _NETWORK_KINDS = (
         "bandwidth",
         "An instance sends and is sent so many bytes a second, all its connections together.",
         "network_bandwidth:NetworkBandwidth",
-        {"rate": Field(shape=BANDWIDTH, required=True, doc="1 MiB/s, 8 Mbit/s.", example="1 MiB/s"), "direction": _WAY},
+        {"rate": RATE, "direction": _WAY},
         ", rate: 64 KiB/s",
     ),
     _kind(
@@ -73,7 +68,7 @@ _NETWORK_KINDS = (
         "A share of an instance's packets is lost.",
         "network_loss:NetworkLoss",
         {
-            "share": Field(shape=RATIO, required=True, doc="How much is lost.", example="5%"),
+            "share": LOST,
             "direction": _WAY,
             "peers": _PEERS,
         },

@@ -39,6 +39,7 @@ from .wire import (
 KEEPER_LOG = "keeper.log"
 _BEGIN_S = 15.0
 _GONE_NS = 2 * NS_PER_S
+_GIVEN_UP_S = 6.0  # a little longer than the keeper gives it
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _INHERITED = ("HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV")
 
@@ -162,13 +163,17 @@ class KeeperClient:
         return read_status(await self._ask("start", write_order(order)))
 
     async def run(
-        self, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str = ""
+        self, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str = "", *, grace_ns: int = 0
     ) -> CommandResult:
-        """Run a command to its end; at most 4 MiB of each output are kept. Cancelled, it is killed."""
+        """Run a command to its end; at most 4 MiB of each output are kept. Cancelled, it is killed, and gone when this returns.
+
+        `grace_ns`: when its time is over it is sent SIGINT, and killed so much later.
+        """
         arguments = {
             "argv": [str(word) for word in argv],
             "surroundings": write_surroundings(surroundings),
             "timeout_ns": timeout_ns,
+            "grace_ns": grace_ns,
             "stdin": stdin,
         }
         return read_result(await self._ask("run", arguments, abandon=True))
@@ -262,10 +267,13 @@ class KeeperClient:
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
         self._writer.write(encode({"id": number, "do": name, "with": arguments}))
         try:
-            return await answer
+            return await (asyncio.shield(answer) if abandon else answer)
         except asyncio.CancelledError:
             if abandon and self.lost is None:
                 self._writer.write(encode({"do": "abandon", "with": {"id": number}}))
+                await asyncio.wait({answer}, timeout=_GIVEN_UP_S)  # what it did may have to be undone next
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # nobody else asks for it
             raise
         finally:
             self._answers.pop(number, None)

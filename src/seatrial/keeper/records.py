@@ -32,6 +32,7 @@ from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId, Residue
 
 RECORDS_FILE = "keeper.jsonl"
+COMMAND = "command"  # how units of commands are called, with their program
 
 
 class RecordsLockedError(SupervisorError):

@@ -8,7 +8,7 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 from seatrial import __version__
@@ -191,6 +191,9 @@ class Keeper:
             answer = {"error": str(error)}
         except (KeyError, TypeError, ValueError) as error:
             answer = {"error": f"malformed request {name!r}: {error!r}"}
+        except asyncio.CancelledError:
+            peer.send({"id": number, "error": "it was given up"})  # and has ended
+            raise
         except Exception as error:  # noqa: BLE001 - one request must not end the owner of everything
             complain(error)
             answer = {"error": f"the keeper failed at {name!r}: {error!r}"}
@@ -201,7 +204,8 @@ class Keeper:
             return
         self._peers.discard(peer)
         # Orders that are under way are carried through: half a kill would leave its unit frozen.
-        for command in list(peer.commands.values()):
+        commands = list(peer.commands.values())
+        for command in commands:
             command.cancel()
         peer.send({"event": "parted", "why": why})
         peer.writer.close()
@@ -214,7 +218,7 @@ class Keeper:
             return
         for unit in self._units.values():
             self._means.spawn(unit.forgive(peer))
-        self._means.spawn(self._undo_for(peer))
+        self._means.spawn(self._undo_for(peer, commands))
 
     def _watch_process(self, peer: Peer) -> None:
         """Notice the owner's end itself: a child that it forked may hold its end of the connection open."""
@@ -304,9 +308,12 @@ class Keeper:
     async def _run(self, _peer: Peer, arguments: Message) -> Message:
         surroundings = read_surroundings(arguments["surroundings"])
         argv = [str(word) for word in arguments["argv"]]
-        result = await run_command(
-            self._means, argv, surroundings, int(arguments["timeout_ns"]), str(arguments["stdin"])
+        timeout_ns, stdin, grace_ns = (
+            int(arguments["timeout_ns"]),
+            str(arguments["stdin"]),
+            arguments.get("grace_ns", 0),
         )
+        result = await run_command(self._means, argv, surroundings, timeout_ns, stdin, grace_ns=int(grace_ns))
         return write_result(result)
 
     async def _signal(self, _peer: Peer, arguments: Message) -> Message:
@@ -381,8 +388,9 @@ class Keeper:
         elif failure := await run_remedy(self._means, remedy):
             raise SupervisorError(f"could not be undone: {failure}")
 
-    async def _undo_for(self, peer: Peer) -> None:
-        """What somebody who has gone had done to what lives on."""
+    async def _undo_for(self, peer: Peer, commands: Sequence[asyncio.Task[None]]) -> None:
+        """What somebody who has gone had done to what lives on; their commands first, which may be doing it just now."""
+        await asyncio.gather(*commands, return_exceptions=True)
         for remedy in self._means.remedies.of(peer):
             if failure := await run_remedy(self._means, remedy):
                 complain(f"could not be undone: {failure}")

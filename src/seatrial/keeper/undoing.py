@@ -22,7 +22,7 @@ from seatrial.core.quantities import NS_PER_S
 from .claims import Claims
 from .client import last_keeper
 from .memory import Memory
-from .records import RECORDS_FILE, Records, RecordsLockedError, process_in, read_records, residue_fields
+from .records import COMMAND, RECORDS_FILE, Records, RecordsLockedError, process_in, read_records, residue_fields
 from .remedies import TIMEOUT_S, Remedies, Remedy, failure
 from .signals import POLL_S, describe, freezing, kill_trees, living, send
 from .wire import decode, encode, read_status
@@ -205,7 +205,6 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     known = list(read_records(directory))
     claims = Claims.recorded(known)
     remedies = list(Remedies.recorded(known).newest_first())
-    failures = [_remedied(remedy, records) for remedy in remedies]
     ours = _recorded_here(known)
     alive = living(ours)
     names = {process.pid: describe(process) for process in alive}
@@ -215,6 +214,9 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     names.update((pid, describe(process)) for pid, process in found.items() if pid not in names)
     sockets = claims.listening(found.values())
     caught: dict[int, ProcessId] = {}
+    kill_trees(living(_commands_here(known)), caught)  # one may be doing just now what is undone next
+    failures = [_remedied(remedy, records) for remedy in remedies]
+    alive = living(ours)
     for _ in freezing(alive, caught):
         time.sleep(POLL_S)
     memory = Memory.recorded(known)
@@ -281,6 +283,11 @@ def _recorded_here(known: Iterable[Mapping[str, object]], event: str = "process"
         if record["event"] == event and namespace == here and (process := process_in(record)) is not None:
             found[process] = None
     return list(found)
+
+
+def _commands_here(known: Iterable[Mapping[str, object]]) -> list[ProcessId]:
+    """Recorded processes of commands, likewise."""
+    return _recorded_here(r for r in known if r["event"] == "keeper" or str(r.get("unit")).split(" ")[0] == COMMAND)
 
 
 def _ended_kept(known: Iterable[Mapping[str, object]]) -> bool:

@@ -89,6 +89,11 @@ class LocalPlatform:
         """All of them."""
         return _CAPABILITIES
 
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """Lacks."""
+        return self._site.absent
+
     # -- the stack as a whole
 
     async def up(self, progress: Callable[[Progress], None]) -> None:
@@ -106,6 +111,8 @@ class LocalPlatform:
         except SupervisorError as error:
             raise PlatformError(f"the stack could not be started: {error}") from error
         self._site.save()
+        for name, why in self._site.absent.items():
+            progress(Progress(subject=name, state="absent", detail=why))
         self._watch()
         await self._starter(progress).start(self._begin)
 
@@ -394,4 +401,5 @@ def _view(crew: Crew) -> ServiceView:
         roles=part.roles,
         steady=part.steady,
         ready=part.ready,
+        optional=part.optional,
     )

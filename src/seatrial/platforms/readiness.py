@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 
 from ..core.errors import SeatrialError
+from ..core.observations import Reach
 from ..core.plan import CheckPlan
 from ..core.platforms import Prober
 from ..core.quantities import NS_PER_S
@@ -54,7 +55,7 @@ async def attempt(copy: Copy, prober: Prober) -> tuple[bool, str]:
     """
     check = copy.part.ready
     if check is not None:
-        return await ask(check, copy, prober)
+        return await ask(check, copy.reach, prober)
     if not copy.blueprint.endpoints:
         run = copy.run
         settled = run is not None and time.monotonic_ns() - run[1] >= SETTLED_NS
@@ -65,10 +66,10 @@ async def attempt(copy: Copy, prober: Prober) -> tuple[bool, str]:
     return True, ""
 
 
-async def ask(check: CheckPlan, copy: Copy, prober: Prober) -> tuple[bool, str]:
+async def ask(check: CheckPlan, reach: Reach, prober: Prober) -> tuple[bool, str]:
     """One attempt of a check at one instance: whether it holds, and what was seen."""
     try:
-        observation, judgement = await prober.attempt(check, copy.reach, check.timeout_ns or ATTEMPT_NS)
+        observation, judgement = await prober.attempt(check, reach, check.timeout_ns or ATTEMPT_NS)
     except SeatrialError as error:
         return False, str(error)
     return judgement.truth is True, judgement.reason or observation.message

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from ..core.errors import PlatformError, Problem, SeatrialError, UsageError
+from ..core.errors import PlatformError, Problem, UsageError
 from ..core.observations import Reach
 from ..core.platforms import Prober, Progress, ServiceView
 from ..core.processes import Residue
@@ -19,7 +19,7 @@ from ..core.templates import render
 from .expansion import describe
 from .feeds import Feeds
 from .inspection import CONNECT_NS, accepts_connection
-from .readiness import ATTEMPT_NS, EVERY_NS
+from .readiness import EVERY_NS, ask
 
 REACHED_WITHIN_NS = 10 * NS_PER_S
 _PORTS = {
@@ -191,11 +191,7 @@ class RemotePlatform:
             parameters=service.parameters,
             instance=instance,
         )
-        try:
-            observation, judgement = await self._prober.attempt(check, reach, check.timeout_ns or ATTEMPT_NS)
-        except SeatrialError as error:
-            return False, str(error)
-        return judgement.truth is True, judgement.reason or observation.message
+        return await ask(check, reach, self._prober)
 
     def _saw(self, service: _Remote, position: int, *, ready: bool, detail: str) -> None:
         before = service.instances[position]

@@ -105,8 +105,9 @@ async def _order(request: ProbeRequest) -> dict[str, Any]:
 
 def disorder(service: str, other: str, after: After, changes: Sequence[Instance]) -> str | None:
     """Empty where a service first ran after what it depends on was as it has to be; None where that was not seen."""
-    ran = next((n for n, c in enumerate(changes) if c.service == service and c.state is not InstanceState.DOWN), None)
-    met = next((n for n, c in enumerate(changes) if c.service == other and _is_met(after, c)), None)
+    ran = next((n for n, c in enumerate(changes) if c.service == service and _runs(c)), None)
+    started = next((n for n, c in enumerate(changes) if c.service == other and _runs(c)), len(changes))
+    met = next((n for n, c in enumerate(changes) if c.service == other and _is_met(after, c, n > started)), None)
     if ran is None:
         return None
     if met is None:
@@ -118,13 +119,17 @@ def disorder(service: str, other: str, after: After, changes: Sequence[Instance]
     return f"{service} ran before {other} was {after}" + (f" ({late:.0f} ms)" if late > 0 else "")
 
 
-def _is_met(after: After, change: Instance) -> bool:
+def _runs(change: Instance) -> bool:
+    return change.state is not InstanceState.DOWN
+
+
+def _is_met(after: After, change: Instance, has_run: bool) -> bool:
     match after:
         case After.READY:
             return change.ready
         case After.STARTED:
-            return change.state is not InstanceState.DOWN
-    return change.state is InstanceState.DOWN and bool(change.identity or change.since_ns)
+            return _runs(change)
+    return has_run and not _runs(change)
 
 
 async def _health(request: ProbeRequest) -> dict[str, Any]:

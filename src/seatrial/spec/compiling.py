@@ -350,9 +350,9 @@ class _Compiler:
         """Services by name: their exports, as values (`{{ proxy.url }}`)."""
         kinds = self.vocabulary.kinds
         return {
-            name: Type.record(dict.fromkeys(kinds[s.kind].exports, Type.TEXT))
+            name: Type.map_of(Type.TEXT) if s.absent else Type.record(dict.fromkeys(kinds[s.kind].exports, Type.TEXT))
             for name, s in self.reader.known.services.items()
-            if s.kind in kinds and not s.companion
+            if s.absent or (s.kind in kinds and not s.companion)
         }
 
     def _defaults(self, root: MappingNode) -> tuple[Defaults, int | None]:

@@ -1,20 +1,74 @@
-"""What the tests of faults of resources share: what may be done on this machine, what is left of it, and a platform that lies."""
+"""What the tests of faults share: a stack around them, faults as the engine makes them, what may be done on this machine, and a liar."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from seatrial.api.vocabulary import vocabulary
 from seatrial.core import cgroups, procfs
+from seatrial.core.faults import Fault, FaultOrder, Testimony
+from seatrial.core.plan import FaultStep
 from seatrial.core.processes import ProcessId
-from seatrial.core.stack import Instance
+from seatrial.core.redaction import Redactor
+from seatrial.core.stack import Instance, StackPlan
+from seatrial.core.vocabulary import load
+from seatrial.engine.probing import Prober
+from seatrial.faults import FAULTS
+from seatrial.keeper import KeeperClient
 from seatrial.platforms import inspection
+from seatrial.platforms.compose.platform import ComposePlatform
 from seatrial.platforms.local import LocalPlatform
+
+
+@asynccontextmanager
+async def brought_up(stack: StackPlan, directory: Path) -> AsyncIterator[tuple[Any, KeeperClient]]:
+    """A stack on its platform, and the keeper; nothing of it is left afterwards."""
+    keeper = await KeeperClient.launch(directory)
+    redactor = Redactor()
+    prober = Prober(vocabulary(), {}.__getitem__, redactor)
+    make = ComposePlatform if stack.compose is not None else LocalPlatform
+    platform = make(
+        stack, directory=directory, supervisor=keeper, prober=prober, kinds=vocabulary().kinds, secrets={}.__getitem__,
+        on_secret=redactor.add, owner=keeper.keeper,
+    )  # fmt: skip
+    prober.platform = platform
+    try:
+        await platform.up(lambda _: None)
+        yield platform, keeper
+    finally:
+        try:
+            assert not await platform.down()
+        finally:
+            await keeper.close()
+
+
+def made(step: FaultStep, **arguments: object) -> Fault:
+    """A fault as the engine makes it."""
+    kind = FAULTS[step.fault].hitting(link=step.at.on_link)
+    assert kind is not None
+    fault: Fault = load(kind.make)(FaultOrder(hold_ns=None, arguments={**step.arguments, **arguments}))
+    return fault
+
+
+async def acted(
+    fault: Fault, platform: Any, victim: Instance, *, is_: bool = True, within_s: float, pause_s: float = 0.02
+) -> Testimony:
+    """The testimony, once it is so."""
+    deadline = time.monotonic() + within_s
+    while (seen := await fault.witness(platform, victim)).acted is not is_:
+        assert time.monotonic() < deadline, seen.detail
+        await asyncio.sleep(pause_s)
+    return seen
 
 
 def may_group() -> bool:

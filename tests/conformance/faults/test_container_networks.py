@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import faults_support
 import pytest
 import pytest_asyncio
 
@@ -20,15 +21,12 @@ from seatrial.core import faults as core_faults
 from seatrial.core.errors import NotExercised, PlatformError
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import FaultStep, Plan
-from seatrial.core.redaction import Redactor
 from seatrial.core.stack import Instance, InstanceState
 from seatrial.core.vocabulary import load
-from seatrial.engine.probing import Prober
 from seatrial.faults import FAULTS
 from seatrial.faults.of_links import LINK_FAULTS
 from seatrial.faults.of_networks import NAMESAKES
 from seatrial.keeper import KeeperClient
-from seatrial.platforms.compose.platform import ComposePlatform
 from seatrial.spec import compile_spec
 
 SERVER = Path(__file__).parent / "keeping.pl"
@@ -93,11 +91,7 @@ class Bench:
     steps: dict[str, FaultStep]
 
     def fault(self, name: str) -> Fault:
-        step = self.steps[name]
-        kind = FAULTS[step.fault].hitting(link=step.at.on_link)
-        assert kind is not None
-        made: Fault = load(kind.make)(FaultOrder(hold_ns=None, arguments=step.arguments))
-        return made
+        return faults_support.made(self.steps[name])
 
     async def now(self, name: str) -> Instance:
         return next(i for v in (await self.platform.survey()).values() for i in v.instances if i.name == name)
@@ -107,11 +101,7 @@ class Bench:
         return await self.now(f"{target.service}#{target.ordinal or 1}")
 
     async def acted(self, made: Fault, victim: Instance, *, is_: bool = True) -> core_faults.Testimony:
-        deadline = time.monotonic() + WITHIN_S
-        while (seen := await made.witness(self.platform, victim)).acted is not is_:
-            assert time.monotonic() < deadline, seen.detail
-            await asyncio.sleep(0.05)
-        return seen
+        return await faults_support.acted(made, self.platform, victim, is_=is_, within_s=WITHIN_S)
 
     async def asks(self, host: str = "web") -> str:
         """What a client in a container of its own hears of the service, or why not."""
@@ -141,22 +131,8 @@ class Bench:
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     home = tmp_path_factory.mktemp("nets")
     plan, steps = compiled(home)
-    keeper = await KeeperClient.launch(home / "trial")
-    redactor = Redactor()
-    prober = Prober(vocabulary(), {}.__getitem__, redactor)
-    platform = ComposePlatform(
-        plan.stack, directory=home / "trial", supervisor=keeper, prober=prober, kinds=vocabulary().kinds,
-        secrets={}.__getitem__, on_secret=redactor.add, owner=keeper.keeper,
-    )  # fmt: skip
-    prober.platform = platform
-    try:
-        await platform.up(lambda _: None)
+    async with faults_support.brought_up(plan.stack, home / "trial") as (platform, keeper):
         yield Bench(platform, keeper, steps)
-    finally:
-        try:
-            assert not await platform.down()
-        finally:
-            await keeper.close()
 
 
 @pytest.mark.parametrize("name", STEPS)

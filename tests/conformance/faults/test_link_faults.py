@@ -10,23 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import faults_support
 import pytest
 import pytest_asyncio
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import faults as core_faults
 from seatrial.core.errors import NotExercised, PlatformError
-from seatrial.core.faults import Fault, FaultOrder
+from seatrial.core.faults import Fault
 from seatrial.core.links import LinkEnd, LinkTraffic, Tried
 from seatrial.core.plan import FaultStep
-from seatrial.core.redaction import Redactor
 from seatrial.core.stack import Instance, StackPlan
-from seatrial.core.vocabulary import load
-from seatrial.engine.probing import Prober
-from seatrial.faults import FAULTS
 from seatrial.faults.knocking import knock
 from seatrial.faults.of_links import LINK_FAULTS
-from seatrial.keeper import KeeperClient
 from seatrial.platforms.local import LocalPlatform
 from seatrial.spec import compile_spec
 
@@ -103,8 +99,7 @@ STACK, STEPS = compiled()
 
 def fault(name: str) -> Fault:
     """As the engine makes it."""
-    made: Fault = load(FAULTS[STEPS[name].fault].make)(FaultOrder(hold_ns=None, arguments=STEPS[name].arguments))
-    return made
+    return faults_support.made(STEPS[name])
 
 
 @dataclass
@@ -117,10 +112,7 @@ class Bench:
 
     async def acted(self, fault: Fault, victim: Instance, *, is_: bool = True) -> core_faults.Testimony:
         """The testimony, once it is so."""
-        deadline = time.monotonic() + WITHIN_S
-        while (seen := await fault.witness(self.platform, victim)).acted is not is_:
-            assert time.monotonic() < deadline, seen.detail
-        return seen
+        return await faults_support.acted(fault, self.platform, victim, is_=is_, within_s=WITHIN_S, pause_s=0)
 
     async def answers(self, victim: Instance) -> bool:
         end = self.platform.ends(victim)[0]
@@ -131,22 +123,8 @@ class Bench:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
     directory = tmp_path_factory.mktemp("links") / "trial"
-    keeper = await KeeperClient.launch(directory)
-    redactor = Redactor()
-    prober = Prober(vocabulary(), {}.__getitem__, redactor)
-    platform = LocalPlatform(
-        STACK, directory=directory, supervisor=keeper, prober=prober, kinds=vocabulary().kinds, secrets={}.__getitem__,
-        on_secret=redactor.add, owner=keeper.keeper,
-    )  # fmt: skip
-    prober.platform = platform
-    try:
-        await platform.up(lambda _: None)
+    async with faults_support.brought_up(STACK, directory) as (platform, _):
         yield Bench(platform)
-    finally:
-        try:
-            assert not await platform.down()
-        finally:
-            await keeper.close()
 
 
 class Liar:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import faults_support
 import pytest
 import pytest_asyncio
 
@@ -28,7 +29,7 @@ from seatrial.spec import compile_spec
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "services/networks"))
 from field import Field
-from grounds import Grounds, why_not
+from grounds import Grounds, standing
 
 pytestmark = [pytest.mark.root, pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
 WITHIN_S = 20.0
@@ -70,10 +71,7 @@ FOUND = compiled()
 
 def fault(name: str) -> Fault:
     """As the engine makes it."""
-    kind = FAULTS[FOUND[name].fault].hitting(link=FOUND[name].at.on_link)
-    assert kind is not None
-    made: Fault = load(kind.make)(FaultOrder(hold_ns=None, arguments=FOUND[name].arguments))
-    return made
+    return faults_support.made(FOUND[name])
 
 
 class Liar(Field):
@@ -87,14 +85,7 @@ class Liar(Field):
 
 @pytest.fixture(scope="module")
 def grounds() -> Iterator[Grounds]:
-    why = why_not()
-    if why:
-        pytest.skip(why)
-    made = Grounds()
-    try:
-        yield made.make()
-    finally:
-        made.end()
+    yield from standing()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -113,10 +104,7 @@ def hit(field: Field, name: str) -> Instance:
 
 
 async def acted(field: Field, made: Fault, victim: Instance) -> core_faults.Testimony:
-    deadline = time.monotonic() + WITHIN_S
-    while not (seen := await made.witness(field, victim)).acted:  # type: ignore[arg-type]
-        assert time.monotonic() < deadline, seen.detail
-    return seen
+    return await faults_support.acted(made, field, victim, within_s=WITHIN_S, pause_s=0)
 
 
 async def test_every_fault_of_networks_is_tried() -> None:

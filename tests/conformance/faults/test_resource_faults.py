@@ -7,14 +7,17 @@ import json
 import os
 import subprocess
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import faults_support
 import pytest
 import pytest_asyncio
 from faults_support import LIBRARY, Liar, faking, grouping, groups_of_ours, may_mount, mounting, open_files
@@ -26,10 +29,8 @@ from seatrial.core.errors import NotExercised, PlatformError
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import FaultStep
 from seatrial.core.processes import ProcessId
-from seatrial.core.redaction import Redactor
 from seatrial.core.stack import Instance, StackPlan
 from seatrial.core.vocabulary import load
-from seatrial.engine.probing import Prober
 from seatrial.faults import FAULTS
 from seatrial.faults.of_resources import RESOURCE_FAULTS
 from seatrial.keeper import KeeperClient
@@ -104,9 +105,7 @@ class Bench:
 
     def fault(self, name: str, **arguments: object) -> Fault:
         """As the engine makes it."""
-        given = {**self.steps[name].arguments, **arguments}
-        made: Fault = load(FAULTS[name].make)(FaultOrder(hold_ns=None, arguments=given))
-        return made
+        return faults_support.made(self.steps[name], **arguments)
 
     async def now(self, name: str = "web#1") -> Instance:
         views = await self.platform.survey()
@@ -133,11 +132,7 @@ class Bench:
         return found
 
     async def acted(self, fault: Fault, victim: Instance) -> core_faults.Testimony:
-        deadline = time.monotonic() + WITHIN_S
-        while not (seen := await fault.witness(self.platform, victim)).acted:
-            assert time.monotonic() < deadline, seen.detail
-            await asyncio.sleep(0.02)
-        return seen
+        return await faults_support.acted(fault, self.platform, victim, within_s=WITHIN_S)
 
     async def ask(self, victim: Instance, path: str) -> tuple[int, Any]:
         """What the service says; status 0 for no answer."""
@@ -179,22 +174,8 @@ def disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 async def bench(tmp_path_factory: pytest.TempPathFactory, disk: Path) -> AsyncIterator[Bench]:
     directory = tmp_path_factory.mktemp("resources") / "trial"
     stack, steps = compiled(disk)
-    keeper = await KeeperClient.launch(directory)
-    redactor = Redactor()
-    prober = Prober(vocabulary(), {}.__getitem__, redactor)
-    platform = LocalPlatform(
-        stack, directory=directory, supervisor=keeper, prober=prober, kinds=vocabulary().kinds, secrets={}.__getitem__,
-        on_secret=redactor.add, owner=keeper.keeper,
-    )  # fmt: skip
-    prober.platform = platform
-    try:
-        await platform.up(lambda _: None)
+    async with faults_support.brought_up(stack, directory) as (platform, keeper):
         yield Bench(platform, keeper, steps, disk)
-    finally:
-        try:
-            assert not await platform.down()
-        finally:
-            await keeper.close()
     assert not groups_of_ours(keeper.keeper), "no control group is left"
 
 
@@ -384,6 +365,34 @@ async def test_nothing_can_be_written_to_a_full_disk(bench: Bench) -> None:
         await made.heal(bench.platform, [victim])
     (bench.disk / "written").unlink(missing_ok=True)
     assert (await bench.ask(victim, f"/write?path={bench.disk}"))[0] == 200
+    assert not list(bench.disk.iterdir())
+
+
+@mounting
+async def test_a_disk_is_not_filled_any_more_after_that_was_cancelled(bench: Bench) -> None:
+    victim, made, turn, asked = await bench.ready(), bench.fault("disk-full"), threading.Event(), asyncio.Event()
+
+    class Slow(ThreadPoolExecutor):
+        """Its threads have begun, and get no further for a while."""
+
+        def submit(self, work: Any, *words: Any, **more: Any) -> Any:
+            asked.set()
+            return super().submit(lambda: (turn.wait(), work(*words, **more))[1])
+
+    loop, pool = asyncio.get_running_loop(), Slow()
+    loop.set_default_executor(pool)
+    try:
+        injecting = asyncio.create_task(made.inject(bench.platform, [victim]))
+        await asked.wait()
+        injecting.cancel()
+        await asyncio.wait({injecting}, timeout=0.5)  # it is over where nobody waits for the thread
+        turn.set()
+        await asyncio.gather(injecting, return_exceptions=True)
+        pool.shutdown()
+    finally:
+        turn.set()
+        loop.set_default_executor(ThreadPoolExecutor())
+    await made.heal(bench.platform, [victim])
     assert not list(bench.disk.iterdir())
 
 

@@ -13,24 +13,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import faults_support
 import pytest
 import pytest_asyncio
 from faults_support import LIBRARY
 
-from seatrial.api.vocabulary import vocabulary
+from seatrial.core import cgroups
 from seatrial.core import faults as core_faults
 from seatrial.core.compose import ComposeProject
 from seatrial.core.errors import NotExercised
 from seatrial.core.expressions import Scope, compile_expression
 from seatrial.core.faults import Fault, FaultOrder
 from seatrial.core.plan import CheckPlan, ProbeCall
-from seatrial.core.redaction import Redactor
 from seatrial.core.stack import Instance, ServicePlan, StackPlan
 from seatrial.core.templates import Template
 from seatrial.core.vocabulary import load
-from seatrial.engine.probing import Prober
 from seatrial.faults import FAULTS
-from seatrial.keeper import KeeperClient
 from seatrial.platforms.compose.platform import ComposePlatform
 
 HERE = Path(__file__).parent
@@ -106,11 +104,7 @@ class Bench:
             await asyncio.sleep(0.02)
 
     async def acted(self, fault: Fault, victim: Instance) -> core_faults.Testimony:
-        deadline = time.monotonic() + WITHIN_S
-        while not (seen := await fault.witness(self.platform, victim)).acted:
-            assert time.monotonic() < deadline, seen.detail
-            await asyncio.sleep(0.02)
-        return seen
+        return await faults_support.acted(fault, self.platform, victim, within_s=WITHIN_S)
 
     async def ask(self, victim: Instance, path: str) -> tuple[int, Any]:
         url = f"{victim.endpoints['http'].url}{path}"
@@ -132,6 +126,14 @@ class Bench:
         container = self.platform.fleet.get(victim)
         return dict((await self.platform.engine.get(f"/containers/{container.id}/json"))["HostConfig"])
 
+    async def held(self, victim: Instance) -> tuple[object, ...]:
+        """What the kernel holds it to, and what that is taken for."""
+        leader = await self.platform.leader(victim)
+        limits = {"cpu": cgroups.cpu_limit, "memory": cgroups.memory_limit, "pids": cgroups.pids_limit}
+        groups = {name: cgroups.group_of(leader.pid, name) for name in limits}
+        found = [read(group) for name, read in limits.items() if (group := groups[name]) is not None]
+        return (*found, (await self.platform.actual(victim)).limits)
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench]:
@@ -148,22 +150,8 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Bench
         directory=HERE,
         compose=ComposeProject(files=(file,), directory=HERE),
     )
-    keeper = await KeeperClient.launch(directory)
-    redactor = Redactor()
-    prober = Prober(vocabulary(), {}.__getitem__, redactor)
-    platform = ComposePlatform(
-        stack, directory=directory, supervisor=keeper, prober=prober, kinds=vocabulary().kinds, secrets={}.__getitem__,
-        on_secret=redactor.add, owner=keeper.keeper,
-    )  # fmt: skip
-    prober.platform = platform
-    try:
-        await platform.up(lambda _: None)
+    async with faults_support.brought_up(stack, directory) as (platform, _):
         yield Bench(platform)
-    finally:
-        try:
-            assert not await platform.down()
-        finally:
-            await keeper.close()
 
 
 @pytest.mark.parametrize("name", ARGUMENTS)
@@ -172,6 +160,7 @@ async def test_it_is_seen_and_felt_from_when_it_is_injected_until_it_is_healed(b
         pytest.skip("libfaketime is not here (SEATRIAL_LIBFAKETIME says where it is)")
     victim, made = await bench.ready(), bench.fault(name)
     before, (path, felt) = await bench.host(victim), FELT.get(name, ("/", None))
+    held = await bench.held(victim)
     assert not (await made.witness(bench.platform, victim)).acted
     await made.inject(bench.platform, [victim])
     try:
@@ -187,6 +176,9 @@ async def test_it_is_seen_and_felt_from_when_it_is_injected_until_it_is_healed(b
     if felt is not None and name != "cpu-limit":  # a busy machine is slow, too
         assert not felt(*await bench.ask(after, path))
     assert (after.identity == victim.identity) is (name != "memory-limit")
+    assert await bench.held(after) == held, (
+        "what the kernel holds it to, and what the engine is taken to say, is as it was"
+    )
     changed = {k: v for k, v in (await bench.host(after)).items() if before[k] != v}
     assert set(changed) <= {"Memory", "MemorySwap", "CpuPeriod", "CpuQuota", "PidsLimit"}
     assert changed.get("CpuQuota", -1) == -1

@@ -81,6 +81,7 @@ class Bench:
 
     directory: Path
     made: list[tuple[ComposePlatform, KeeperClient]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)  # secrets
 
     def file(self, services: dict[str, Any], **others: Any) -> Path:
         file = self.directory / f"compose-{len(list(self.directory.iterdir()))}.yaml"
@@ -101,7 +102,7 @@ class Bench:
             prober=NoProber(),
             kinds={kind.name: kind for kind in (*KINDS, *EMBEDDED)},
             secrets=lambda name: f"value of {name}",
-            on_secret=lambda _: None,
+            on_secret=self.told.append,
             owner=keeper.keeper,
             address=address,
         )

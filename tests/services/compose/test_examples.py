@@ -35,13 +35,21 @@ def test_every_blocking_line_of_the_marketplace_is_go(tmp_path: Path) -> None:
     assert not [f["id"] for f in found["findings"] if f["severity"] == "blocking" and f["verdict"] != "PASS"]
 
 
-def test_the_shop_fails_over(tmp_path: Path) -> None:
-    lines = ("platform", "names", "database", "cache", "tasks", "postgres-failover", "redis-failover", "web-killed")
-    done = seatrial("run", "jewelry-shop", tmp_path, *(word for line in lines for word in ("--only", line)))
+def test_calls_and_requests_between_containers_are_answered_by_their_links(tmp_path: Path) -> None:
+    spec = Path(__file__).with_name("answered.yaml")
+    words = ["run", str(spec), "--directory", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-m", "seatrial", *words], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+    assert report(tmp_path)["verdict"] == "GO"
 
 
-@pytest.mark.parametrize("variant", ["tenant-leak", "persistence-off", "standby-missing"])
+def test_the_shop_is_go(tmp_path: Path) -> None:
+    done = seatrial("run", "jewelry-shop", tmp_path)
+    assert done.returncode == 0, done.stdout[-8000:] + done.stderr
+    assert report(tmp_path)["verdict"] == "GO"
+
+
+@pytest.mark.parametrize("variant", ["tenant-leak", "standby-missing"])
 def test_a_shop_made_wrong_is_found_out(variant: str, tmp_path: Path) -> None:
     done = seatrial("variants", "jewelry-shop", tmp_path, "--no-control", "--only", variant)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr

@@ -147,6 +147,17 @@ async def test_an_image_of_the_users_own_name_is_left_alone(bench, kit, file):
         kit.docker("rmi", "seatrial-test-web:latest")
 
 
+async def test_what_compose_writes_to_build_from_goes_with_the_trial(bench, file, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    platform = await bench.platform(file)
+    await platform.up(lambda _: None)
+    assert not await platform.down()
+    assert list(temporary.iterdir()) == []
+    assert not (bench.directory / "trial-0" / "stack").exists()
+
+
 async def test_images_are_made_before_anything_starts(bench, kit, file):
     """So that the time to come up is not that of a build."""
     platform = await bench.platform(file)

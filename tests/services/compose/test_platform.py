@@ -13,7 +13,7 @@ import pytest
 from seatrial.core import cgroups
 from seatrial.core.errors import NotExercised, PlatformError, UsageError
 from seatrial.core.platforms import Progress
-from seatrial.core.stack import InstanceState, Limits
+from seatrial.core.stack import Instance, InstanceState, Limits
 from seatrial.platforms.compose.address import EngineAddress
 from seatrial.platforms.compose.apart import crowded
 
@@ -23,6 +23,11 @@ SOCKET = "/var/run/docker.sock"
 
 def quiet(_: Progress) -> None:
     pass
+
+
+async def collect(changes: AsyncIterator[Instance], into: list[Instance]) -> None:
+    async for change in changes:
+        into.append(change)  # noqa: PERF401 - what was told is kept when this is cancelled
 
 
 async def test_a_project_with_a_job_limits_and_volumes_is_as_declared(bench, kit):
@@ -35,8 +40,15 @@ async def test_a_project_with_a_job_limits_and_volumes_is_as_declared(bench, kit
     job = {"image": "debian:bookworm", "command": ["echo", "migrated"]}
     platform = await bench.platform(bench.file({"web": web, "migrate": job}, volumes={"data": {}}))
     seen: list[Progress] = []
+    told: list[Instance] = []
+    listening = asyncio.create_task(collect(platform.changes(), told))
     await platform.up(seen.append)
-    assert list(await platform.survey()) == ["web"]  # a job is no service
+    listening.cancel()
+    assert list(await platform.survey()) == [
+        "web"
+    ]  # a job is no service, but that it ended is told: who waited for it?
+    before = told[: next(n for n, c in enumerate(told) if c.service == "web" and c.state is not InstanceState.DOWN)]
+    assert [c.detail for c in before if c.service == "migrate"][-1] == "ended with exit status 0"
     assert {"web#1 starting", "migrate#1 ended", "web#1 health"} <= {f"{p.subject} {p.state}" for p in seen}
     first = await kit.one(platform, "web#1")
     declared, actual = platform.declared()["web"], await platform.actual(first)
@@ -72,6 +84,19 @@ async def _connections(platform, name: str) -> bool:
 
 async def _processes(platform, instance, count: int) -> bool:
     return (await platform.usage(instance)).processes == count
+
+
+async def test_secrets_that_compose_hands_on_reach_their_service_and_are_known(bench, kit, tmp_path):
+    (tmp_path / "password").write_text("of-a-file\n")
+    web = kit.service(
+        secrets=["password", "key"], environment={"WHO": "web", "DB_PASSWORD_FILE": "/run/secrets/password"}
+    )
+    secrets = {"password": {"file": str(tmp_path / "password")}, "key": {"environment": "SHOP_KEY"}}
+    platform = await bench.platform(bench.file({"web": web}, secrets=secrets), secrets=("SHOP_KEY",))
+    await platform.up(quiet)
+    result = await platform.execute(await kit.one(platform, "web#1"), ["sh", "-c", "cat /run/secrets/*"], 10**10)
+    assert result.stdout == "value of SHOP_KEYof-a-file\n"
+    assert {"value of SHOP_KEY", "of-a-file"} <= set(bench.told)
 
 
 async def test_a_published_port_and_the_log_outlive_restarts(bench, kit):

@@ -16,6 +16,7 @@ from seatrial.core.errors import SupervisorError
 from seatrial.keeper import KeeperClient, undo
 from seatrial.keeper.records import read_records
 
+S = 1_000_000_000
 # An owner that does something, and has it undone; it says so, and waits to be killed.
 OWNER = """
 import asyncio, sys
@@ -39,6 +40,21 @@ def say(file: Path, word: str) -> list[list[str]]:
 
 def said(file: Path) -> list[str]:
     return file.read_text().split() if file.exists() else []
+
+
+def while_it_lives(pid: str, file: Path, undone: Path) -> list[list[str]]:
+    """Says whether a command still lives whose deed is undone here, and gives it time to do it."""
+    script = (
+        'alive() { read -r _ _ state _ < /proc/$p/stat && [ "$state" != Z ]; }; '
+        'p=$(cat "$1"); alive && echo alive >> "$2"; : > "$3"; while alive && ! [ -e "$3.deed" ]; do sleep 0.01; done; '
+        'rm -f "$3.deed"; echo undone >> "$2"'
+    )
+    return [["sh", "-c", script, "sh", pid, str(file), str(undone)]]
+
+
+# A command that does its deed when that was undone already, in a crowd that takes a while to end.
+LATE = 'for n in $(seq 20); do sleep 1000 & sleep 1000 & sleep 1000 & sleep 1000 & done; echo $$ > "$1"; '
+LATE += 'until [ -e "$2" ]; do sleep 0.005; done; : > "$2.deed"; sleep 1000'
 
 
 async def abandoned(trial: Trial, file: Path) -> asyncio.subprocess.Process:
@@ -152,3 +168,35 @@ async def test_a_guest_s_deeds_end_with_its_visit(trial: Trial, tmp_path: Path) 
         "of the owner",
         "of the guest",
     ]
+
+
+async def test_a_guest_s_command_has_ended_before_what_it_does_is_undone(trial: Trial, tmp_path: Path) -> None:
+    file, pid, undone = tmp_path / "said", tmp_path / "pid", tmp_path / "undone"
+    async with await KeeperClient.launch(trial.directory) as owner:
+        guest = await KeeperClient.attach(trial.directory)
+        await guest.remedy("of the guest", while_it_lives(str(pid), file, undone))
+        command = guest.run(["sh", "-c", LATE, trial.mark, str(pid), str(undone)], trial.surroundings, 1000 * S)
+        work = asyncio.create_task(command)
+        await eventually_async(lambda: pid.exists() and pid.read_text(), "the command runs")
+        await guest.close()
+        await asyncio.gather(work, return_exceptions=True)
+        await eventually_async(lambda: "undone" in said(file), "the guest's deed was undone")
+        assert said(file) == ["undone"]
+        assert not await owner.end()
+
+
+async def test_undo_ends_a_command_before_it_undoes_what_that_does(trial: Trial, tmp_path: Path) -> None:
+    file, pid, undone = tmp_path / "said", tmp_path / "pid", tmp_path / "undone"
+    owner = await KeeperClient.launch(trial.directory)
+    await owner.remedy("a deed", while_it_lives(str(pid), file, undone))
+    command = owner.run(["sh", "-c", LATE, trial.mark, str(pid), str(undone)], trial.surroundings, 1000 * S)
+    work = asyncio.create_task(command)
+    await eventually_async(lambda: pid.exists() and pid.read_text(), "the command runs")
+    os.kill(trial.keeper().pid, signal.SIGKILL)
+    await asyncio.gather(work, return_exceptions=True)
+    await owner.close()
+    assert trial.pids()
+    report = await asyncio.to_thread(undo, trial.directory)
+    assert (report.undone, report.clean, said(file)) == (("a deed",), True, ["undone"])
+    assert not undone.with_name("undone.deed").exists()
+    assert not trial.pids()

@@ -13,19 +13,12 @@ from seatrial.keeper import KeeperClient
 from seatrial.platforms.namespaces.networks import Networks
 
 sys.path.insert(0, str(Path(__file__).parent))
-from grounds import Grounds, why_not
+from grounds import Grounds, standing
 
 
 @pytest.fixture(scope="module")
 def grounds() -> Iterator[Grounds]:
-    why = why_not()
-    if why:
-        pytest.skip(why)
-    made = Grounds()
-    try:
-        yield made.make()
-    finally:
-        made.end()
+    yield from standing()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -10,10 +10,12 @@ import struct
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
+
+import pytest
 
 from seatrial.core import procfs
 from seatrial.core.processes import ProcessId
@@ -225,3 +227,14 @@ def why_not() -> str:
         [sys.executable, "-m", "seatrial.platforms.namespaces", "try"], capture_output=True, text=True, check=False
     )
     return f"NETWORK FAULTS ARE NOT TESTED: {done.stderr}" if done.returncode else ""
+
+
+def standing() -> Iterator[Grounds]:
+    """Grounds for the tests of a module, which are skipped where there can be none."""
+    if why := why_not():
+        pytest.skip(why)
+    made = Grounds()
+    try:
+        yield made.make()
+    finally:
+        made.end()

@@ -34,6 +34,7 @@ DONE = replace(DB, state=InstanceState.DOWN, since_ns=4_000_000)
         (After.COMPLETED, [DB, DONE, WEB], ""),
         (After.COMPLETED, [DB, WEB, DONE], "web ran before db was completed"),
         (After.COMPLETED, [DB, WEB], None),
+        (After.COMPLETED, [DONE, WEB, DB, DONE], "web ran before db was completed"),  # it was made, and had not run yet
     ],
 )
 def test_who_ran_before_its_time(after: After, changes: list[Instance], said: str | None) -> None:

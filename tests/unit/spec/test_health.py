@@ -161,3 +161,12 @@ def test_mistakes_are_shown_where_they_are(tmp_path: Path, health: str, words: s
     said = refused(tmp_path, health)
     assert words in said
     assert "seatrial.yaml:3:" in said
+
+
+def test_what_is_optional_is_left_out_unless_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optional = STACK.replace("store: {command", "store: {optional: true, command")
+    monkeypatch.setitem(globals(), "STACK", optional)
+    plan = plan_of(tmp_path, "all")
+    assert not [s.id for s in plan.scenarios if "store" in s.id]
+    assert "store: optional (services: names it all the same)" in plan.left_out
+    assert "stack-kill-store" in {s.id for s in plan_of(tmp_path, "{services: [store]}").scenarios}

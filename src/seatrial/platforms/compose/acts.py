@@ -10,9 +10,8 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from itertools import count
-from typing import Any
 
 from ...core import procfs
 from ...core.errors import NotExercised, PlatformError, SupervisorError
@@ -23,11 +22,11 @@ from . import removal
 from .containers import Container
 from .engine import TIMEOUT_S, Engine
 from .fleet import Fleet
+from .orders import WATCH_S, Orders
 from .places import cgroup_of
 
 _GONE_S = 5.0
 _NOTICED_S = 30.0
-_WATCH_S = 10.0  # for an order to come about on a busy machine
 _LONGEST_S = 45.0  # a remedy has a minute
 _POLL_S = 0.002
 
@@ -40,7 +39,7 @@ class Acts:
         self._numbers = count(1)
         self._remedies: dict[str, list[str]] = {}  # by instance
         self._holds: dict[str, asyncio.Task[None]] = {}
-        self._orders: dict[str, asyncio.Task[object]] = {}
+        self._orders = Orders()
 
     async def kill(self, instance: Instance, hold_ns: int | None) -> None:
         """CanKill. Raises NotExercised for a crash where this machine may not signal the container's process."""
@@ -48,9 +47,9 @@ class Acts:
         if hold_ns == 0:
             await self._crash(container)
             return
-        await self._remember(container, "start", _WATCH_S)
+        await self._remember(container, "start", WATCH_S)
         container.held = "held down: killed by an operator"
-        await self._order(container, self._engine.post(f"/containers/{container.id}/kill", signal="SIGKILL"))
+        await self._orders.give(container.name, self._engine.post(f"/containers/{container.id}/kill", signal="SIGKILL"))
         await self._fleet.inspect(container)
         self._fleet.show(container)
         self._hold(container, hold_ns)
@@ -59,10 +58,10 @@ class Acts:
         """CanStop: its stop signal, and SIGKILL after its grace period."""
         container = self._fleet.get(instance)
         grace_s = container.service.stop_s
-        await self._remember(container, "start", grace_s + _WATCH_S)
+        await self._remember(container, "start", grace_s + WATCH_S)
         container.held = "held down: stopped by an operator"
-        await self._order(
-            container, self._engine.post(f"/containers/{container.id}/stop", timeout_s=grace_s + TIMEOUT_S)
+        await self._orders.give(
+            container.name, self._engine.post(f"/containers/{container.id}/stop", timeout_s=grace_s + TIMEOUT_S)
         )
         await self._fleet.inspect(container)
         self._fleet.show(container)
@@ -71,8 +70,8 @@ class Acts:
     async def pause(self, instance: Instance) -> None:
         """CanPause: the engine's freezer."""
         container = self._fleet.get(instance)
-        await self._remember(container, "unpause", _WATCH_S)
-        await self._order(container, self._engine.post(f"/containers/{container.id}/pause"))
+        await self._remember(container, "unpause", WATCH_S)
+        await self._orders.give(container.name, self._engine.post(f"/containers/{container.id}/pause"))
         await self._fleet.inspect(container)
         self._fleet.show(container)
 
@@ -81,10 +80,7 @@ class Acts:
         container = self._fleet.get(instance)
         if (holding := self._holds.pop(container.name, None)) is not None and holding is not asyncio.current_task():
             holding.cancel()
-        if (order := self._orders.pop(container.name, None)) is not None:
-            await asyncio.gather(
-                order, return_exceptions=True
-            )  # whoever gave it was cancelled; the engine goes on with it
+        await self._orders.over(container.name)
         await self._fleet.inspect(container)
         if container.status == "paused":
             await self._engine.post(f"/containers/{container.id}/unpause")
@@ -101,12 +97,11 @@ class Acts:
 
     async def close(self, *, forget: bool) -> None:
         """No hold is waited for any more. `forget`: what is down will be removed, and need not be started for that."""
-        open_: list[asyncio.Task[Any]] = [*self._holds.values(), *self._orders.values()]
-        for task in open_:
+        for task in self._holds.values():
             task.cancel()
-        await asyncio.gather(*open_, return_exceptions=True)
+        await asyncio.gather(*self._holds.values(), return_exceptions=True)
         self._holds.clear()
-        self._orders.clear()
+        await self._orders.close()
         for container in self._fleet.containers.values() if forget else ():
             await self._forget(container)
 
@@ -150,12 +145,6 @@ class Acts:
                 container.held = f"{container.held}; it could not be started again: {error}"
 
         self._holds[container.name] = asyncio.create_task(over())
-
-    async def _order(self, container: Container, order: Coroutine[object, object, object]) -> None:
-        """Give the engine an order. It goes on when we are cancelled, and is waited for before it is undone."""
-        task = self._orders[container.name] = asyncio.create_task(order)
-        await asyncio.shield(task)
-        self._orders.pop(container.name, None)
 
     async def _remember(self, container: Container, act: str, watch_s: float) -> None:
         """A remedy, recorded before the deed. `watch_s`: how long the order may be on its way at most."""

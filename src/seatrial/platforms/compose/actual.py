@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from ...core import cgroups
 from ...core.errors import PlatformError
 from ...core.stack import Actual, Declaration, Limits, Volume
 from .config import Config
@@ -40,7 +41,7 @@ def of(container: Container) -> Actual:
         environment={name: value for name, _, value in pairs},
         limits=Limits(
             cpus=_cpus(host),
-            memory_bytes=int(host.get("Memory") or 0) or None,
+            memory_bytes=memory if 0 < (memory := int(host.get("Memory") or 0)) < cgroups.UNLIMITED else None,
             pids=pids if (pids := int(host.get("PidsLimit") or 0)) > 0 else None,
         ),
         ports=dict(_ports((details.get("NetworkSettings") or {}).get("Ports") or {})),

@@ -23,6 +23,7 @@ UP_NS = 1800 * NS_PER_S  # images are built and pulled in it
 DOWN_NS = 120 * NS_PER_S
 _FILE = "project.yaml"
 _RECORD = "project.json"
+_TEMPORARY = "tmp"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,12 +55,15 @@ class Bringing:
 
     def read(self) -> Config:
         """The files as they are now, secrets put in. Raises UsageError in Compose's words."""
-        values = {name: self.secret(name) for name in self.plan.secrets}
-        environment = reading.surroundings(self.plan, os.environ, values)
         name = (
             self.plan.name if self.plan.adopt else self.plan.name or self.own
         )  # it stands in its files as COMPOSE_PROJECT_NAME
-        return parse(cli.read(self.plan, environment, name))
+        return parse(cli.read(self.plan, self.environment(), name))
+
+    def environment(self) -> dict[str, str]:
+        """What its files are read with: secrets and variables of the spec are in it."""
+        values = {name: self.secret(name) for name in self.plan.secrets}
+        return reading.surroundings(self.plan, os.environ, values)
 
     def prepare(self, config: Config, pin: Callable[[str, int], int] | None) -> Config:
         """Write out what is to be brought up; as it will be."""
@@ -134,7 +138,8 @@ class Bringing:
     async def _compose(self, config: Config, *words: str) -> None:
         command = [*cli.running(self.file, config.name, self.plan.directory), *words]
         try:
-            done = await self.supervisor.run(command, self._surroundings(), UP_NS)
+            # Secrets that are variables (`secrets: {KEY: {environment: KEY}}`) are looked up only now.
+            done = await self.supervisor.run(command, self._surroundings(self.environment()), UP_NS)
         except SupervisorError as error:
             raise PlatformError(f"docker compose could not be run: {error}") from error
         if done.timed_out or done.exit_status != 0:
@@ -152,13 +157,18 @@ class Bringing:
             "--remove-orphans",
         ]
         try:
-            done = await self.supervisor.run(command, self._surroundings(), DOWN_NS)
+            done = await self.supervisor.run(command, self._surroundings(os.environ), DOWN_NS)
         except SupervisorError as error:
             return str(error)
         return "" if done.exit_status == 0 else cli.own_words(done.stderr)
 
-    def _surroundings(self) -> Surroundings:
-        return Surroundings(directory=self.plan.directory, environment=dict(os.environ))
+    def _surroundings(self, environment: Mapping[str, str]) -> Surroundings:
+        # Compose leaves what it builds from (`dockerfile_inline`) where temporary files go: that is the trial's, and goes with it.
+        temporary = self.data / _TEMPORARY
+        temporary.mkdir(mode=0o700, exist_ok=True)
+        return Surroundings(
+            directory=self.plan.directory, environment={**environment, "TMPDIR": str(temporary.resolve())}
+        )
 
 
 def recorded(data: Path) -> Record:

@@ -204,9 +204,8 @@ class Fleet:
         """Tell everybody whom it concerns, if something has changed."""
         container.stirred.set()
         crew = self._crew_of.get(container.name)
-        if crew is None or self.jobs.get((container.service.name, container.number)) is container:
-            return
-        crew.stirred.set()
+        if crew is not None:
+            crew.stirred.set()
         instance = container.instance()
         before = container.shown
         if before is not None and _told(before) == _told(instance):
@@ -230,6 +229,7 @@ class Fleet:
             roles={**crew.description.roles, **crew.plan.roles},
             steady=crew.steady,
             ready=crew.ready,
+            optional=crew.optional,
         )
 
     def views(self) -> Mapping[str, ServiceView]:

@@ -1,7 +1,7 @@
 """What a container may use is cut down by its engine, and what is beside that as on any machine (see constraints).
 
-The engine keeps its own limits over restarts. Lifted, they are what the project says; where it says nothing, memory keeps a limit of all
-that the machine has, for the engine knows no way back to none.
+The engine keeps its own limits over restarts. Lifted, they are what the project says; where it says nothing, the kernel has no limit of
+memory again, as before, but the engine shows a number for it (HostConfig.Memory) that no machine has: it knows no way back to 0.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from ...core import cgroups, procfs
-from ...core.cgroups import Group
 from ...core.errors import NotExercised, PlatformError
 from ...core.processes import ProcessId, Supervisor
 from ...core.quantities import Dimension, format_quantity
@@ -24,13 +23,17 @@ from . import removal
 from .containers import Container
 from .engine import Engine
 from .fleet import Fleet
+from .holding import Settings, group_of, tight
+from .orders import WATCH_S, Orders
 
 _PERIOD_US = 100_000
 _SETTLED_S = 5.0
 _LOOK_S = 0.05
 _LEAST_BYTES = 6 << 20  # the engine takes no less
+# An update takes 0 for "as it is", refuses -1 for memory, and keeps -1 for swap to itself (20.10, and moby's issue 22516 is open): what a
+# kernel shows where there is no limit, the most pages that it can count, is handed on. In version 2 swap is what is beyond memory.
+_NONE = 0x7FFF_FFFF_FFFF_F000
 Host = Mapping[str, Any]  # HostConfig of an inspection
-Settings = Mapping[str, int]
 
 
 class EngineLimit:
@@ -44,19 +47,23 @@ class EngineLimit:
         self._former: Settings | None = None
         self._asked: Settings = {}
         self._name = f"{kind}-limit {container.name} ({container.id[:12]})"
+        self._orders = Orders()
 
     async def begin(self) -> None:
         """Set it. Raises NotExercised for a limit that holds already."""
         details = await self._engine.get(f"/containers/{self._container}/json")
-        new, former = SETTINGS[self._kind](self.case, details.get("HostConfig") or {})
-        undo = removal.argv(self._engine.address, "update", self._container, json.dumps(former))
+        host: Host = details.get("HostConfig") or {}
+        new, former = SETTINGS[self._kind](self.case, host)
+        words = json.dumps({"asked": new, "was": {n: host.get(n) for n in new}, "back": former}), f"{WATCH_S:g}"
+        undo = removal.argv(self._engine.address, "update", self._container, *words)
         await self.case.supervisor.remedy(self._name, [undo])
         self._former, self._asked = former, new
-        await self._set(new)
+        await self._orders.give(self._name, self._set(new))
 
     async def end(self) -> None:
         """Set what it was."""
         if self._former is not None:
+            await self._orders.over(self._name)
             former, self._former = self._former, None
             try:
                 await self._set(former)
@@ -70,29 +77,17 @@ class EngineLimit:
         """A container that was just being started may have got the limit from before: see what its processes are held to."""
         deadline = time.monotonic() + _SETTLED_S
         while time.monotonic() < deadline:
-            state = (await self._engine.get(f"/containers/{self._container}/json"))["State"]
-            pid = int(state.get("Pid") or 0)
-            if state.get("Running") and pid and (group := cgroups.group_of(pid, self._kind)) is not None:
-                if not _tight(group, self._asked):
+            details = await self._engine.get(f"/containers/{self._container}/json")
+            if (group := group_of(details, self._asked)) is not None:
+                if not tight(group, self._asked):
                     return
                 await self._set(settings)
-            elif not state.get("Restarting") and not state.get("Running"):
+            elif not details["State"].get("Restarting") and not details["State"].get("Running"):
                 return
             await asyncio.sleep(_LOOK_S)
 
     async def _set(self, settings: Settings) -> None:
         await self._engine.post(f"/containers/{self._container}/update", settings)
-
-
-def _tight(group: Group, asked: Settings) -> bool:
-    """Whether what is asked for holds there."""
-    match group.controller:
-        case "cpu":
-            cores = asked["NanoCpus"] / 1e9 if "NanoCpus" in asked else asked["CpuQuota"] / asked["CpuPeriod"]
-            return (found := cgroups.cpu_limit(group)) is not None and found <= cores * 1.001
-        case "memory":
-            return (limit := cgroups.memory_limit(group)) is not None and limit <= asked["Memory"]
-    return (count := cgroups.pids_limit(group)) is not None and count <= asked["PidsLimit"]
 
 
 def _cpu(case: Case, host: Host) -> tuple[Settings, Settings]:
@@ -117,10 +112,10 @@ def _memory(case: Case, host: Host) -> tuple[Settings, Settings]:
     if size < _LEAST_BYTES:
         raise NotExercised(f"an engine takes no limit of memory below {format_quantity(_LEAST_BYTES, Dimension.SIZE)}")
     asked = round(size) // 4096 * 4096
-    everything = procfs.machine_memory()[0]
-    # An update cannot lift the limit of both together (-1 is taken, and not handed on): more than there is does it.
-    beyond = swap if swap > 0 else 2 * everything if swap else 2 * (limit or everything)
-    return {"Memory": asked, "MemorySwap": asked}, {"Memory": limit or everything, "MemorySwap": beyond}
+    group = cgroups.group_of(case.leader.pid, "memory")
+    none = _NONE // 8192 * 4096 if group is not None and group.unified else _NONE
+    beyond = swap if swap > 0 else 2 * limit if limit and not swap else _NONE
+    return {"Memory": asked, "MemorySwap": asked}, {"Memory": limit or none, "MemorySwap": beyond}
 
 
 def _pids(case: Case, host: Host) -> tuple[Settings, Settings]:

@@ -6,6 +6,7 @@ off is a remedy like the rest: it is put back with the names and the address tha
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from . import removal
 from .containers import Container
 from .engine import Engine
 from .fleet import Fleet
+from .orders import WATCH_S, Orders
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,6 +45,7 @@ class ContainerNetworks:
         self._engine, self._fleet, self._supervisor, self._local = engine, fleet, supervisor, local
         self.networks = Networks(supervisor, directory=logs, comment=comment)
         self._apart: dict[int, _Apart] = {}
+        self._orders = Orders()
         self._numbers = count(-1, -1)  # those of Networks are positive
         self._known: dict[str, Mapping[str, str]] = {}  # the addresses that each had when it last had any
 
@@ -66,8 +69,7 @@ class ContainerNetworks:
         if apart is None:
             await self.networks.mend(number)
             return
-        for remedy in apart.remedies:
-            await self._supervisor.settle(remedy)
+        await self._put_back(apart.remedies)
         await self._fleet.inspect(apart.container)
         self._fleet.show(apart.container)
 
@@ -120,7 +122,7 @@ class ContainerNetworks:
         return found
 
     async def _take_off(self, container: Container, only: str) -> int:
-        number, remedies = next(self._numbers), []
+        number, remedies = next(self._numbers), list[str]()
         wanted = {n: e for n, e in networks_of(container).items() if not only or n == only or n.endswith(f"_{only}")}
         if not wanted:
             known = ", ".join(networks_of(container)) or "none"
@@ -128,18 +130,21 @@ class ContainerNetworks:
         try:
             for name, endpoint in wanted.items():
                 remedy = f"connect {container.name} ({container.id[:12]}) to {name}, {-number}"
-                argv = removal.argv(self._engine.address, "connect", container.id, name, json.dumps(kept_of(endpoint)))
-                await self._supervisor.remedy(remedy, [argv])
+                words = (container.id, name, json.dumps(kept_of(endpoint)), f"{WATCH_S:g}")
+                await self._supervisor.remedy(remedy, [removal.argv(self._engine.address, "connect", *words)])
                 remedies.append(remedy)
-                await self._engine.post(
-                    f"/networks/{endpoint['NetworkID']}/disconnect", body={"Container": container.id}
-                )
+                path = f"/networks/{endpoint['NetworkID']}/disconnect"
+                await self._orders.give(remedy, self._engine.post(path, body={"Container": container.id}))
         except BaseException:
-            for remedy in remedies:
-                await self._supervisor.settle(remedy)
+            await asyncio.shield(asyncio.ensure_future(self._put_back(remedies)))
             raise
         self._apart[number] = _Apart(container=container, remedies=tuple(remedies))
         return number
+
+    async def _put_back(self, remedies: Sequence[str]) -> None:
+        for remedy in remedies:
+            await self._orders.over(remedy)
+            await self._supervisor.settle(remedy)
 
 
 def networks_of(container: Container) -> Mapping[str, Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from ...core.stack import LINK, Actual, Declaration, Instance, StackPlan, Usage
 from ...core.vocabulary import ServiceKind
 from ..feeds import Feeds
 from ..ports import Ports
-from . import actual, readiness, usage, witness
+from . import actual, readiness, secret_values, usage, witness
 from .acts import Acts
 from .address import EngineAddress, refuse_unless_allowed, resolve, same_machine
 from .apart import step_aside
@@ -155,7 +155,7 @@ class ComposePlatform:
         self._declared = actual.declared(config)
         config = await asyncio.to_thread(bringing.prepare, config, pin)
         await self._supervisor.claim(ports=self._ports.held)
-        await self._muster(config, progress)
+        await self._muster(bringing, config, progress)
         await bringing.make(config, progress)
 
     async def up(self, progress: Callable[[Progress], None]) -> None:
@@ -187,7 +187,7 @@ class ComposePlatform:
         record = recorded(self._data)
         bringing = await self._meet(address_of(record))
         config = bringing.written()
-        await self._muster(config, progress)
+        await self._muster(bringing, config, progress)
         await self.fleet.refresh()
         missing = [c.name for c in self.fleet.containers.values() if not c.id]
         if missing:
@@ -430,10 +430,12 @@ class ComposePlatform:
                 "start it (docker compose up -d), name it (project: NAME), or leave `adopt` out: seatrial brings up one of its own",
             )
         bringing.adopt(config)
-        await self._muster(config, lambda _: None)
+        await self._muster(bringing, config, lambda _: None)
 
-    async def _muster(self, config: Config, progress: Callable[[Progress], None]) -> None:
-        """Know the instances, and listen to what happens to them from now on."""
+    async def _muster(self, bringing: Bringing, config: Config, progress: Callable[[Progress], None]) -> None:
+        """Know the instances, and listen to what happens to them from now on; what is secret of theirs first."""
+        for value in secret_values.values(config, bringing.environment):
+            self._on_secret(value)
         fleet = self._fleet = Fleet(
             self.engine,
             self._clock,

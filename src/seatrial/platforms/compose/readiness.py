@@ -10,13 +10,11 @@ import contextlib
 import time
 from collections.abc import Callable
 
-from ...core.errors import SeatrialError
-from ...core.plan import CheckPlan
 from ...core.platforms import Prober
 from ...core.quantities import NS_PER_S
 from ..expansion import describe
 from ..inspection import CONNECT_NS
-from ..readiness import ATTEMPT_NS, EVERY_NS, SETTLED_NS
+from ..readiness import EVERY_NS, SETTLED_NS, ask
 from .containers import Container
 from .knocking import answers
 
@@ -49,7 +47,7 @@ async def attempt(container: Container, prober: Prober) -> tuple[bool, str]:
         return False, f"its health check says {container.health or 'nothing yet'}"
     check = container.role.ready
     if check is not None:
-        return await ask(check, container, prober)
+        return await ask(check, container.reach, prober)
     if container.service.declaration.health:
         return True, ""
     endpoints = container.inside() if container.local else container.endpoints
@@ -60,15 +58,6 @@ async def attempt(container: Container, prober: Prober) -> tuple[bool, str]:
         if not await answers(endpoint, CONNECT_NS):
             return False, f"{endpoint.host}:{endpoint.port} does not answer"
     return True, ""
-
-
-async def ask(check: CheckPlan, container: Container, prober: Prober) -> tuple[bool, str]:
-    """One attempt of a check at one instance."""
-    try:
-        observation, judgement = await prober.attempt(check, container.reach, check.timeout_ns or ATTEMPT_NS)
-    except SeatrialError as error:
-        return False, str(error)
-    return judgement.truth is True, judgement.reason or observation.message
 
 
 def waited_for(container: Container) -> str:

@@ -1,10 +1,10 @@
 """Undoes what was done to containers: ``python -m seatrial.platforms.compose.removal ENGINE ...``, with one of
 
     project NAME TRIAL
-    start ID
-    unpause ID
-    update ID JSON
-    connect ID NETWORK ENDPOINT
+    start ID RUN WATCH
+    unpause ID RUN WATCH
+    update ID SETTINGS WATCH
+    connect ID NETWORK ENDPOINT WATCH
 
 A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
 standard error what resists. ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
@@ -25,12 +25,12 @@ from typing import Any
 from urllib.parse import quote
 
 from .address import EngineAddress
+from .holding import group_of, tight
 
 WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
 _AT_ONCE = 8
-_STARTED_S = 10.0
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
 _TRIAL = "dev.seatrial.trial"
@@ -169,13 +169,21 @@ def release(address: EngineAddress, act: str, container: str, run: str, watch: s
         return [] if gone or so_already else [f"container {container[:12]} cannot be {act}ed: {error}"]
 
 
-def connect(address: EngineAddress, container: str, network: str, endpoint: str) -> list[str]:
-    """Put it back into a network, with what is kept of its connection (an object of JSON); one that is in it, or gone, needs nothing."""
+def connect(address: EngineAddress, container: str, network: str, endpoint: str, watch: str) -> list[str]:
+    """Put it back into a network, with what is kept of its connection (an object of JSON); one that is gone needs nothing.
+
+    The order that took it off may still be on its way: while it is in the network, it is looked at again, for `watch` seconds.
+    """
+    deadline = time.monotonic() + float(watch)
     try:
-        state = call(address, "GET", f"/containers/{container}/json")
-        if not (state["NetworkSettings"].get("Networks") or {}).get(network):
-            order = {"Container": container, "EndpointConfig": json.loads(endpoint)}
-            call(address, "POST", f"/networks/{quote(network)}/connect", body=order)
+        while network in (
+            call(address, "GET", f"/containers/{container}/json")["NetworkSettings"].get("Networks") or {}
+        ):
+            if time.monotonic() >= deadline:
+                return []
+            time.sleep(_PAUSE_S)
+        order = {"Container": container, "EndpointConfig": json.loads(endpoint)}
+        call(address, "POST", f"/networks/{quote(network)}/connect", body=order)
     except Refused as error:
         gone = error.status == 404 and container in str(error)
         there = "already exists" in str(error)
@@ -183,20 +191,31 @@ def connect(address: EngineAddress, container: str, network: str, endpoint: str)
     return []
 
 
-def update(address: EngineAddress, container: str, settings: str) -> list[str]:
-    """Give it other limits; one that is gone needs none, one that is just being started is asked again."""
-    deadline = time.monotonic() + _STARTED_S
+def update(address: EngineAddress, container: str, settings: str, watch: str) -> list[str]:
+    """Give it its former limits; one that is gone needs none, one that is just being started is asked again.
+
+    `settings`: an object of JSON: what was `asked`, what it `was` in HostConfig, and what is given `back`. The order may still be on its
+    way: while nothing of it is seen, it is looked at again, for `watch` seconds. An engine notes it before it hands it to the kernel.
+    """
+    given = json.loads(settings)
+    deadline = time.monotonic() + float(watch)
     while True:
+        late = time.monotonic() >= deadline
         try:
-            call(address, "POST", f"/containers/{container}/update", body=json.loads(settings))
+            details = call(address, "GET", f"/containers/{container}/json")
+            noted = any((details["HostConfig"].get(n) or 0) != (was or 0) for n, was in given["was"].items())
+            group = group_of(details, given["asked"])
+            if noted and (late or group is None or tight(group, given["asked"])):
+                call(address, "POST", f"/containers/{container}/update", body=given["back"])
+                return []
+            if late:
+                return []
         except Refused as error:
             if error.status == 404:
                 return []
-            if time.monotonic() > deadline:
+            if late:
                 return [f"container {container[:12]} keeps its limits: {error}"]
-            time.sleep(_PAUSE_S)
-        else:
-            return []
+        time.sleep(_PAUSE_S)
 
 
 def argv(address: EngineAddress, *words: str) -> list[str]:
@@ -211,9 +230,9 @@ def main(words: Sequence[str]) -> int:
         resisting: Iterable[str] = (
             remove_project(address, words[2], words[3])
             if words[1] == "project"
-            else connect(address, *words[2:5])
+            else connect(address, *words[2:6])
             if words[1] == "connect"
-            else update(address, words[2], words[3])
+            else update(address, *words[2:5])
             if words[1] == "update"
             else release(address, *words[1:5])
         )

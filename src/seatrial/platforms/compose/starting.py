@@ -14,11 +14,11 @@ from ...core.processes import Restart
 from ...core.quantities import NS_PER_S, QuantityError, format_duration, parse_quantity
 from ..expansion import START_WITHIN_NS
 from ..inspection import log_tail
-from ..readiness import EVERY_NS
+from ..readiness import EVERY_NS, ask
 from .config import Config
 from .containers import Container
 from .fleet import Crew, Fleet
-from .readiness import ask, waited_for
+from .readiness import waited_for
 
 _LOOK_S = 1.0
 
@@ -78,7 +78,7 @@ class Waiting:
         deadline_ns = time.monotonic_ns() + (named.check.within_ns or within_ns)
         self._progress(Progress(subject=crew.name, state="steadying", detail=named.title))
         while True:
-            seen = await asyncio.gather(*(ask(named.check, c, self._prober) for c in crew.containers))
+            seen = await asyncio.gather(*(ask(named.check, c.reach, self._prober) for c in crew.containers))
             if any(holds for holds, _ in seen):
                 return
             if time.monotonic_ns() >= deadline_ns:

@@ -27,6 +27,7 @@ class DiskFull:
         self.case = case
         self._name = f"disk-full {case.label}"
         self._began = False
+        self._filling: asyncio.Future[None] | None = None
 
     async def begin(self) -> None:
         """Take what is free."""
@@ -43,12 +44,17 @@ class DiskFull:
         file = directory / f".seatrial-{self.case.label}"
         await self.case.supervisor.remedy(self._name, [["rm", "-f", str(file)]], self.case.leader)
         self._began = True
-        await asyncio.to_thread(_fill, file, free, self.case.instance)
+        self._filling = asyncio.ensure_future(asyncio.to_thread(_fill, file, free, self.case.instance))
+        await asyncio.shield(self._filling)
 
     async def end(self) -> None:
         """Remove the file."""
         if self._began:
             self._began = False
+            if self._filling is not None:
+                await asyncio.gather(
+                    self._filling, return_exceptions=True
+                )  # a thread goes on when who waits is cancelled
             await self.case.supervisor.settle(self._name)
 
     def _free(self, directory: Path, path: str) -> int:
