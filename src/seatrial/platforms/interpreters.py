@@ -20,11 +20,14 @@ _MOST_MODULES = 500  # modules of a package that are read; a larger one is told 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """What is interpreted. `files`: all that was found of it, the first is what is run."""
+    """What is interpreted. `files`: all that was found of it, the first is what is run. `installed`: it was put beside its interpreter, and
+    its first line says where that is on this machine.
+    """
 
     name: str
     files: tuple[Path, ...]
     version: str = ""
+    installed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +86,7 @@ def program_of(pid: int, exe: str) -> Program | None:
         version = ""
         if manual.module and found.suffix == "":  # what `pip` puts beside an interpreter has the name of its package
             version = _version(found.name, _Python(pid, exe, argv[0], directory).places())
-        return Program(name=found.name, files=(found,), version=version)
+        return Program(name=found.name, files=(found,), version=version, installed=bool(version))
     except (OSError, ValueError):
         return None
 

@@ -75,20 +75,25 @@ def _interpreted(instance: str, pid: int, seen: Container[str]) -> Part | None:
         program = program_of(pid, str(Path(f"/proc/{pid}/exe").readlink()))
         if program is None or program.name in seen:
             return None
-        digest = _digest(program)
+        digest = digest_of(program)
     except OSError:
         return None
     return Part(subject=f"{instance} {program.name}", name=program.name, digest=digest, version=program.version)
 
 
-def _digest(program: Program) -> str:
-    """Of its file; of several over their names and digests, the first one first. Raises OSError."""
+def digest_of(program: Program) -> str:
+    """Of its file, without the line that `pip` makes for each machine; of several over their names and digests, the first one first.
+
+    Raises OSError.
+    """
     found = [(str(p), p.stat()) for p in program.files]
     key = tuple((path, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in found)
     if key not in _read:
         each = []
         for path in program.files:
             with path.open("rb") as file:
+                if program.installed and file.peek(2).startswith(b"#!"):
+                    file.readline()
                 each.append(hashlib.file_digest(file, "sha256").hexdigest())
         root = program.files[0].parent
         lines = (f"{os.path.relpath(p, root)}\0{d}\n" for p, d in zip(program.files, each, strict=True))

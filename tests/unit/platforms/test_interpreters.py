@@ -15,7 +15,7 @@ import pytest
 
 from seatrial.core import procfs
 from seatrial.platforms.interpreters import MANUALS, Program, java, named, program_of
-from seatrial.platforms.parts import parts_of
+from seatrial.platforms.parts import digest_of, parts_of
 
 
 def ran(argv: Sequence[str], directory: Path, **environment: str) -> Program | None:
@@ -71,7 +71,12 @@ def test_a_package_of_its_environment_has_its_version(tmp_path: Path) -> None:
     assert by_module is not None
     assert (by_module.name, by_module.version) == ("tide", "4.1")
     by_script = ran([str(tmp_path / "env/bin/tide")], tmp_path)
-    assert by_script == Program(name="tide", files=(tmp_path / "env/bin/tide",), version="4.1")
+    assert by_script == Program(name="tide", files=(tmp_path / "env/bin/tide",), version="4.1", installed=True)
+    digest = digest_of(by_script)
+    (tmp_path / "env/bin/tide").write_text(f"#!/elsewhere/python\n{PYTHON}")
+    assert digest_of(by_script) == digest  # the same was tested, on whatever machine
+    (tmp_path / "env/bin/tide").write_text(f"#!{python}\n{PYTHON}#\n")
+    assert digest_of(by_script) != digest
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="there is no node")
