@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.fingerprinting import PlanFingerprinter, Since
 from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
@@ -52,6 +52,7 @@ class Request:
     keep: bool = False
     fail_fast: bool = False
     attach: Path | None = None  # the trial directory of a kept stack
+    since: Path | None = None  # a directory that says what the first round of many tested
     root: Path | None = None
     variant: str = ""
     selected: str = ""  # what else chose the scenarios of `only`, for people
@@ -162,7 +163,7 @@ async def run_trial(
                 machine=machine(),
                 judge_usage=judge_usage,
                 fingerprinter=PlanFingerprinter(
-                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=_since(request)
                 ),
             )
             await prepare_probes(verbs_of(plan))
@@ -183,6 +184,13 @@ async def run_trial(
         reactions=result.reactions,
         without=result.without,
     )
+
+
+def _since(request: Request) -> list[Since]:
+    """What must be what it was already when this trial begins."""
+    found = [Since(directory=request.attach, when="when the stack was brought up")] if request.attach else []
+    first = [Since(directory=request.since, when="in the first round", whole=True)] if request.since else []
+    return found + first
 
 
 def _judges(plan: Plan, on: Cluster) -> tuple[WorkloadMaker, JudgeUsage]:

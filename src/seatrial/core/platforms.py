@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from .expressions import Judgement
-from .fingerprints import Part
+from .fingerprints import OpenFile, Part
 from .observations import Observation, Reach
 from .plan import CheckPlan, NamedCheck
 from .processes import CommandResult, ProcessId, Residue
@@ -133,6 +133,15 @@ class CanIdentify(Protocol):
 
     async def parts(self) -> Sequence[Part]:
         """Of each instance that runs now: its program or image, with its digest. Cheap: what was hashed before is remembered."""
+        ...
+
+
+@runtime_checkable
+class CanSeeWriters(Protocol):
+    """A platform that sees which files its instances have open for writing."""
+
+    async def writers(self) -> Mapping[OpenFile, str]:
+        """Regular files with the instance, now, of services that are commands. Cheap (milliseconds)."""
         ...
 
 

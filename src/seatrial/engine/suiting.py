@@ -116,10 +116,13 @@ class SuiteTrial(Trial):
                 self._record(r if r.heard is not Heard.RED else _unsure(r) for r in (*held, *found))
                 return f"the stack was not whole again after {state_of(fault, place)}: {'; '.join(unhealed) or gate.reason}"
             held += found
-            if self._course.between or left == 1:
+            seen = self._states[state_of(fault, place)].witnessed
+            if (self._course.between and seen) or (left == 1 and any(r.heard is Heard.RED for r in held)):
                 whole = await self._whole(state_of(fault, place), tests, left - 1)
                 self._record(confirm(held, whole))
                 held = []
+            elif left == 1:
+                self._record(held)
         return ""
 
     async def _window(

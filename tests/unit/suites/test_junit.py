@@ -108,7 +108,7 @@ NAMES = st.text(
 TOLD = {Told.GREEN: "", Told.RED: '<failure message="x"/>', Told.SKIPPED: "<skipped/>"}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.dictionaries(NAMES.map(str.strip), st.sampled_from(Told), max_size=6), st.integers(0, 3))
 def test_what_is_written_is_read(tmp_path: Path, tests: dict[str, Told], depth: int) -> None:
     cases = "".join(f'<testcase classname="c" name={quoteattr(n)}>{TOLD[t]}</testcase>' for n, t in tests.items())
