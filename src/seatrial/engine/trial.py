@@ -148,7 +148,7 @@ class Trial:
         """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
         self.journal.write(beginning(self.plan, self.selected, self.options, self.ledger, self._machine))
         for warning in self.plan.warnings:
-            self.journal.write(Noted(level="warning", message=warning))
+            self.journal.write(Noted(level="warning", message=str(warning)))
         reason, residue = "", Residue()
         watch = asyncio.create_task(self._watch())
         try:

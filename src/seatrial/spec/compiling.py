@@ -233,9 +233,11 @@ class _Compiler:
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
         secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
-        return replace(
-            plan, secrets=secrets, left_out=self.left_out, warnings=tuple(str(with_line(p)) for p in lint(plan))
-        )
+        plan = replace(plan, secrets=secrets, left_out=self.left_out)
+        if reader.problems:
+            return plan
+        figures = {**self.metrics, **extra, "trial": OVER}
+        return replace(plan, warnings=tuple(ordered(lint(plan, self.vocabulary, figures))))
 
     # -- parts
 
