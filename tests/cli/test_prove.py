@@ -110,3 +110,109 @@ def test_a_finding_that_is_no_check_is_a_mistake(seatrial: Run, tmp_path: Path) 
     assert run.returncode == 3
     assert "no check a/nothing" in run.stderr
     assert "a/live" in run.stderr
+
+
+SHOP = r"""
+import http.server, json, pathlib, sys, threading
+
+FILE, LOCK = pathlib.Path(sys.argv[2]), threading.Lock()
+taken = FILE.read_text().split() if FILE.exists() else []
+asked = 0
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_): ...
+
+    def answer(self, status, body):
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self):
+        global asked
+        asked += self.path == "/first"
+        self.answer(200, {"keys": taken, "asked": asked})
+
+    def do_POST(self):
+        key = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["key"]
+        with LOCK, FILE.open("a") as file:
+            taken.append(key)
+            file.write(key + "\n")
+        self.answer(201, {})
+
+
+http.server.ThreadingHTTPServer.request_queue_size = 100
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Service).serve_forever()
+"""
+SHOP_SPEC = """
+seatrial: 1
+name: shop
+stack: {{services: {{web: {{command: "python shop.py {{{{ instance.port.http }}}} {file}", ports: auto, ready: {{http: GET /}}}}}}}}
+workloads:
+  sales:
+    http: POST /sales
+    at: web
+    json: {{key: "{{{{ op.key }}}}"}}
+    rate: 20/s
+    timeout: 2s
+    model: set
+    read-back: {{http: GET /, at: web, keys: json.keys}}
+loads:
+  lookers: {{http: GET /x, at: web, rate: 30/s, for: 2s, timeout: 2s}}
+throughout: [sales]
+expect: {{kept: sales.lost == 0, once: sales.doubled == 0}}
+scenarios:
+  look:
+    steps:
+      - {{load: lookers}}
+      - {{id: first, http: GET /first, at: web, expect: json.asked == 1}}
+      - {{id: instances, process: instances, at: web *, expect: ready == wanted}}
+      - {{id: program, command: "true", expect: exit == 0}}
+      - {{id: any-program, command: "true", expect: exit < 256}}
+    expect:
+      soon: lookers.p95 < 300ms
+      some: lookers.errors <= 100%
+  killed:
+    steps:
+      - {{fault: kill, at: web, hold: 1s, id: kill}}
+      - {{id: gone, http: GET /, at: web, expect: 'error == "refused"'}}
+      - {{id: back, http: GET /, at: web, expect: status == 200, within: 10s}}
+    expect: {{back-in-time: sales.recovery < 4s}}
+"""
+
+
+def test_what_no_window_can_show_is_shown_by_what_follows_from_it(seatrial: Run, tmp_path: Path) -> None:
+    spec = tmp_path / "spec"
+    spec.mkdir()
+    (spec / "shop.py").write_text(SHOP)
+    (spec / "seatrial.yaml").write_text(SHOP_SPEC.format(file=tmp_path / "taken"))
+    checks = proven(seatrial("prove", str(spec), "--json", "--no-matrix"))
+    by = {c: found["by"] for c, found in checks.items() if found["outcome"] == "proven"}
+    assert by == {
+        "look/first": ["generated: cut clients -> web"],  # the second time it is not the first
+        "look/instances": ["generated: stop web"],
+        "look/program": ["generated: its program does nothing, and fails"],
+        "look/soon": ["generated: lookers: answers 470ms later"],
+        "killed/gone": ["generated: before kill web"],
+        "killed/back": ["stop web", "pause web"],
+        "killed/back-in-time": ["generated: sales: gone for 6s"],
+        "trial/kept": ["generated: sales: 60% acknowledged, not written"],
+    }
+    assert checks["look/any-program"]["outcome"] == "blind"
+    assert checks["look/some"]["outcome"] == "blind"
+    assert "holds whatever lookers.errors says" in checks["look/some"]["why"]
+    assert checks["trial/once"]["outcome"] == "not provable"
+    assert "no harm is known that shows there" in checks["trial/once"]["why"]
+
+    # Who has seen nothing change is asked nothing again; not even of what nothing could prove.
+    again = seatrial(
+        "prove", str(spec), "--json", "--only", "trial/once", "--only", "look/first", "--only", "trial/kept"
+    )
+    assert {c: found["remembered"] for c, found in proven(again).items()} == {
+        "look/first": True, "trial/once": True, "trial/kept": True,
+    }  # fmt: skip
+    assert json.loads(again.stdout)["trial"] is None

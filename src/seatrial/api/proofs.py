@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +18,14 @@ from ..core.plan import Plan
 from ..core.proofs import Proof, Proven
 from ..core.templates import Template
 from ..core.vocabulary import Vocabulary
-from ..engine.proving import Subject, subjects_of
+from ..engine.generating import VERSION as GENERATED
+from ..engine.proving import Subject, expectations_of, subjects_of
 from .directories import trials_root
 from .vocabulary import vocabulary
 
 FILE = "proofs.json"
-_VERSION = 1  # of how checks are proven: what was shown otherwise is shown again
+ALL = "*"  # every variant
+_VERSION = 2  # of how checks are proven: what was shown otherwise is shown again
 _MOST_BYTES = 64 << 20
 
 
@@ -49,12 +51,15 @@ class Memory:
             ) from None
         return cls(path=path, proofs=proofs)
 
-    def known(self, fingerprints: Mapping[str, str]) -> dict[str, Proof]:
-        """Findings whose check was proven, and has not changed since."""
+    def known(self, fingerprints: Mapping[str, str], variants: Path) -> dict[str, Proof]:
+        """Findings whose check has not changed since it was proven, nor the variant that did; and those that nothing could prove, while
+        there are the same variants to prove it by. `variants`: their directory.
+        """
         found: dict[str, Proof] = {}
+        digests = Digests(variants)
         for finding, fingerprint in fingerprints.items():
             kept = self.proofs.get(fingerprint)
-            if kept is not None and kept["finding"] == finding:
+            if kept is not None and kept["finding"] == finding and digests.hold(kept["rests_on"]):
                 found[finding] = Proof(
                     finding=finding,
                     outcome=Proven(kept["outcome"]),
@@ -65,11 +70,23 @@ class Memory:
                 )
         return found
 
-    def add(self, proofs: Iterable[Proof]) -> None:
-        """Keep those that hold; what is blind is shown anew each time, for somebody may have opened its eyes."""
+    def add(self, proofs: Iterable[Proof], variants: Path, names: Mapping[str, Path], tried: Collection[str]) -> None:
+        """Keep those that hold, and those that nothing could prove although all was `tried`. What is blind or red for another reason is
+        shown anew each time, for somebody may have opened its eyes. `names`: of variants, and their files.
+        """
+        digests = Digests(variants)
         for proof in proofs:
-            if proof.fingerprint and proof.outcome is Proven.PROVEN:
-                self.proofs[proof.fingerprint] = {**asdict(proof), "outcome": proof.outcome.value}
+            if not proof.fingerprint or proof.remembered:
+                continue
+            if proof.outcome is Proven.PROVEN:
+                by = [b.removeprefix("variant ") for b in proof.by if b.startswith("variant ")]
+                files = [names[n].name for n in by if n in names] if len(by) == len(proof.by) else []
+            elif proof.outcome is Proven.NOT_PROVABLE and proof.finding in tried:
+                files = [ALL]
+            else:
+                continue
+            kept = {**asdict(proof), "outcome": proof.outcome.value, "rests_on": {n: digests.of(n) for n in files}}
+            self.proofs[proof.fingerprint] = kept
 
     def save(self) -> None:
         """Whole or not at all, whatever interrupts it."""
@@ -79,17 +96,45 @@ class Memory:
         draft.replace(self.path)
 
 
+class Digests:
+    """SHA-256 of the files of variants, each with what all of them may run: whatever else lies in their directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._found: dict[str, str] = {}
+
+    def of(self, name: str) -> str:
+        """Of one by its file's name, or of ALL of them and the way in which others are generated."""
+        if name not in self._found:
+            total = hashlib.sha256(str(GENERATED).encode() if name == ALL else b"")
+            for path in sorted(self._directory.rglob("*")) if self._directory.is_dir() else ():
+                own = path.suffix != ".yaml" or name == ALL or path.name == name
+                if own and path.is_file() and "__pycache__" not in path.parts:
+                    total.update(
+                        f"{path.relative_to(self._directory)} {path.stat().st_size}\n".encode() + path.read_bytes()
+                    )
+            self._found[name] = total.hexdigest()
+        return self._found[name]
+
+    def hold(self, known: Mapping[str, str]) -> bool:
+        """Whether all of them are as they were."""
+        return all(self.of(name) == digest for name, digest in known.items())
+
+
 def fingerprints(plan: Plan, vocabulary: Vocabulary, root: Path | None) -> dict[str, str]:
     """By finding: SHA-256 of the check with what it says that it notices, of the stack and of the files that its services run from.
 
-    What is named by variants alone (workloads, expectations) has the whole spec in its own.
+    An expectation of figures has in its own the clients that it speaks of, and the steps of its scenario.
     """
     stack = _hash(_plain(plan.stack), *_files_of(plan, root))
     found = {s.finding: _hash(s.finding, _check(s), stack) for s in subjects_of(plan, vocabulary)}
-    whole = _hash(plan.digest, stack)
-    for scenario in plan.scenarios:
-        found |= {f"{scenario.id}/{e.name}": _hash(f"{scenario.id}/{e.name}", whole) for e in scenario.expect}
-    return found | {f"trial/{e.name}": _hash(f"trial/{e.name}", whole) for e in plan.expect}
+    clients = {**plan.workloads, **plan.loads}
+    around = {s.id: _plain([s.steps, s.finally_, s.throughout, plan.throughout]) for s in plan.scenarios}
+    for finding, expectation in expectations_of(plan):
+        used = [_plain(clients[n]) for n in expectation.condition.names if n in clients]
+        where = around.get(finding.partition("/")[0], list(plan.throughout))
+        found[finding] = _hash(finding, expectation.condition.canonical, used, where, stack)
+    return found
 
 
 def _check(subject: Subject) -> object:
@@ -131,5 +176,10 @@ def _plain(value: object) -> object:
 def proven(plan: Plan, root: Path | None) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Fingerprints of a plan's checks, and what has proven each: nothing, for one that is not proven."""
     prints = fingerprints(plan, vocabulary(), root)
-    known = Memory.of(root).known(prints)
-    return prints, {finding: known[finding].by if finding in known else () for finding in prints}
+    known = Memory.of(root).known(prints, variants_of(plan))
+    return prints, {i: known[i].by if i in known and known[i].outcome is Proven.PROVEN else () for i in prints}
+
+
+def variants_of(plan: Plan) -> Path:
+    """The directory of a plan's variants, whether it is there or not."""
+    return plan.file.resolve().parent / "variants"

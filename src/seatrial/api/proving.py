@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
-from ..core.plan import Plan
+from ..core.plan import Plan, Variant
 from ..core.proofs import Proof, Proven, Reaction, State, by_variants
+from ..core.quantities import format_duration
 from ..core.results import PlannedFinding
-from ..core.verdicts import Outcome, Severity
+from ..core.verdicts import Outcome, Severity, Verdict
 from ..engine.ledger import planned_findings
-from ..engine.proving import Wanted, subjects_of
+from ..engine.proving import Wanted, expectations_of
 from .following import follow
+from .generated import try_generated
 from .proofs import Memory, fingerprints
 from .running import Request
 from .variants import AS_DECLARED, find_variants, run_variant
@@ -26,15 +29,17 @@ if TYPE_CHECKING:
 
 _STYLES = {Proven.PROVEN: "green", Proven.BLIND: "red", Proven.WRONG_REASON: "red", Proven.NOT_PROVABLE: "yellow"}
 _MARKS = {Proven.PROVEN: "✔", Proven.BLIND: "✘", Proven.WRONG_REASON: "✘", Proven.NOT_PROVABLE: "?"}
+_TIMED = "how long a trial takes cannot be told while it is proven: a variant has to show it"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What is asked for. `findings`: those alone; `again`: also what is proven already."""
+    """What is asked for. `findings`: those alone; `again`: also what is proven already; `generated`: variants that follow from checks."""
 
     findings: tuple[str, ...] = ()
     again: bool = False
     variants: bool = True
+    generated: bool = True
     matrix: bool = True
     root: Path | None = None
 
@@ -49,6 +54,8 @@ class Shown:
     reactions: tuple[Reaction, ...] = ()
     control: Outcome | None = None  # None: nothing had to be run
     directory: Path | None = None
+    took_ns: int = 0
+    variants: tuple[str, ...] = ()  # that were run, and what they were
 
     @property
     def exit_status(self) -> int:
@@ -63,6 +70,8 @@ class Shown:
         return {
             "control": self.control.value if self.control is not None else None,
             "trial": str(self.directory) if self.directory is not None else None,
+            "took_ns": self.took_ns,
+            "variants": list(self.variants),
             "states": [{"id": s.id, "witnessed": s.witnessed, "detail": s.detail} for s in self.states],
             "checks": [
                 {
@@ -83,68 +92,145 @@ class Shown:
 
 def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: bool = False) -> Shown:
     """Prove the checks of a plan; `directory`: where its variants are. Raises UsageError for a finding that it has not."""
-    words = vocabulary()
+    began, words = time.monotonic_ns(), vocabulary()
     planned = {p.id: p for p in planned_findings(plan, plan.scenarios)}
-    checked = {s.finding for s in subjects_of(plan, words)}
     prints = fingerprints(plan, words, wish.root)
     wanted = {i for i in prints if i in planned}
     unknown = [i for i in wish.findings if i not in wanted]
     if unknown:
         raise UsageError.simple(f"no check {', '.join(unknown)}", f"checks: {', '.join(sorted(wanted))}")
     wanted = set(wish.findings) or wanted
-    memory = Memory.of(wish.root)
-    known = {} if wish.again else {i: p for i, p in memory.known(prints).items() if i in wanted}
-    proofs: dict[str, Proof] = dict(known)
+    memory, variants = Memory.of(wish.root), directory / "variants"
+    known = {} if wish.again else {i: p for i, p in memory.known(prints, variants).items() if i in wanted}
+    course = _Course(proofs=dict(known))
     todo = wanted - set(known)
-    states: tuple[State, ...] = ()
-    reactions: tuple[Reaction, ...] = ()
-    control, where = None, None
-    if todo & checked:
-        request = Request(
-            root=wish.root,
-            proving=Wanted(findings=frozenset(todo & checked), matrix=wish.matrix),
-            fingerprints=prints,
-        )
-        run = follow(plan, request, console, quiet=quiet)
-        control, where, states, reactions = run.outcome, run.directory, run.states, run.reactions
-        proofs |= {p.finding: p for p in run.proofs}
-    for finding in todo - set(proofs):
-        why = "the trial ended before it" if finding in checked else "no variant turns it red"
-        proofs[finding] = Proof(finding=finding, outcome=Proven.NOT_PROVABLE, why=why)
-    if wish.variants:
-        proofs = _with_variants(proofs, directory, wish, console, quiet=quiet)
-    proofs = {i: replace(p, fingerprint=prints[i]) for i, p in proofs.items()}
-    memory.add(proofs.values())
-    memory.save()
-    order = [i for i in planned if i in proofs]
+    timed = {i for i, e in expectations_of(plan) if "trial" in e.condition.names} & todo
+    course.proofs |= {i: Proof(finding=i, outcome=Proven.NOT_PROVABLE, why=_TIMED) for i in timed}
+    course.settled |= timed
+
+    def keep(tried: Collection[str] = ()) -> dict[str, Proof]:
+        """Whoever interrupts it later finds again what was shown by now."""
+        proofs = {i: replace(course.proofs[i], fingerprint=prints[i]) for i in planned if i in course.proofs}
+        memory.add(proofs.values(), variants, course.files, tried)
+        memory.save()
+        return proofs
+
+    if todo - timed:
+        _windows(course, plan, todo - timed, prints, wish, console, quiet=quiet)
+        keep()
+        if wish.generated:
+            _generated(course, plan, todo - timed, wish, console, quiet=quiet)
+            keep()
+    if wish.variants and any(variants.glob("*.yaml")):
+        for variant in find_variants(directory, ()):
+            # Green to begin with: what is red anyway a variant does not turn red.
+            open_ = course.open_of(todo) & (course.green | timed)
+            if open_ & set(variant.red):
+                _variant(course, variant, directory, todo, wish, console, quiet=quiet)
+                keep()
+    proofs = keep(course.settled if wish.generated and wish.variants else ())
     return Shown(
-        proofs={i: proofs[i] for i in order},
+        proofs=proofs,
         planned=planned,
-        states=states,
-        reactions=reactions,
-        control=control,
-        directory=where,
+        states=course.states,
+        reactions=course.reactions,
+        control=course.control,
+        directory=course.where,
+        took_ns=time.monotonic_ns() - began,
+        variants=tuple(course.ran),
     )
 
 
-def _with_variants(
-    proofs: dict[str, Proof], directory: Path, wish: Wish, console: Console, *, quiet: bool
-) -> dict[str, Proof]:
-    """Run the variants that turn something red that is not proven yet; those that are as declared prove it."""
-    if not (directory / "variants").is_dir():
-        return proofs
-    open_ = {i for i, p in proofs.items() if p.outcome is Proven.NOT_PROVABLE}
-    seen: dict[str, list[str]] = {}
-    for variant in find_variants(directory, ()):
-        if not open_ & set(variant.red):
-            continue
-        judged = run_variant(variant, directory, wish.root, console, quiet=quiet)
-        if judged.word == AS_DECLARED:
-            for finding in variant.red:
-                if finding in proofs:
-                    seen.setdefault(finding, []).append(variant.name)
-        open_ -= set(seen)
-    return by_variants(proofs, seen)
+@dataclass(kw_only=True)
+class _Course:
+    """How far it is. `green`: findings that passed when nothing was broken for them; `settled`: those of which another try would show
+    the same.
+    """
+
+    proofs: dict[str, Proof]
+    green: frozenset[str] = frozenset()
+    mute: frozenset[str] = frozenset()
+    settled: frozenset[str] = frozenset()
+    states: tuple[State, ...] = ()
+    reactions: tuple[Reaction, ...] = ()
+    control: Outcome | None = None
+    where: Path | None = None
+    ran: list[str] = field(default_factory=list)  # variants, and what they were
+    files: dict[str, Path] = field(default_factory=dict)  # theirs
+
+    def open_of(self, findings: Iterable[str]) -> set[str]:
+        """Those that nothing has proven yet, and nothing has shown to be blind."""
+        return {i for i in findings if self.proofs[i].outcome in (Proven.NOT_PROVABLE, Proven.WRONG_REASON)}
+
+
+def _windows(
+    course: _Course,
+    plan: Plan,
+    todo: Collection[str],
+    prints: Mapping[str, str],
+    wish: Wish,
+    console: Console,
+    *,
+    quiet: bool,
+) -> None:
+    """The control: the scenarios as they are; and then windows in which what their checks look at is broken."""
+    request = Request(
+        root=wish.root,
+        only=_scenarios(plan, todo),
+        proving=Wanted(findings=frozenset(todo), matrix=wish.matrix),
+        fingerprints=prints,
+    )
+    run = follow(plan, request, console, quiet=quiet)
+    course.control, course.where = run.outcome, run.directory
+    course.states, course.reactions, course.mute = run.states, run.reactions, run.mute
+    course.proofs |= {p.finding: p for p in run.proofs if p.finding in todo}
+    course.green = frozenset(i for i, f in run.ledger.findings.items() if f.verdict is Verdict.PASS)
+    for finding in set(todo) - set(course.proofs):
+        why = "the trial ended before it"
+        course.proofs[finding] = Proof(finding=finding, outcome=Proven.NOT_PROVABLE, why=why)
+
+
+def _scenarios(plan: Plan, todo: Collection[str]) -> tuple[str, ...]:
+    """Those that hold what is to be proven; all of them (none named) where none holds any of it."""
+    chosen = {i.partition("/")[0] for i in todo}
+    ids = [s.id for s in plan.scenarios if s.id in chosen]
+    return () if len(ids) == len(plan.scenarios) else tuple(ids)
+
+
+def _generated(
+    course: _Course, plan: Plan, todo: Collection[str], wish: Wish, console: Console, *, quiet: bool
+) -> None:
+    """What no window could show, in one run of what is generated for it."""
+    open_ = course.open_of(todo) & course.green
+    if not open_:
+        return
+    tried = try_generated(plan, open_, course.mute, wish.root, console, quiet=quiet)
+    course.settled |= tried.settled
+    for finding, proof in tried.proofs.items():
+        before = course.proofs[finding]
+        weaker = proof.outcome is Proven.NOT_PROVABLE and before.outcome is Proven.WRONG_REASON
+        course.proofs[finding] = replace(before, why=f"{before.why}; {proof.why}") if weaker else proof
+
+
+def _variant(
+    course: _Course,
+    variant: Variant,
+    directory: Path,
+    todo: Collection[str],
+    wish: Wish,
+    console: Console,
+    *,
+    quiet: bool,
+) -> None:
+    """Run a variant that turns something red that is not proven yet: when it is as declared, it proves all that it turns red."""
+    judged = run_variant(variant, directory, wish.root, console, quiet=quiet)
+    course.ran.append(f"{variant.name}: {judged.word}{f' ({judged.notes[0]})' if judged.notes else ''}")
+    if variant.file is not None:
+        course.files[variant.name] = variant.file
+    if judged.word == AS_DECLARED:
+        course.proofs = by_variants(course.proofs, {i: [variant.name] for i in variant.red if i in todo})
+    else:  # it may have been the machine, or is about to be mended
+        course.settled -= set(variant.red)
 
 
 def tell(shown: Shown, console: Console) -> None:
@@ -172,6 +258,8 @@ def tell(shown: Shown, console: Console) -> None:
         console.print(matrix(states, shown.reactions))
         for line in remarks([s.id for s in shown.states if s.witnessed], shown.reactions):
             console.print(line, highlight=False, style="yellow")
+    for line in shown.variants:
+        console.print(f"variant {line}", highlight=False, style="dim" if line.endswith(AS_DECLARED) else "yellow")
     console.print()
     console.print(summary(shown), highlight=False)
 
@@ -182,6 +270,11 @@ def summary(shown: Shown) -> str:
     counts = {o: sum(p.outcome is o for p in blocking) for o in Proven}
     parts = [f"{counts[Proven.PROVEN]} of {len(blocking)} blocking checks proven"]
     parts += [f"{counts[o]} {o}" for o in (Proven.BLIND, Proven.WRONG_REASON, Proven.NOT_PROVABLE) if counts[o]]
+    if shown.took_ns:
+        remembered = sum(p.remembered for p in shown.proofs.values())
+        parts.append(
+            f"in {format_duration(shown.took_ns, 2)}" + (f", {remembered} of all as before" if remembered else "")
+        )
     if shown.control not in (None, Outcome.GO):
         parts.append(f"the control is {shown.control}: what was not green was not asked")
     return ", ".join(parts)

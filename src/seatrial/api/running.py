@@ -74,6 +74,7 @@ class Run:
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
+    mute: frozenset[str] = frozenset()
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -183,6 +184,7 @@ async def run_trial(
         states=result.states,
         reactions=result.reactions,
         without=result.without,
+        mute=result.mute,
     )
 
 

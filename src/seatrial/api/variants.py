@@ -50,12 +50,12 @@ def judge_variant(
         if not _as_wanted(variant, i, findings)
     ]
     missing_evidence = [
-        f"{i} is red, and its evidence does not say {wanted.evidence!r}: {_text(findings[i])[:160]}"
+        f"{i} is red, and its evidence does not say {wanted.evidence!r}: {evidence_text(findings[i])[:160]}"
         for i, wanted in variant.red.items()
         if i in findings
         and _as_wanted(variant, i, findings)
         and wanted.evidence
-        and wanted.evidence not in _text(findings[i])
+        and wanted.evidence not in evidence_text(findings[i])
     ]
     others = [
         f"{i} is red and was not declared: {findings[i].reason or findings[i].measured}" for i in sorted(red - declared)
@@ -77,7 +77,8 @@ def _exercised(variant: Variant, findings: Mapping[str, Finding]) -> bool:
     return any(i not in findings or findings[i].exercised for i in variant.red)
 
 
-def _text(finding: Finding) -> str:
+def evidence_text(finding: Finding) -> str:
+    """All that a finding says of what was seen."""
     evidence = " ".join(
         f"{e.summary} {json.dumps(dict(e.data), default=str, ensure_ascii=False)}" for e in finding.evidence
     )
@@ -126,7 +127,8 @@ def run_variants(
     not; 2 when a run could not be made, or no variant was exercised.
     """
     variants = find_variants(directory, only)
-    plans = [(v, _compile(directory, [v.file], stack)) for v in variants]  # every mistake before the first start
+    # Every mistake before the first start.
+    plans = [(v, _compile(directory, [v.file] if v.file is not None else [], stack)) for v in variants]
     judged: list[Judged] = []
     if control:
         judged.append(_control(_compile(directory, [], stack), root, console))
@@ -159,7 +161,8 @@ def run_variant(
     variant: Variant, directory: Path, root: Path | None, console: Console, *, quiet: bool = False
 ) -> Judged:
     """One variant, held against what it declares. Raises UsageError for mistakes in it."""
-    return _one(variant, _compile(directory, [variant.file]), root, console, quiet=quiet)
+    plan = variant.plan or _compile(directory, [variant.file] if variant.file is not None else [])
+    return _one(variant, plan, root, console, quiet=quiet)
 
 
 def _one(variant: Variant, plan: Plan, root: Path | None, console: Console, *, quiet: bool = False) -> Judged:

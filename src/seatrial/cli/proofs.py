@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     epilog=examples(
         "seatrial prove seatrial.yaml",
         "seatrial prove --only journey/sale --again       this check, though it is proven already",
-        "seatrial prove --no-variants --no-matrix         faults alone, and only where a check must notice them",
+        "seatrial prove --no-variants --no-generated       faults alone, and only where a check must notice them",
         "seatrial prove --json > proofs.json",
         "seatrial prove --suite 'pytest tests/e2e --junitxml={junit}'     the tests of a suite of yours",
         "seatrial prove --suite 'go test -v ./e2e | go-junit-report > {junit}' stack.yaml",
@@ -35,6 +35,10 @@ def prove(
     again: Annotated[bool, typer.Option("--again", help="Also what is proven already, and has not changed.")] = False,
     variants: Annotated[
         bool, typer.Option("--variants/--no-variants", help="Run the variants that turn red what no fault proves.")
+    ] = True,
+    generated: Annotated[
+        bool,
+        typer.Option("--generated/--no-generated", help="Run what follows from the checks that no window has proven."),
     ] = True,
     matrix: Annotated[
         bool,
@@ -76,7 +80,13 @@ def prove(
     from ..api.proving import prove as prove_checks
 
     if suite is not None:
-        whole = {"--only": only, "--again": again, "--no-variants": not variants, "--no-matrix": not matrix}
+        whole = {
+            "--only": only,
+            "--again": again,
+            "--no-variants": not variants,
+            "--no-generated": not generated,
+            "--no-matrix": not matrix,
+        }
         for option in (o for o, given in whole.items() if given):
             raise UsageError.simple(f"{option} is of checks: a suite runs as a whole", "--services, --faults")
         wish = _wish(suite, services, faults, limit, directory, between=between)
@@ -85,7 +95,9 @@ def prove(
     for option in (o for o, given in of_suites.items() if given):
         raise UsageError.simple(f"{option} goes with --suite", '--suite "pytest tests/e2e --junitxml={junit}"')
     plan = load_plan(spec, var, stack=stack)
-    wanted = Wish(findings=tuple(only or ()), again=again, variants=variants, matrix=matrix, root=directory)
+    wanted = Wish(
+        findings=tuple(only or ()), again=again, variants=variants, generated=generated, matrix=matrix, root=directory
+    )
     shown = prove_checks(plan, spec_file(spec).resolve().parent, wanted, console(), quiet=json)
     if json:
         typer.echo(proofs_json(shown))

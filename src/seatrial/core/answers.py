@@ -18,6 +18,7 @@ from .intervals import Interval
 from .quantities import Quantity
 
 STATUSES = (200, 204, 301, 400, 401, 403, 404, 409, 429, 500, 502, 503, 504)
+SHARES = frozenset({"errors", "served", "overall", "outside_faults", "share"})  # never more than all
 NEVER_NEGATIVE = frozenset({"count", "counts", "status", "attempts", "took", "total", "length"})
 _OTHER = "another-answer"
 _MOST = 64  # candidates of one fact
@@ -44,10 +45,14 @@ def deaf_conditions(
     never_negative: Collection[str] = (),
 ) -> tuple[Deaf, ...]:
     """The conditions of an expectation that hold for every answer. `values` are those under which it held, by name; `observed` the names
-    among them that a probe saw (the others are the spec's own, and stay); `never_negative` those of which no number can be negative.
+    among them that a probe saw (the others are the spec's own, and stay); `never_negative` those, or the last names of paths, of which no
+    number can be negative.
     """
     least = NEVER_NEGATIVE | set(never_negative)
-    found = (_deafness(each, values, frozenset(observed), least) for each in conditions(condition.tree))
+    found = (
+        _deafness(each, values, frozenset(observed), least, frozenset(never_negative))
+        for each in conditions(condition.tree)
+    )
     return tuple(d for d in found if d is not None)
 
 
@@ -60,12 +65,21 @@ def conditions(tree: Node) -> Iterator[Node]:
         yield tree
 
 
-def _deafness(tree: Node, values: Mapping[str, object], observed: frozenset[str], least: frozenset[str]) -> Deaf | None:
+def _deafness(
+    tree: Node,
+    values: Mapping[str, object],
+    observed: frozenset[str],
+    least: frozenset[str],
+    last_names: frozenset[str],
+) -> Deaf | None:
     one = Expression(unparse(tree), tree, Type.BOOL)
     paths = {unparse(p): p for p in walk(tree) if isinstance(p, Path) and p.root in observed}
     said: list[str] = []
     for text, path in paths.items():
-        for other in _others(tree, path, values, path.root in least):
+        last = str(path.parts[-1].key) if path.parts else ""
+        for other in _others(tree, path, values, path.root in least or last in last_names):
+            if last in SHARES and isinstance(other, Quantity) and other.value > 1:
+                continue
             changed = {**values, path.root: put(values.get(path.root), [p.key for p in path.parts], other)}
             if one.evaluate(changed).truth is False:
                 return None
@@ -99,7 +113,7 @@ def _others(tree: Node, path: Path, values: Mapping[str, object], never_negative
     if path.root == "status" and not path.parts:
         return [s for s in STATUSES if s != values.get("status")]
     said = _value(path, values)
-    bounds = [b for b in _bounds(tree, path, values) if not isinstance(b, Missing)]
+    bounds = [b for b in held_against(tree, path, values) if not isinstance(b, Missing)]
     found: list[object] = []
     longer = _longer(said, bounds) if any(isinstance(n, Call) and path in n.arguments for n in walk(tree)) else ()
     for other in (*_like(said, never_negative), *longer, *(o for b in bounds for o in _beside(b, never_negative))):
@@ -115,7 +129,7 @@ def _value(path: Path, values: Mapping[str, object]) -> object:
     return plain(found)
 
 
-def _bounds(tree: Node, path: Path, values: Mapping[str, object]) -> Iterator[object]:
+def held_against(tree: Node, path: Path, values: Mapping[str, object]) -> Iterator[object]:
     """What a fact is held against, wherever it is."""
     for node in walk(tree):
         if not isinstance(node, Compare):

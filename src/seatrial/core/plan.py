@@ -99,6 +99,7 @@ class FaultStep(StepBase):
     hold_ns: int | None = None
     within_ns: int | None = None  # for the witness
     for_ns: int | None = None  # heal after that time
+    untold: bool = False  # clients are judged as if nobody had broken anything; nobody writes that, see CounterStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +128,33 @@ class LoadStep(StepBase):
     judged: bool = False
 
 
-Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CounterState:
+    """A state that a check has to notice: what is broken, or said, or counted before it is asked. `check` as it is asked there.
+
+    `first`: something that is sent where nothing was to be; `turned`: it reads the record of the stack's start the other way round.
+    `errors`: of an answer, that are what was made of it here and would be something else elsewhere.
+    """
+
+    id: str  # "cut clients -> web", for people
+    check: CheckPlan
+    fault: FaultStep | None = None
+    first: ProbeCall | None = None
+    turned: bool = False
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CounterStep(StepBase):
+    """A step's check in the midst of its scenario, in states that it has to notice: FAIL where it is red in one of them, for the right
+    reason. It stands where the spec leads to: nobody writes it, `seatrial prove` makes it.
+    """
+
+    of: str  # the step's id
+    states: tuple[CounterState, ...]
+
+
+Step = ProbeStep | FaultStep | HealStep | PauseStep | LoadStep | CounterStep
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -303,14 +330,15 @@ class RedEvidence:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Variant:
-    """An overlay that makes the system wrong in one way, with the findings that must notice."""
+    """What makes the system wrong in one way, with the findings that must notice: an overlay in a file, or, generated, a Plan."""
 
     name: str
     title: str
     why: str
-    file: Path
+    file: Path | None
     red: Mapping[str, RedEvidence]
     only: tuple[str, ...] = ()
+    plan: Plan | None = None
 
 
 STACK_METRICS: Mapping[str, Type] = {

@@ -88,13 +88,13 @@ def prove(finding: str, reactions: Iterable[Reaction], deaf: Sequence[str], why_
 def by_variants(proofs: Mapping[str, Proof], seen: Mapping[str, Sequence[str]]) -> dict[str, Proof]:
     """Proofs with what variants have shown: finding to names of variants that turned it red as declared.
 
-    A variant shows that a check can fail; it does not make one see what it was seen to miss.
+    A variant shows that a check can fail, and for the reason that it declares; it does not make one see what it was seen to miss.
     """
     found = dict(proofs)
     for finding, names in seen.items():
         before = found.get(finding)
         words = tuple(f"variant {name}" for name in names)
-        if before is None or before.outcome is Proven.NOT_PROVABLE:
+        if before is None or before.outcome in (Proven.NOT_PROVABLE, Proven.WRONG_REASON):
             found[finding] = Proof(finding=finding, outcome=Proven.PROVEN, by=words)
         elif before.outcome is Proven.PROVEN:
             found[finding] = Proof(finding=finding, outcome=Proven.PROVEN, by=(*before.by, *words))

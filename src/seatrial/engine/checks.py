@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from ..core.errors import Absent
@@ -150,6 +151,21 @@ class Checks:
             evidence=tuple(e for r in results for e in r.evidence[-1:]),
             ended_ns=max(r.ended_ns for r in results),
         )
+
+    @contextlib.contextmanager
+    def turned(self) -> Iterator[None]:
+        """While it lasts, who reads the record of the stack's start reads a copy in which all came in the opposite order."""
+        before = self._prober.watched
+        self._prober.watched = replace(before, changes=None if before.changes is None else before.changes[::-1])
+        try:
+            yield
+        finally:
+            self._prober.watched = before
+
+    @contextlib.contextmanager
+    def as_it_is(self) -> Iterator[None]:
+        """While it lasts, nothing is different."""
+        yield
 
     def timeout_ns(self, check: CheckPlan) -> int:
         """Of an attempt: its own, the verb's, or what is usual."""

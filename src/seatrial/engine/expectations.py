@@ -23,6 +23,8 @@ def judge_expectation(
     id_ = f"{scenario}/{expectation.name}"
     planned = ledger.planned[id_]
     judgement = expectation.condition.evaluate(figures)
+    if ledger.figures is not None:
+        ledger.figures[id_] = figures
     interval = judgement.interval
     now = time.monotonic_ns()
     return ledger.judge(

@@ -36,6 +36,7 @@ class LiveFault:
     fault: Fault
     victims: list[Instance]
     hold_ns: int = 0
+    untold: bool = False
     began_ns: int = 0
     injected_ns: int = 0
     testimony: list[Testimony] = field(default_factory=list)
@@ -103,6 +104,7 @@ class Faults:
             fault=fault,
             victims=victims,
             hold_ns=step.hold_ns or 0,
+            untold=step.untold,
         )
         self._journal.write(
             FaultOrdered(
@@ -181,4 +183,4 @@ class Faults:
 
     def spans(self, scenario: str | None = None) -> list[FaultSpan]:
         """Faults that were ordered, as workloads see them; of one scenario or of all."""
-        return [f.span() for f in self.all if scenario is None or f.scenario == scenario]
+        return [f.span() for f in self.all if not f.untold and (scenario is None or f.scenario == scenario)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from ..core.events import FindingJudged
 from ..core.fingerprints import PLANNED as UNCHANGED
 from ..core.load_plans import abort_finding, own_claim
-from ..core.plan import FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
+from ..core.plan import CounterStep, FaultStep, LoadStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.results import Accounting, Finding, PlannedFinding, decide, requirement_verdicts
 from ..core.verdicts import Outcome, Severity, Verdict, combine
 from .journal import Journal
@@ -57,7 +57,7 @@ def _of_steps(scenario: str, steps: Iterable[Step], covers: tuple[str, ...] = ()
             id=f"{scenario}/{s.id}", scenario=scenario, claim=s.title, covers=s.covers or covers, severity=s.severity
         )
         for s in steps
-        if isinstance(s, FaultStep)
+        if isinstance(s, FaultStep | CounterStep)
         or (isinstance(s, ProbeStep) and s.check.expect is not None)
         or (isinstance(s, LoadStep) and s.judged)
     ]
@@ -119,6 +119,9 @@ class Ledger:
         self.findings: dict[str, Finding] = {}
         self._waived = waived or {}
         self._journal = journal
+        self.figures: dict[str, Mapping[str, object]] | None = (
+            None  # what expectations went by, where somebody wants to know
+        )
 
     def judge(self, finding: Finding) -> Finding:
         """Record a finding. One judged before keeps the worse verdict: nothing is overwritten by a later success."""

@@ -18,7 +18,9 @@ from .probing import Prober
 @contextlib.asynccontextmanager
 async def planted(prober: Prober, call: ProbeCall, directory: Path, *, nothing: bool = False) -> AsyncIterator[str]:
     """While it lasts, a log check reads copies with such a line at their end, or empty ones (`nothing`); yields why that cannot be."""
-    line = "" if nothing else line_for(str(call.what), _texts(call.arguments.get("ignore")))
+    pattern, ignored = str(call.what), _texts(call.arguments.get("ignore"))
+    # Where all that it could find is ignored, such a line is planted all the same: it shows that nothing is ever found.
+    line = "" if nothing else line_for(pattern, ignored) or line_for(pattern)
     platform: object = prober.platform
     if line is None:
         yield f"no line could be made that matches {call.what}"
@@ -52,8 +54,13 @@ def line_for(pattern: str, ignore: Iterable[str] = ()) -> str | None:
     bare = re.sub(r"\(\?[a-z]+\)", "", pattern)  # flags
     for part in (pattern, bare, *bare.split("|"), *bare.replace("(", "|").replace(")", "|").split("|")):
         for line in (part, _literal(part)):
-            if sought.search(line) and not any(o.search(line) for o in others):
-                return line
+            for whole in (
+                line,
+                f"seatrial: {line}",
+                f"{line} (planted)",
+            ):  # some ignore what a line begins with, or ends with
+                if sought.search(whole) and not any(o.search(whole) for o in others):
+                    return whole
     return None
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..core.answers import deaf_conditions, names_counts
 from ..core.errors import SeatrialError
 from ..core.events import CheckProven, PhaseChanged, Reacted
 from ..core.observations import Observation, Seen
-from ..core.plan import CheckPlan, FaultStep, NamedCheck, Plan, ProbeCall, ProbeStep, calls_in
+from ..core.plan import CheckPlan, Expectation, FaultStep, NamedCheck, Plan, ProbeCall, ProbeStep, calls_in
 from ..core.proofs import Heard, Proof, Reaction, State, prove
 from ..core.quantities import NS_PER_S
 from ..core.stack import LINK, Target
@@ -23,6 +23,7 @@ from ..core.vocabulary import Vocabulary
 from .checks import Checks, Kept, Place
 from .faulting import Faults
 from .journal import Journal
+from .ledger import Ledger
 from .planting import planted
 from .probing import NOT_EXERCISED, Prober
 from .steady import Steady
@@ -31,6 +32,7 @@ SCENARIO = "prove"
 NOTICE_NS = 5 * NS_PER_S  # so long a check may take to turn red
 ATTEMPT_NS = 2 * NS_PER_S
 TOGETHER = 16
+FIGURES = ("lost", "doubled", "phantom", "failed", "ok", "due", "unknown", "sent")  # of clients: never negative
 _POLL_S = 0.2
 _GONE = frozenset(
     {"refused", "reset", "timeout", "closed", "absent", "unreachable"}
@@ -83,14 +85,16 @@ class Proving:
         steady: Steady,
         journal: Journal,
         prober: Prober,
+        ledger: Ledger,
         fingerprints: Mapping[str, str],
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._plan, self._wanted = plan, wanted
         self._vocabulary, self._capabilities = vocabulary, capabilities
         self._checks, self._faults, self._steady, self._journal = checks, faults, steady, journal
-        self._prober = prober
+        self._prober, self._ledger = prober, ledger
         self._fingerprints, self._tell = fingerprints, tell
+        self.mute: frozenset[str] = frozenset()  # findings that are green when their target does not answer
         self.states: tuple[State, ...] = ()
         self.reactions: tuple[Reaction, ...] = ()
 
@@ -115,7 +119,9 @@ class Proving:
         finally:
             await self._faults.heal_all(SCENARIO, "end of the proof")
         self.states, self.reactions = tuple(course.states), tuple(course.reactions)
+        self.mute = frozenset(s.finding for s in green if self._kept(s).result.observation.seen is not Seen.VALUE)
         proofs = [self._proof(s, s in green, course) for s in subjects]
+        proofs += [self._of_figures(i, e) for i, e in expectations_of(self._plan) if self._is_wanted(i)]
         for proof in proofs:
             self._journal.write(
                 CheckProven(
@@ -282,13 +288,25 @@ class Proving:
             proof = prove(subject.finding, [], [], why)
         else:
             kept = self._kept(subject)
-            if kept.result.observation.seen is not Seen.VALUE:
+            if subject.finding in self.mute:
                 proof = prove(
                     subject.finding, [], [], "it is green when its target does not answer: a variant has to prove it"
                 )
             else:
                 proof = prove(subject.finding, own, deaf(kept), course.stopped or self._why_not(subject))
         return replace(proof, fingerprint=self._fingerprints.get(subject.finding, ""))
+
+    def _of_figures(self, finding: str, expectation: Expectation) -> Proof:
+        """Of an expectation: whether it listens to the figures that it was judged by. That it hears them a run of clients has to show."""
+        figures = (self._ledger.figures or {}).get(finding)
+        judged = self._ledger.findings.get(finding)
+        if figures is None or judged is None or judged.verdict is not Verdict.PASS:
+            return prove(finding, [], [], "it was not green to begin with")
+        said = [n for n in expectation.condition.names if n not in self._plan.values]
+        deaf = deaf_conditions(expectation.condition, figures, said, FIGURES)
+        return prove(
+            finding, [], [f"any figure satisfies it: {d}" for d in deaf], "its clients have to see something else"
+        )
 
     def _why_not(self, subject: Subject) -> str:
         if subject.silent and not subject.notices and subject.check.call.verb != "log":
@@ -297,6 +315,13 @@ class Proving:
             return "it names no service: at: ... or notices: [...]"
         lacking = {"stop", "pause", "link"} - self._capabilities
         return f"this platform cannot {', '.join(sorted(lacking))}" if lacking else "it was asked in no state"
+
+
+def expectations_of(plan: Plan) -> Iterator[tuple[str, Expectation]]:
+    """Every expectation of figures, with its finding."""
+    for scenario in plan.scenarios:
+        yield from ((f"{scenario.id}/{e.name}", e) for e in scenario.expect)
+    yield from ((f"trial/{e.name}", e) for e in plan.expect)
 
 
 def deaf(kept: Kept) -> list[str]:
@@ -316,14 +341,16 @@ def hurried(kept: Kept, timeout_ns: int) -> CheckPlan:
     return replace(kept.check, within_ns=None, for_ns=None, timeout_ns=min(timeout_ns, enough))
 
 
-def hear(verdict: Verdict, observation: Observation, *, once: bool = False) -> tuple[Heard, str]:
-    """A verdict in a state, and why it does not count where it is red for something else.
+def hear(
+    verdict: Verdict, observation: Observation, *, once: bool = False, ours: Collection[str] = ()
+) -> tuple[Heard, str]:
+    """A verdict in a state, and why it does not count where it is red for something else. `ours`: errors that were made on purpose.
 
     A check that could not look because the store that it reads is gone is not green, and says why: red enough.
     """
     if verdict is Verdict.PASS:
         return Heard.GREEN, ""
-    if observation.seen is not Seen.VALUE and observation.error in _GONE:
+    if observation.seen is not Seen.VALUE and (observation.error in _GONE or observation.error in ours):
         return Heard.RED, ""
     if verdict is Verdict.INCONCLUSIVE:
         return Heard.UNSURE, ""

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 from ..core.errors import NotExercised, SeatrialError
 from ..core.events import Noted, ScenarioEnded, ScenarioStarted, StepEnded, StepStarted, ValueSaved
 from ..core.load_plans import abort_finding
-from ..core.plan import BEGIN, FaultStep, HealStep, LoadStep, NamedCheck, PauseStep, ProbeStep, ScenarioPlan, Step
+from ..core.plan import (
+    BEGIN,
+    CounterStep,
+    FaultStep,
+    HealStep,
+    LoadStep,
+    NamedCheck,
+    PauseStep,
+    ProbeStep,
+    ScenarioPlan,
+    Step,
+)
 from ..core.platforms import CanReadLogs, Platform
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
@@ -18,6 +29,7 @@ from ..core.results import Evidence, Finding
 from ..core.verdicts import Severity, Verdict
 from .aborting import judge_not_aborted
 from .checks import Checks, Place
+from .countering import counter
 from .expectations import judge_expectation
 from .faulting import Faults, LiveFault
 from .journal import Journal
@@ -25,6 +37,7 @@ from .ledger import Ledger
 from .own import judge_own
 from .probing import NOT_EXERCISED
 from .python import run_body
+from .steady import Steady
 from .usage import UsageWatch
 from .values import Values, missing
 from .workloads import Workloads
@@ -37,6 +50,7 @@ class Crew:
     """Everything a scenario works with."""
 
     platform: Platform
+    steady: Steady
     usage: UsageWatch
     checks: Checks
     faults: Faults
@@ -58,7 +72,7 @@ class ScenarioRun:
         self.crew = crew
         self.values = values
         self._throughout = (*dict.fromkeys((*plan.throughout, *throughout)),)
-        self._marks: Mapping[str, int] = {}
+        self.marks: Mapping[str, int] = {}  # of logs, when it began
         self.began_ns = 0
         self._reason = ""
         self._hurried = False  # somebody ends the trial: nothing is waited for any more
@@ -78,7 +92,7 @@ class ScenarioRun:
             ScenarioStarted(scenario=plan.id, title=plan.title, covers=plan.covers, disrupting=plan.disrupting)
         )
         self.began_ns = time.monotonic_ns()
-        self._marks = await log_marks(crew.platform)
+        self.marks = await log_marks(crew.platform)
         started: list[str] = []
         try:
             async with asyncio.timeout(plan.deadline_ns / NS_PER_S):
@@ -258,6 +272,8 @@ class ScenarioRun:
                 return (*await self._heal(step), 1)
             case LoadStep():
                 return (*await self._load(step), 1)
+            case CounterStep():
+                return await counter(self, step)
             case PauseStep():
                 await asyncio.sleep(step.duration_ns / NS_PER_S)
                 return (
@@ -298,7 +314,7 @@ class ScenarioRun:
         crew, finding = self.crew, f"{self.plan.id}/{step.id}"
         place = Place(scenario=self.plan.id, step=step.id, finding=finding)
         baseline = crew.checks.counting.baseline(self.plan.id, step.id, step.check)
-        result = await crew.checks.run(step.check, self.values.all(), place, self._marks, baseline)
+        result = await crew.checks.run(step.check, self.values.all(), place, self.marks, baseline)
         verdict: Verdict = result.verdict
         message = result.judgement.reason or result.observation.message
         if verdict is Verdict.PASS:
@@ -412,7 +428,7 @@ class ScenarioRun:
         verdict, reason = Verdict.INCONCLUSIVE, "never looked at"
         try:
             while True:
-                result = await self.crew.checks.run(named.check, self.values.all(), place, self._marks, baseline)
+                result = await self.crew.checks.run(named.check, self.values.all(), place, self.marks, baseline)
                 times += 1
                 evidence, verdict, reason = result.evidence, result.verdict, result.judgement.reason
                 if verdict is not Verdict.PASS:

@@ -70,6 +70,7 @@ class Result:
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
     without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
+    mute: frozenset[str] = frozenset()  # of what was proven: findings that are green when their target does not answer
 
 
 class Trial:
@@ -112,14 +113,16 @@ class Trial:
         prober.know(plan.identities, self.values.all)
         checks = Checks(prober, journal)
         if options.proving is not None:
-            checks.kept = {}
+            checks.kept, self.ledger.figures = {}, {}
         faults = Faults(platform, vocabulary, prober, journal)
         prefix = options.trial[-6:]
         workloads = Workloads(plan, maker, prober, journal, adopt, prefix)
         pools = PoolWatch(prober, pools_wanted(plan))
         self._usage = UsageWatch(platform, journal, judge_usage, pools)
+        self._steady = Steady(platform, checks, prober, plan.steady, journal, self.ledger, self.values.all())
         self.crew = Crew(
             platform=platform,
+            steady=self._steady,
             usage=self._usage,
             checks=checks,
             faults=faults,
@@ -128,7 +131,6 @@ class Trial:
             ledger=self.ledger,
             redactor=redactor,
         )
-        self._steady = Steady(platform, checks, prober, plan.steady, journal, self.ledger, self.values.all())
         self._roles = RoleWatch(prober, journal)
         self._end = end
         self._machine = machine
@@ -170,6 +172,7 @@ class Trial:
             states=proving.states if proving is not None else (),
             reactions=proving.reactions if proving is not None else (),
             without=self.prober.lacking(),
+            mute=proving.mute if proving is not None else frozenset(),
         )
 
     async def _trial(self) -> str:
@@ -224,6 +227,7 @@ class Trial:
             steady=self._steady,
             journal=self.journal,
             prober=self.prober,
+            ledger=self.ledger,
             fingerprints=self.options.fingerprints,
             tell=lambda words: self.journal.write(Noted(level="info", message=words)),
         )

@@ -29,6 +29,7 @@ VERB = Verb(
         ),
     },
     needs_target=False,
+    asks=False,
     example="dns: postgres",
 )
 

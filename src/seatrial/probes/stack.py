@@ -59,6 +59,7 @@ VERB = Verb(
     default_expect="differences == []",
     needs_target=False,
     together=True,
+    asks=False,
     check=_check,
     example="{stack: ports, at: web *}",
 )

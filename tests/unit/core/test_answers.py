@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from seatrial.core.answers import counts_alone, deaf_conditions, gives_one_row, put
 from seatrial.core.expressions import compile_expression
 from seatrial.core.expressions.syntax import EACH
+from seatrial.core.intervals import Interval
 from seatrial.core.quantities import Dimension, Quantity
 
 S = 1_000_000_000
@@ -166,3 +167,74 @@ def test_a_number_held_against_a_bound_is_heard(value: int, operator: str, bound
 )
 def test_queries_that_sum_up_give_one_row(query: str, one: bool, counts: bool) -> None:
     assert (gives_one_row(query), counts_alone(query)) == (one, counts)
+
+
+FIGURES: dict[str, object] = {
+    "load": {
+        "p95": Quantity(0.02 * S, Dimension.DURATION),
+        "errors": Interval(0.0, 0.01, Dimension.RATIO, point=0.0),
+        "served": Quantity(1.0, Dimension.RATIO),
+        "ok": 300,
+        "failed": 0,
+    },
+    "sales": {
+        "lost": 0,
+        "recovery": Interval(0.0, 0.4 * S, Dimension.DURATION),
+        "availability": {"overall": Interval(0.995, 1.0, Dimension.RATIO, point=1.0)},
+    },
+}
+COUNTS = ("lost", "failed", "ok")
+
+
+def deaf_to_figures(text: str) -> list[str]:
+    condition = compile_expression(text)
+    assert condition.evaluate(FIGURES).truth is True, "it held to begin with"
+    return [d.condition for d in deaf_conditions(condition, FIGURES, condition.names, COUNTS)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "load.p95 < 500ms",
+        "load.errors < 5%",
+        "load.served >= 99%",
+        "load.failed == 0",
+        "load.ok > 10",
+        "sales.lost == 0",
+        "sales.recovery < 30s",
+        "sales.availability.overall >= 99%",
+    ],
+)
+def test_an_expectation_that_listens_to_its_figures(text: str) -> None:
+    assert deaf_to_figures(text) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "load.p95 >= 0s",
+        "load.errors <= 100%",
+        "load.served >= 0%",
+        "load.failed >= 0",
+        "load.ok >= 0",
+        "sales.lost > -1",
+        "sales.recovery >= 0s",
+        "sales.availability.overall <= 100%",
+    ],
+)
+def test_an_expectation_that_any_figure_meets(text: str) -> None:
+    assert deaf_to_figures(text) == [text]
+    assert deaf_to_figures(f"load.failed == 0 and {text}") == [text]
+
+
+@given(st.floats(0.01, 0.99), st.sampled_from(["errors", "served"]))
+def test_a_share_held_against_a_bound_that_it_can_miss_is_heard(bound: float, name: str) -> None:
+    operator = "<" if name == "errors" else ">="
+    assert deaf_to_figures(f"load.{name} {operator} {bound * 100 + 1:.4f}%") == [] or bound * 100 + 1 > 100
+
+
+@given(st.integers(1, 10_000))
+def test_a_duration_that_could_be_longer_is_heard(bound_ms: int) -> None:
+    condition = compile_expression(f"load.p95 < {bound_ms}ms")
+    if condition.evaluate(FIGURES).truth is True:
+        assert not deaf_conditions(condition, FIGURES, condition.names, COUNTS)
