@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..core.errors import Interrupted
 from .running import Request, Run, run_interruptible, run_trial
 
 if TYPE_CHECKING:
@@ -17,6 +19,14 @@ if TYPE_CHECKING:
     from ..reports.terminal import Follower
 
 
+def follow_on(plan: Plan, request: Request, console: Console, *, quiet: bool = False) -> Run:
+    """The same of one run of several. Raises Interrupted where it was stopped: who stops one means all of them."""
+    run = follow(plan, request, console, quiet=quiet)
+    if run.interrupted:
+        raise Interrupted("stopped: what was shown before is kept, and nothing else was tried")
+    return run
+
+
 def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = False) -> Run:
     """Run a plan; shown live unless `quiet`, then its reports are written and its verdict is shown."""
     from ..reports.terminal import verdict
@@ -24,7 +34,9 @@ def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = Fals
 
     followed: TrialModel | None
     run: Run
-    run, followed = run_interruptible(both(plan, request, console, quiet=quiet))
+    stops: list[bool] = []
+    run, followed = run_interruptible(both(plan, request, console, quiet=quiet), lambda: stops.append(True))
+    run = replace(run, interrupted=bool(stops))
     model = write_reports(run.directory, followed)
     if not quiet:
         verdict(model, run.directory, console)

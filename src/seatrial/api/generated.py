@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import SeatrialError
+from ..core.errors import Interrupted, SeatrialError
 from ..core.plan import Plan
 from ..core.proofs import Heard, Proof, Proven
 from ..core.results import Finding
@@ -43,7 +43,7 @@ def try_generated(
     quiet: bool = False,
 ) -> Tried:
     """Proofs of findings that are open, by one run of what was generated for them."""
-    from .following import follow
+    from .following import follow_on
 
     made = generate(plan, open_, vocabulary(), mute)
     proofs = {
@@ -55,7 +55,9 @@ def try_generated(
     if not quiet:
         console.rule(f"{NAME}: {made.variant.title}", align="left")
     try:
-        run = follow(made.plan, Request(only=made.variant.only, root=root, variant=NAME), console, quiet=quiet)
+        run = follow_on(made.plan, Request(only=made.variant.only, root=root, variant=NAME), console, quiet=quiet)
+    except Interrupted:
+        raise
     except SeatrialError as error:
         why = f"what was generated for it could not be run: {error}"
         failed = {

@@ -17,7 +17,7 @@ from ..core.results import PlannedFinding
 from ..core.verdicts import Outcome, Severity, Verdict
 from ..engine.ledger import planned_findings
 from ..engine.proving import Wanted, expectations_of
-from .following import follow
+from .following import follow_on
 from .generated import try_generated
 from .proofs import Memory, fingerprints
 from .running import Request
@@ -180,7 +180,7 @@ def _windows(
         proving=Wanted(findings=frozenset(todo), matrix=wish.matrix),
         fingerprints=prints,
     )
-    run = follow(plan, request, console, quiet=quiet)
+    run = follow_on(plan, request, console, quiet=quiet)
     course.control, course.where = run.outcome, run.directory
     course.states, course.reactions, course.mute = run.states, run.reactions, run.mute
     course.proofs |= {p.finding: p for p in run.proofs if p.finding in todo}

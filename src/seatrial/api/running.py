@@ -75,6 +75,7 @@ class Run:
     reactions: tuple[Reaction, ...] = ()
     without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
     mute: frozenset[str] = frozenset()
+    interrupted: bool = False
 
 
 def check_selection(plan: Plan, request: Request) -> None:
@@ -263,8 +264,9 @@ def machine() -> dict[str, Any]:
     }
 
 
-def run_interruptible(main: Any) -> Any:
-    """Run a coroutine; the first Ctrl-C (or SIGTERM) cancels it so that it stops and heals, the second leaves at once.
+def run_interruptible(main: Any, stopped: Callable[[], None] = lambda: None) -> Any:
+    """Run a coroutine; the first Ctrl-C (or SIGTERM) cancels it so that it stops and heals, the second leaves at once. `stopped` is called
+    at the first.
 
     Left at once, the keeper still heals and ends everything by itself. Raises Interrupted where it had nothing to show for itself yet.
     """
@@ -282,6 +284,7 @@ def run_interruptible(main: Any) -> Any:
                 sys.stderr.flush()
                 os._exit(2)
             sys.stderr.write("\nseatrial: stopping and healing; once more leaves that to the keeper\n")
+            stopped()
             task.cancel()
 
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.errors import SeatrialError, UsageError
+from ..core.errors import Interrupted, SeatrialError, UsageError
 from ..core.plan import Plan, Variant
 from ..core.results import Finding, decide
 from ..core.verdicts import Outcome, Verdict
@@ -142,10 +142,10 @@ def run_variants(
 
 
 def _control(plan: Plan, root: Path | None, console: Console) -> Judged:
-    from .following import follow
+    from .following import follow_on
 
     console.rule("control: the spec as it is", align="left")
-    run = follow(plan, Request(root=root), console)
+    run = follow_on(plan, Request(root=root), console)
     word = AS_DECLARED if run.outcome is Outcome.GO else OTHERWISE
     return Judged(
         name=CONTROL,
@@ -166,12 +166,14 @@ def run_variant(
 
 
 def _one(variant: Variant, plan: Plan, root: Path | None, console: Console, *, quiet: bool = False) -> Judged:
-    from .following import follow
+    from .following import follow_on
 
     if not quiet:
         console.rule(f"{variant.name}: {variant.title}", align="left")
     try:
-        run = follow(plan, Request(only=variant.only, root=root, variant=variant.name), console, quiet=quiet)
+        run = follow_on(plan, Request(only=variant.only, root=root, variant=variant.name), console, quiet=quiet)
+    except Interrupted:  # whoever stops one means all of them
+        raise
     except SeatrialError as error:
         return Judged(
             name=variant.name, title=variant.title, word=OTHERWISE, outcome=None, directory=None, notes=(str(error),)
