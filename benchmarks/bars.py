@@ -76,6 +76,7 @@ def main() -> int:
         bar("load, open loop", [sys.executable, str(benchmarks / "load_open.py")], shown=5),
         bar("load, a stall", [sys.executable, str(benchmarks / "load_stall.py")], shown=2),
         bar("load, two processes", [sys.executable, str(benchmarks / "load_cores.py")], shown=2),
+        *([] if quick else [bar("twenty tests, eight hollow", [sys.executable, str(benchmarks / "suite.py")])]),
         bar("hollow checks", [sys.executable, str(benchmarks / "hollow.py")]),
         bar("history", [sys.executable, str(benchmarks / "history.py")], shown=6),
         bar("fingerprints", [sys.executable, str(benchmarks / "fingerprints.py")], shown=3),

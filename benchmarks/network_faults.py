@@ -308,6 +308,8 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="net-") as home:
         ground = Ground(containers=options.containers, home=Path(home))
+        if unknown := [n for n in options.only or () if n not in ground.examples]:
+            parser.error(f"no fault {', '.join(unknown)}; there are {', '.join(ground.examples)}")
         names = [n for n in ground.examples if not options.only or n in options.only]
         try:
             ground.begin()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import hypothesis
 import pytest
+
+# How long an example takes is the machine's affair: figures of speed are held in benchmarks.
+hypothesis.settings.register_profile("seatrial", deadline=None)
+hypothesis.settings.load_profile("seatrial")
 
 _LEFT_OUT = pytest.StashKey[int]()
 _KEY = "docker_left_out"

@@ -146,6 +146,38 @@ def test_a_wrong_spec_is_refused_with_all_its_mistakes(seatrial: Run, service: s
     assert "mistakes" in done.stderr
 
 
+def test_hollow_checks_are_warnings_and_mistakes_where_that_is_wanted(
+    seatrial: Run, service: str, tmp_path: Path
+) -> None:
+    (tmp_path / "seatrial.yaml").write_text(remote(service, "status < 600"))
+    done = seatrial("lint")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "hollow: any answer meets status < 600 [any-answer]" in done.stdout
+    assert seatrial("lint", "--strict").returncode == 3
+    found = json.loads(seatrial("lint", "--json").stdout)["findings"]
+    assert ("any-answer", True) in [(f["rule"], f["certain"]) for f in found]
+
+
+def test_hollow_tests_of_a_suite_are_named(seatrial: Run, tmp_path: Path) -> None:
+    (tmp_path / "test_a.py").write_text("def test_a(client):\n    assert client.get('/').status_code\n")
+    (tmp_path / "test_b.py").write_text("def test_b(client):\n    for x in client.get('/').json():\n        assert x\n")
+    done = seatrial("lint", "--suite", "test_a.py", "test_b.py")
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "2 files, 2 tests: 1 hollow, 1 that may be, in 2 tests"
+    assert seatrial("lint", "--suite", ".", "--strict").returncode == 3
+    assert seatrial("lint", "--suite", "test_b.py", "--strict").returncode == 0
+    found = json.loads(seatrial("lint", "--suite", ".", "--json").stdout)["findings"]
+    assert [(f["rule"], f["test"], f["line"]) for f in found] == [
+        ("any-status", "test_a", 2),
+        ("conditional-assertion", "test_b", 2),
+    ]
+    (tmp_path / "test_c.py").write_text("def test_c(:\n")
+    done = seatrial("lint", "--suite", ".")
+    assert done.returncode == 3
+    assert "any-status" in done.stdout
+    assert "test_c.py:1:12: not Python" in done.stderr
+
+
 def test_production_is_refused_unless_it_is_named(seatrial: Run, tmp_path: Path) -> None:
     (tmp_path / "seatrial.yaml").write_text(remote("https://shop.example"))
     done = seatrial("run")

@@ -101,6 +101,24 @@ def test_in_the_background_stopped_and_resumed(seatrial: Run, spec: Path) -> Non
     assert "has ended" in seatrial("run", "--resume", "latest").stderr
 
 
+def test_what_changed_over_a_break_voids_what_was_shown_before(seatrial: Run, spec: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "seatrial", "run", "--for", "1h"], cwd=spec, stdout=subprocess.DEVNULL
+    ) as soak:
+        until(lambda: bool(found := soaks(seatrial)) and found[0]["rounds"] > 1)
+        soak.terminate()
+    (spec / "site/there").write_text("another")
+    nearly_over(spec)
+    done = seatrial("run", "--resume", "latest")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "which voids the others" in done.stdout
+    assert "what was tested changed meanwhile: web (site): there is not what it was in the first round" in done.stdout
+    (after,) = soaks(seatrial)
+    assert after["outcome"] == "INCONCLUSIVE"
+    assert after["drifted"] == after["outcomes"]["INCONCLUSIVE"] > 0
+    assert after["outcomes"]["GO"] > 1
+
+
 def test_killed_and_resumed(seatrial: Run, spec: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "seatrial", "run", "--for", "1h"], cwd=spec, stdout=subprocess.DEVNULL

@@ -24,6 +24,7 @@ _PROGRAMS = ("postgres", "etcd", "redis-server", "caddy", "patroni")
 
 def diagnose() -> list[dict[str, Any]]:
     """Facts, each {name, works, detail}."""
+    from ..embedded import opensearch
     from ..embedded.binaries import find
     from ..platforms.namespaces.trying import told
 
@@ -52,6 +53,7 @@ def diagnose() -> list[dict[str, Any]]:
         facts.append(
             _fact(f"server {program}", where is not None, str(where or "missing: pip install 'seatrial[embedded]'"))
         )
+    facts.append(_fact("server opensearch", not (why := opensearch.lacks()), why or opensearch.found()))
     facts += _compose()
     there = importlib.util.find_spec("uvloop") is not None
     facts.append(_fact("uvloop", there, "finer timers for workloads" if there else "missing: workloads use asyncio"))

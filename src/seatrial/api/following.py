@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.errors import Interrupted
 from .running import Request, Run, run_interruptible, run_trial
@@ -35,7 +35,7 @@ def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = Fals
     followed: TrialModel | None
     run: Run
     stops: list[bool] = []
-    run, followed = run_interruptible(_both(plan, request, console, quiet), lambda: stops.append(True))
+    run, followed = run_interruptible(both(plan, request, console, quiet=quiet), lambda: stops.append(True))
     run = replace(run, interrupted=bool(stops))
     model = write_reports(run.directory, followed)
     if not quiet:
@@ -43,7 +43,10 @@ def follow(plan: Plan, request: Request, console: Console, *, quiet: bool = Fals
     return run
 
 
-async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> tuple[Run, TrialModel | None]:
+async def both(
+    plan: Plan, request: Request, console: Console, *, quiet: bool = False, **more: Any
+) -> tuple[Run, TrialModel | None]:
+    """The trial, beside the reader that shows it; what it read. `more` as run_trial takes it."""
     follower: Follower | None = None
     watch: asyncio.Task[None] | None = None
 
@@ -56,7 +59,7 @@ async def _both(plan: Plan, request: Request, console: Console, quiet: bool) -> 
             watch = asyncio.create_task(_look(follower))
 
     try:
-        run = await run_trial(plan, request, started=started)
+        run = await run_trial(plan, request, started=started, **more)
     finally:
         if watch is not None:
             watch.cancel()

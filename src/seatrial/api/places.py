@@ -6,14 +6,14 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..core.errors import PlatformError, UsageError
+from ..core.errors import PlatformError, SupervisorError, UsageError
 from ..core.plan import Plan
 from ..core.platforms import Platform
-from ..core.processes import Residue, Supervisor
+from ..core.processes import CommandResult, Residue, Supervisor, Surroundings
 from ..core.redaction import Redactor
 from ..engine.probing import Prober
 from ..keeper import KeeperClient
@@ -49,6 +49,14 @@ class Place:
             if self.keeper is None:
                 self.keeper = await KeeperClient.launch(self.directory)
         await self.keeper.adopt(pid, purpose)
+
+    async def run(
+        self, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, grace_ns: int = 0
+    ) -> CommandResult:
+        """Have the keeper run a command here, and own all that it starts; see KeeperClient.run."""
+        if self.keeper is None:
+            raise SupervisorError("nothing of this trial runs here")
+        return await self.keeper.run(argv, surroundings, timeout_ns, grace_ns=grace_ns)
 
     async def close(self) -> None:
         """Look no longer, and let go of the keeper."""

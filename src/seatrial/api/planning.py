@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from ..core.plan import FaultStep, Plan, ScenarioPlan
 from ..core.quantities import format_duration
 from ..core.verdicts import Verdict
+from ..core.vocabulary import load
 from ..engine.asking import too_short
 from ..engine.ledger import in_scope, planned_findings
 from ..engine.schedule import next_batch, select
@@ -38,13 +39,14 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
     """The stack, the scenarios in the order in which they run, what cannot be exercised, and the sums."""
     selected = select(plan, only, labels)
     yield f"{plan.name} on platform {plan.stack.platform}: {', '.join(plan.stack.services) or 'no services'}"
+    yield from (f"  {name} is not here, and what asks it is not exercised: {why}" for name, why in _missing(plan))
     if plan.setup:
         yield f"  setup: {len(plan.setup)} steps"
     if plan.throughout:
         yield f"  throughout: {', '.join(plan.throughout)}"
-    for load in plan.loads.values():
-        if load.profile is not None:
-            yield f"  load {load.name}: {load.profile.text}"
+    for each in plan.loads.values():
+        if each.profile is not None:
+            yield f"  load {each.name}: {each.profile.text}"
     done: dict[str, Verdict] = {}
     left = list(selected)
     while left and (batch := next_batch(left, done)):
@@ -66,6 +68,16 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
             f"{len(plan.requirements)} requirements: {len(scope & covered)} covered, "
             f"{len(plan.requirements) - len(scope)} out of scope here, {len(scope - covered)} not covered"
         )
+
+
+def _missing(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Services that may be missing, and are, as far as that is known before the stack is started; and why."""
+    yield from plan.stack.without.items()
+    for service in plan.stack.services.values():
+        kind = vocabulary().kinds.get(service.kind)
+        asked = plan.stack.platform == "local" and service.optional and kind is not None and kind.lacks
+        if asked and (why := load(asked)()):
+            yield service.name, why
 
 
 def _scenario(plan: Plan, scenario: ScenarioPlan) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..core.errors import UsageError
 from ..core.plan import Plan, Variant
-from ..core.proofs import Heard, Proof, Proven, Reaction, State, alike, by_variants, deaf_to_all, unnoticed
+from ..core.proofs import Proof, Proven, Reaction, State, by_variants
 from ..core.quantities import format_duration
 from ..core.results import PlannedFinding
 from ..core.verdicts import Outcome, Severity, Verdict
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 _STYLES = {Proven.PROVEN: "green", Proven.BLIND: "red", Proven.WRONG_REASON: "red", Proven.NOT_PROVABLE: "yellow"}
 _MARKS = {Proven.PROVEN: "✔", Proven.BLIND: "✘", Proven.WRONG_REASON: "✘", Proven.NOT_PROVABLE: "?"}
 _TIMED = "how long a trial takes cannot be told while it is proven: a variant has to show it"
-_CELLS = {Heard.RED: "■", Heard.GREEN: "·", Heard.UNSURE: "?", Heard.NOT_ASKED: " "}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +238,8 @@ def tell(shown: Shown, console: Console) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from ..reports.proofs import matrix, numbered, remarks
+
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for heading in ("check", "", "by, or why not"):
         table.add_column(heading, overflow="fold")
@@ -251,54 +252,16 @@ def tell(shown: Shown, console: Console) -> None:
         )
     console.print(table)
     if shown.states:
+        states = [s.id for s in shown.states]
         console.print()
-        matrix(shown, console)
+        console.print(numbered(states), highlight=False, style="dim")
+        console.print(matrix(states, shown.reactions))
+        for line in remarks([s.id for s in shown.states if s.witnessed], shown.reactions):
+            console.print(line, highlight=False, style="yellow")
     for line in shown.variants:
         console.print(f"variant {line}", highlight=False, style="dim" if line.endswith(AS_DECLARED) else "yellow")
     console.print()
     console.print(summary(shown), highlight=False)
-
-
-def matrix(shown: Shown, console: Console) -> None:
-    """Check x state: which checks notice which failures."""
-    from rich.table import Table
-    from rich.text import Text
-
-    states = [s.id for s in shown.states]
-    console.print("  ".join(f"{n} {s}" for n, s in enumerate(states, 1)), highlight=False, style="dim")
-    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("notices  (■ red, · green, ? unsure; bold where it must)", overflow="fold")
-    for number in range(1, len(states) + 1):
-        table.add_column(str(number), justify="center", no_wrap=True)
-    heard = {(r.finding, r.state): r for r in shown.reactions}
-    for finding in dict.fromkeys(r.finding for r in shown.reactions):
-        cells = []
-        for state in states:
-            reaction = heard.get((finding, state))
-            if reaction is None:
-                cells.append(Text(" "))
-                continue
-            bad = reaction.must and reaction.heard is not Heard.RED
-            style = ("bold " if reaction.must else "") + (
-                "red" if bad else "green" if reaction.heard is Heard.RED else "dim"
-            )
-            cells.append(Text(_CELLS[reaction.heard], style=style))
-        table.add_row(finding, *cells)
-    console.print(table)
-    for line in remarks(shown):
-        console.print(line, highlight=False, style="yellow")
-
-
-def remarks(shown: Shown) -> list[str]:
-    """What the matrix tells as a whole: failures that nothing notices, checks that notice nothing, checks that say the same."""
-    heard = [(r.finding, r.state, r.heard.value) for r in shown.reactions]
-    lines = (
-        [f"nothing notices: {', '.join(u)}"]
-        if (u := unnoticed([s.id for s in shown.states if s.witnessed], heard))
-        else []
-    )
-    lines += [f"notice nothing: {', '.join(d)}"] if (d := deaf_to_all(heard)) else []
-    return lines + [f"say the same here: {', '.join(names)}" for names in alike(heard)]
 
 
 def summary(shown: Shown) -> str:

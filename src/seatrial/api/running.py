@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..attestation.fingerprinting import PlanFingerprinter
+from ..attestation.fingerprinting import PlanFingerprinter, Since
 from ..attestation.seals import seal_trial
 from ..core.clusters import HERE, Cluster
 from ..core.errors import Interrupted, Problem, SeatrialError, UsageError
@@ -34,7 +34,7 @@ from ..engine.trial import Options, Result, Trial
 from ..probes import close as close_probes
 from ..probes import prepare as prepare_probes
 from .directories import new_trial
-from .places import place
+from .places import Place, place
 from .proofs import proven
 from .remembering import remember_trial
 from .secrets import Secrets
@@ -52,6 +52,7 @@ class Request:
     keep: bool = False
     fail_fast: bool = False
     attach: Path | None = None  # the trial directory of a kept stack
+    since: Path | None = None  # a directory that says what the first round of many tested
     root: Path | None = None
     variant: str = ""
     selected: str = ""  # what else chose the scenarios of `only`, for people
@@ -72,6 +73,7 @@ class Run:
     proofs: tuple[Proof, ...] = ()
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
     mute: frozenset[str] = frozenset()
     interrupted: bool = False
 
@@ -108,10 +110,11 @@ async def run_trial(
     request: Request,
     *,
     started: Callable[[Path], None] = lambda _: None,
+    placed: Callable[[Place], None] = lambda _: None,
     make: Callable[..., Trial] = Trial,
 ) -> Run:
-    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `make`: the trial's class,
-    or what takes its arguments.
+    """Run a plan once. `started` is told the trial's directory as soon as it exists, so that readers can follow; `placed` where it runs;
+    `make`: the trial's class, or what takes its arguments.
 
     Cancelling the task stops and heals; the journal is whole in every case. Raises UsageError for what the caller got
     wrong, before anything is started.
@@ -146,6 +149,7 @@ async def run_trial(
         started(directory)
         async with place(plan, directory, prober, secrets, redactor, keep=request.keep, attach=request.attach) as here:
             prober.adopt = here.adopt
+            placed(here)
             trial = make(
                 plan,
                 select(plan, request.only, request.labels),
@@ -161,7 +165,7 @@ async def run_trial(
                 machine=machine(),
                 judge_usage=judge_usage,
                 fingerprinter=PlanFingerprinter(
-                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=request.attach
+                    plan=plan, version=__version__, directory=directory, secret=secrets.given, since=_since(request)
                 ),
             )
             await prepare_probes(verbs_of(plan))
@@ -180,8 +184,16 @@ async def run_trial(
         proofs=result.proofs,
         states=result.states,
         reactions=result.reactions,
+        without=result.without,
         mute=result.mute,
     )
+
+
+def _since(request: Request) -> list[Since]:
+    """What must be what it was already when this trial begins."""
+    found = [Since(directory=request.attach, when="when the stack was brought up")] if request.attach else []
+    first = [Since(directory=request.since, when="in the first round", whole=True)] if request.since else []
+    return found + first
 
 
 def _judges(plan: Plan, on: Cluster) -> tuple[WorkloadMaker, JudgeUsage]:

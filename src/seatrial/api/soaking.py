@@ -23,8 +23,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..attestation.fingerprinting import write_parts
 from ..core import procfs
 from ..core.errors import Interrupted, SeatrialError, UsageError
+from ..core.events import PartsIdentified, read_journal
+from ..core.fingerprints import TESTED
 from ..core.processes import ProcessId
 from ..core.quantities import format_duration
 from ..core.repetitions import Question, Repetition
@@ -87,6 +90,23 @@ class Books:
         if len(self._bad) > _BAD:
             shutil.rmtree(self._bad.pop(_BAD // 2), ignore_errors=True)
         self.save()
+
+    @property
+    def first(self) -> Path | None:
+        """Where it stands what the first round tested; None before that was over."""
+        return self.directory if (self.directory / TESTED).exists() else None
+
+    def remember(self, trial: Path) -> None:
+        """What the first round tested, and every one after it has to: between rounds, too, and over a break."""
+        if self.first is not None:
+            return
+        ran = next((e.event for e in read_journal(trial) if isinstance(e.event, PartsIdentified)), None)
+        if ran is None:
+            return  # its stack did not come up: the next one is the first
+        write_parts(self.directory, ran.parts)
+        fresh = self.directory / f".{TESTED}-{secrets.token_hex(4)}"
+        shutil.copyfile(trial / TESTED, fresh)
+        fresh.replace(self.directory / TESTED)
 
     def recall(self) -> None:
         """Which trials of rounds there are, after a break."""
@@ -196,7 +216,7 @@ async def _rounds(books: Books, plan: Plan, request: Request, say: _Teller) -> N
     attach = await _stack(books, plan)
     while not soak.over:
         began = time.monotonic_ns()
-        own = replace(request, attach=attach, root=books.directory)
+        own = replace(request, attach=attach, root=books.directory, since=books.first)
         try:
             run = await run_trial(plan, own)
         except SeatrialError as error:
@@ -210,6 +230,7 @@ async def _rounds(books: Books, plan: Plan, request: Request, say: _Teller) -> N
             shutil.rmtree(run.directory, ignore_errors=True)  # half a round says nothing
             return
         failures = 0
+        await asyncio.to_thread(books.remember, run.directory)
         findings = {n: f for n, f in run.ledger.findings.items() if n != RESIDUE or attach is None}
         outcome = decide(findings.values())
         if outcome is not Outcome.GO:

@@ -42,13 +42,14 @@ def stack_plan(path: Path, stack: Path | None = None) -> Plan:
         path = next((p for p in own if p is not None and p.exists()), path / "seatrial.yaml")
     if not path.exists():
         raise UsageError.simple(f"{path} does not exist")
-    if _is_spec(path):
+    if is_spec(path):
         return compile_spec(path, vocabulary(), environment=os.environ, variables={}, stack_override=stack)
     alone = compile_stack(stack or path, vocabulary(), environment=os.environ)
     return Plan(name=alone.name, file=path, stack=alone, digest="", files=(stack or path,), stack_file=stack)
 
 
-def _is_spec(path: Path) -> bool:
+def is_spec(path: Path) -> bool:
+    """Whether a file is a spec, and not a stack alone."""
     return any(line.startswith("seatrial:") for line in path.read_text(encoding="utf-8").splitlines())
 
 
@@ -91,6 +92,8 @@ async def _up(plan: Plan, directory: Path, console: Console) -> Mapping[str, Any
             journal.write(StackProgress(subject=p.subject, state=p.state, detail=p.detail))
             if p.state == "ready":
                 console.print(f"  {p.subject} ready", highlight=False)
+            elif p.state in ("absent", "given up"):
+                console.print(f"  {p.subject} {p.state}, and the stack is whole without: {p.detail}", highlight=False)
 
         async with place(plan, directory, prober, secrets, redactor) as here:
             journal.write(PhaseChanged(phase="starting"))

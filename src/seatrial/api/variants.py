@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ..core.errors import Interrupted, SeatrialError, UsageError
 from ..core.plan import Plan, Variant
-from ..core.results import Finding
+from ..core.results import Finding, decide
 from ..core.verdicts import Outcome, Verdict
 from .running import Request
 from .vocabulary import vocabulary
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 AS_DECLARED, BLIND, OTHERWISE = "as declared", "blind", "red for another reason"
+NOT_EXERCISED = "not exercised"
+CONTROL = "(control)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,14 +30,18 @@ class Judged:
 
     name: str
     title: str
-    word: str  # as declared, blind, red for another reason
+    word: str  # as declared, blind, red for another reason, not exercised
     outcome: Outcome | None
     directory: Path | None
     notes: tuple[str, ...]
 
 
-def judge_variant(variant: Variant, findings: Mapping[str, Finding]) -> tuple[str, tuple[str, ...]]:
-    """Exactly the declared findings red, each with the declared evidence."""
+def judge_variant(
+    variant: Variant, findings: Mapping[str, Finding], without: Mapping[str, str] | None = None
+) -> tuple[str, tuple[str, ...]]:
+    """Exactly the declared findings red, each with the declared evidence. `without`: services that were missing, as they may be, and why:
+    where nothing of what was declared was exercised, nothing blocking failed to be shown, and nothing is red, that is why.
+    """
     red = {f.id for f in findings.values() if f.verdict is Verdict.FAIL}
     declared = {i for i, evidence in variant.red.items() if evidence.verdict is Verdict.FAIL}
     notes = [
@@ -54,6 +60,8 @@ def judge_variant(variant: Variant, findings: Mapping[str, Finding]) -> tuple[st
     others = [
         f"{i} is red and was not declared: {findings[i].reason or findings[i].measured}" for i in sorted(red - declared)
     ]
+    if without and not red and decide(findings.values()) is Outcome.GO and not _exercised(variant, findings):
+        return NOT_EXERCISED, tuple(f"{name} is not here: {why}" for name, why in without.items())
     if notes and not red:
         return BLIND, tuple(notes)
     if notes or missing_evidence or others:
@@ -63,6 +71,10 @@ def judge_variant(variant: Variant, findings: Mapping[str, Finding]) -> tuple[st
 
 def _as_wanted(variant: Variant, id_: str, findings: Mapping[str, Finding]) -> bool:
     return id_ in findings and findings[id_].verdict is variant.red[id_].verdict
+
+
+def _exercised(variant: Variant, findings: Mapping[str, Finding]) -> bool:
+    return any(i not in findings or findings[i].exercised for i in variant.red)
 
 
 def evidence_text(finding: Finding) -> str:
@@ -111,7 +123,9 @@ def run_variants(
     console: Console,
     stack: Path | None = None,
 ) -> int:
-    """Exit status 0 when the control is GO and every variant is as declared; 1 when not; 2 when a run could not be made."""
+    """Exit status 0 when the control is GO and every variant as declared, those that an optional service was missing for left out; 1 when
+    not; 2 when a run could not be made, or no variant was exercised.
+    """
     variants = find_variants(directory, only)
     # Every mistake before the first start.
     plans = [(v, _compile(directory, [v.file] if v.file is not None else [], stack)) for v in variants]
@@ -122,7 +136,9 @@ def run_variants(
         judged.append(_one(variant, plan, root, console))
     console.print()
     _table(judged, console)
-    return 0 if all(j.word == AS_DECLARED for j in judged) else 1
+    if any(j.word not in (AS_DECLARED, NOT_EXERCISED) for j in judged):
+        return 1
+    return 0 if any(j.word == AS_DECLARED and j.name != CONTROL for j in judged) else 2
 
 
 def _control(plan: Plan, root: Path | None, console: Console) -> Judged:
@@ -132,7 +148,7 @@ def _control(plan: Plan, root: Path | None, console: Console) -> Judged:
     run = follow_on(plan, Request(root=root), console)
     word = AS_DECLARED if run.outcome is Outcome.GO else OTHERWISE
     return Judged(
-        name="(control)",
+        name=CONTROL,
         title="unmodified",
         word=word,
         outcome=run.outcome,
@@ -162,7 +178,7 @@ def _one(variant: Variant, plan: Plan, root: Path | None, console: Console, *, q
         return Judged(
             name=variant.name, title=variant.title, word=OTHERWISE, outcome=None, directory=None, notes=(str(error),)
         )
-    word, notes = judge_variant(variant, run.ledger.findings)
+    word, notes = judge_variant(variant, run.ledger.findings, run.without)
     return Judged(
         name=variant.name, title=variant.title, word=word, outcome=run.outcome, directory=run.directory, notes=notes
     )
@@ -176,11 +192,13 @@ def _table(judged: Sequence[Judged], console: Console) -> None:
     for heading in ("variant", "made wrong", "verdict", "seen", ""):
         table.add_column(heading, overflow="fold")
     for row in judged:
-        ok = row.word == AS_DECLARED
-        word = Text(f"{'✔' if ok else '✘'} {row.word}", style="green" if ok else "red")
+        mark, style = {AS_DECLARED: ("✔", "green"), NOT_EXERCISED: ("○", "yellow")}.get(row.word, ("✘", "red"))
+        word = Text(f"{mark} {row.word}", style=style)
         table.add_row(row.name, Text(row.title), str(row.outcome or "no run"), word, Text("\n".join(row.notes)))
     console.print(table)
-    variants = [j for j in judged if j.name != "(control)"]
+    variants = [j for j in judged if j.name != CONTROL]
     seen = sum(j.word == AS_DECLARED for j in variants)
     no_go = sum(j.outcome is Outcome.NO_GO for j in variants)
-    console.print(f"{seen} of {len(variants)} variants as declared, {no_go} NO-GO", highlight=False)
+    missed = sum(j.word == NOT_EXERCISED for j in variants)
+    more = f", {missed} not exercised" if missed else ""
+    console.print(f"{seen} of {len(variants)} variants as declared, {no_go} NO-GO{more}", highlight=False)

@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.fingerprints import FileGroup
+from .ownership import database_inode
 
 # What is written while things run, or is no part of them. Environments with packages are left out for their size: `also` takes them in.
 IGNORED = (
     ".git", ".hg", ".svn", ".seatrial", "__pycache__", ".venv", "venv", "node_modules", ".mypy_cache", ".pytest_cache", ".ruff_cache",
     ".hypothesis", ".tox", ".nox", ".idea", ".vscode", ".DS_Store", "*.pyc", "*.pyo", "*.log", "*.pid", "*.sock", "*.swp", "*~",
-    "*-journal", "*-wal", "*-shm",
+    "*-journal", "*-wal", "*-shm", "*.log.[0-9]*", "*.log-[0-9]*", "*.log.gz", "nohup.out", ".coverage", ".coverage.*",
 )  # fmt: skip
 MOST_FILES = 100_000
 _RACY_NS = 100_000_000  # a tick of the kernel's coarse clock is 10 ms at most, that of some file systems more
@@ -38,6 +39,7 @@ class SeenFile:
     stamp: Stamp  # size, mtime_ns, ctime_ns, inode, mode
     sha256: str
     link: str = ""
+    database: int = 0  # see ownership.database_inode
 
     @property
     def mode(self) -> int:
@@ -51,6 +53,24 @@ class Budget:
 
     bytes: int
     files: int = MOST_FILES
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FileChange:
+    """A file that is otherwise than it was. `database`: as in SeenFile, None where it was not there."""
+
+    name: str
+    path: str
+    why: str
+    database: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.why}"
+
+    @property
+    def appeared(self) -> bool:
+        """Whether it was not there."""
+        return self.database is None
 
 
 @dataclass(kw_only=True)
@@ -93,7 +113,7 @@ class Tree:
         size = sum(s.stamp[0] for s in self.files.values())
         return FileGroup(files=len(self.files), bytes=size, sha256=total.hexdigest(), partial=self.partial)
 
-    def changes(self) -> Iterator[str]:
+    def changes(self) -> Iterator[FileChange]:
         """Files that are otherwise than they were; only those that may be are read."""
         left = dict(self.files)
         whole = "more than" not in self.partial
@@ -101,12 +121,13 @@ class Tree:
             before = left.pop(name, None)
             if before is None:
                 if whole:
-                    yield f"{name} appeared"
+                    yield FileChange(name=name, path=path, why="appeared")
                 continue
             why = self._change(path, before)
             if why:
-                yield f"{name} {why}"
-        yield from (f"{name} is gone" for name in left)
+                yield FileChange(name=name, path=path, why=why, database=before.database)
+        for name, before in left.items():
+            yield FileChange(name=name, path=str(self.root / name), why="is gone", database=before.database)
 
     def _change(self, path: str, before: SeenFile) -> str:
         try:
@@ -186,11 +207,14 @@ def _see(path: str, budget: Budget) -> SeenFile | None:
     try:
         link = os.readlink(path) if os.path.islink(path) else ""  # noqa: PTH114, PTH115
         stamp = _stamp(path)
-        if not stat.S_ISREG(stamp[4]) or stamp[0] > budget.bytes:
+        if not stat.S_ISREG(stamp[4]):
             return SeenFile(stamp=stamp, sha256="", link=link)
-        budget.bytes -= stamp[0]
         with open(path, "rb") as file:  # noqa: PTH123
+            database = database_inode(file)
+            if stamp[0] > budget.bytes:
+                return SeenFile(stamp=stamp, sha256="", link=link, database=database)
+            budget.bytes -= stamp[0]
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        return SeenFile(stamp=stamp, sha256=sha256, link=link)
+        return SeenFile(stamp=stamp, sha256=sha256, link=link, database=database)
     except OSError:
         return None

@@ -13,26 +13,43 @@ from pathlib import Path
 from typing import Any
 
 from ..core.events import plain
-from ..core.fingerprints import TESTED, Fingerprint, canonical
-from ..core.plan import Plan
+from ..core.fingerprints import TESTED, Drift, Fingerprint, OpenFile, Part, canonical, changed_parts
+from ..core.plan import FilesTested, Plan
 from ..core.stack import ServicePlan
-from .files import IGNORED, Budget, Tree, pattern_of
+from .files import IGNORED, Budget, FileChange, Tree, pattern_of
+from .ownership import line_to_paste, proposed, whose
 
 KEY = "key"  # in .seatrial: with it environments are hashed, so that nobody who reads a report can try values out
+PARTS = "parts.json"  # what ran, beside an earlier `tested.json`
 _SPEC = "spec"
+_MOST_HINTED = 200  # changes that a hint is made from
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Since:
+    """An earlier look: the directory with its `tested.json`, and when that was, for people.
+
+    `whole`: spec, configuration, environment and programs must be those of then as well: the rounds of a soak are one trial. What a kept
+    stack runs must be what is there; the spec asks, and does not run.
+    """
+
+    directory: Path
+    when: str
+    whole: bool = False
 
 
 @dataclass(kw_only=True)
 class PlanFingerprinter:
-    """core.fingerprints.Fingerprinter of a plan. `directory` is the trial's; `since` that of the trial that brought the stack up."""
+    """core.fingerprints.Fingerprinter of a plan. `directory` is the trial's; `since`: what else it must be the same as."""
 
     plan: Plan
     version: str
     directory: Path
     secret: Callable[[], Mapping[str, str]]  # secrets that were given, by name
-    since: Path | None = None
+    since: Sequence[Since] = ()
     _trees: dict[str, Tree] = field(default_factory=dict)
-    _earlier: list[str] = field(default_factory=list)
+    _earlier: list[tuple[str, FileChange]] = field(default_factory=list)
+    _otherwise: list[str] = field(default_factory=list)
     _print: Fingerprint | None = None
 
     def begin(self) -> Fingerprint:
@@ -49,20 +66,43 @@ class PlanFingerprinter:
             environment=self._environment(),
         )
         (self.directory / TESTED).write_bytes(_written(self._print, self._trees))
-        if self.since is not None:
-            self._earlier = list(_since(self.since, self._trees, self.plan.file.resolve()))
+        for since in self.since:
+            known = {(name, change.path) for name, change in self._earlier}
+            found = _since(since, self._trees, self.plan.file.resolve())
+            self._earlier += [(name, c) for name, c in found if (name, c.path) not in known]
+            self._otherwise += _otherwise(since, self._print)
         return self._print
 
-    def changes(self) -> Sequence[str]:
+    def drift(self, written: Mapping[OpenFile, str], parts: Sequence[Part] = ()) -> Drift:
         """What is otherwise, a line each."""
         if self._print is None:
-            return ()
-        found = [*self._earlier]
-        for name, tree in self._trees.items():
-            found += [f"{name}: {line}" for line in tree.changes()]
+            return Drift()
+        found = [*self._earlier, *((n, c) for n, tree in self._trees.items() for c in tree.changes())]
+        counts: list[tuple[str, FileChange]] = []
+        own: list[str] = []
+        for name, change in found:
+            why = whose(change.name, change.path, change.database, written)
+            if why:
+                own.append(f"{name}: {change}: {why}")
+            else:
+                counts.append((name, change))
+        lines = [*self._otherwise, *(f"{name}: {c}" for name, c in counts)]
+        for since in (s for s in self.since if s.whole):
+            lines += [f"{line} {since.when}" for line in changed_parts(read_parts(since.directory), parts)]
         now = self._environment()
-        found += [f"{n} has another value" for n, value in self._print.environment.items() if now.get(n) != value]
-        return found
+        lines += [f"{n} has another value" for n, value in self._print.environment.items() if now.get(n) != value]
+        return Drift(changes=lines, own=own, hint=self._hint(counts))
+
+    def _hint(self, counts: Sequence[tuple[str, FileChange]]) -> str:
+        patterns: dict[str, None] = {}
+        for name, tree in self._trees.items():
+            changed = {c.name: c for n, c in counts[:_MOST_HINTED] if n == name}
+            if tree.only is None and changed:
+                modes = {n: s.mode for n, s in tree.files.items()} | {n: _mode(c.path) for n, c in changed.items()}
+                appeared = {n for n, c in changed.items() if c.appeared}
+                patterns.update(dict.fromkeys(proposed(changed, modes, appeared)))
+        tested = self.plan.tested
+        return line_to_paste(list(patterns), tested.ignore, more=tested != FilesTested())
 
     def _all_trees(self) -> dict[str, Tree]:
         plan, base = self.plan, self.plan.file.resolve().parent
@@ -147,7 +187,7 @@ def _written(print_: Fingerprint, trees: Mapping[str, Tree]) -> bytes:
         name: {
             "root": str(tree.root),
             "partial": tree.partial,
-            "files": {n: [s.sha256, s.stamp[0], s.mode, s.link] for n, s in sorted(tree.files.items())},
+            "files": {n: [s.sha256, s.stamp[0], s.mode, s.link, s.database] for n, s in sorted(tree.files.items())},
         }
         for name, tree in trees.items()
     }
@@ -164,13 +204,21 @@ def _lines(group: Mapping[str, Any]) -> str:
 
 
 def read_tested(trial: Path) -> dict[str, dict[str, list[Any]]] | None:
-    """Root -> path -> [sha256, size, mode, link], as a trial found it. None where it is not there."""
+    """Root -> path -> [sha256, size, mode, link, inode of a database], as a trial found it. None where it is not there."""
+    groups = _groups(trial)
+    if groups is None:
+        return None
+    found: dict[str, dict[str, list[Any]]] = {}
+    for root, files in groups.values():
+        found.setdefault(root, {}).update(files)
+    return found
+
+
+def _groups(trial: Path) -> dict[str, tuple[str, dict[str, list[Any]]]] | None:
+    """Group -> its root, and what `read_tested` says of its files."""
     try:
         groups = json.loads((trial / TESTED).read_text(encoding="utf-8"))["groups"]
-        found: dict[str, dict[str, list[Any]]] = {}
-        for group in groups.values():
-            found.setdefault(str(group["root"]), {}).update(group["files"])
-        return found
+        return {str(name): (str(group["root"]), dict(group["files"])) for name, group in groups.items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -205,19 +253,69 @@ def spec_files(trial: Path) -> dict[str, str]:
         return {}
 
 
-def _since(earlier: Path, trees: Mapping[str, Tree], spec: Path) -> Iterator[str]:
-    """What is otherwise than when the stack was brought up: what runs is not what is there. The spec asks, and does not run."""
-    known = read_tested(earlier) or {}
+def write_parts(directory: Path, parts: Sequence[Part]) -> None:
+    """What ran, for rounds to come."""
+    (directory / PARTS).write_text(json.dumps(plain(parts), indent=1), encoding="utf-8")
+
+
+def read_parts(directory: Path) -> list[Part]:
+    """None where nobody wrote any down. Raises ValueError, TypeError for what is no such file."""
+    path = directory / PARTS
+    return [Part(**fields) for fields in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
+
+
+def _since(since: Since, trees: Mapping[str, Tree], spec: Path) -> Iterator[tuple[str, FileChange]]:
+    """Files that are otherwise than then: what runs is not what is there."""
+    known = _groups(since.directory) or {}
     for name, tree in trees.items():
-        before = known.get(str(tree.root))
-        if before is None or name == _SPEC:
+        root, before = known.get(name, ("", {}))
+        if root != str(tree.root) or (name == _SPEC and not since.whole):
             continue
         now = {n: s.sha256 for n, s in tree.files.items()}
         for path in sorted(before.keys() | now.keys()):
-            if tree.root / path == spec:
+            if tree.root / path == spec and not since.whole:
                 continue
             if path not in now or path not in before or before[path][0] != now[path]:
-                yield f"{name}: {path} is not what it was when the stack was brought up"
+                seen = before.get(path)
+                database = None if seen is None else int(seen[4]) if len(seen) > 4 else 0
+                why = f"is not what it was {since.when}"
+                yield name, FileChange(name=path, path=str(tree.root / path), why=why, database=database)
 
 
-__all__ = ["PlanFingerprinter", "directories", "installation_key", "read_tested", "spec_files"]
+def _otherwise(since: Since, now: Fingerprint) -> Iterator[str]:
+    """What is no file, and otherwise than then."""
+    if not since.whole:
+        return
+    try:
+        then = json.loads((since.directory / TESTED).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        yield f"nothing is known of what was tested {since.when}"
+        return
+    if then.get("configuration") != now.configuration:
+        yield f"the configuration as compiled is not what it was {since.when}"
+    if then.get("seatrial") != now.seatrial:
+        yield f"seatrial is {now.seatrial}, and was {then.get('seatrial')} {since.when}"
+    environment = then.get("environment") or {}
+    for name in sorted(environment.keys() | now.environment.keys()):
+        if environment.get(name) != now.environment.get(name):
+            yield f"{name} has not the value that it had {since.when}"
+
+
+def _mode(path: str) -> int:
+    """0 for a file that is not there."""
+    try:
+        return Path(path).stat().st_mode
+    except OSError:
+        return 0
+
+
+__all__ = [
+    "PlanFingerprinter",
+    "Since",
+    "directories",
+    "installation_key",
+    "read_parts",
+    "read_tested",
+    "spec_files",
+    "write_parts",
+]

@@ -44,7 +44,7 @@ def _root(
 def run(arguments: Sequence[str]) -> int:
     """Run a command line; returns the exit status. A traceback is shown for our own faults only."""
     try:
-        from . import attesting, baselines, evidence, history, loads, proofs, stacks, stores, sweeps, trials  # noqa: F401 - they register their commands
+        from . import attesting, baselines, evidence, history, linting, loads, proofs, stacks, stores, sweeps, trials  # noqa: F401 - they register their commands
 
         given = ["--changed=" if a == "--changed" else a for a in arguments]  # its value may be left out
         result = app(args=given, standalone_mode=False)

@@ -22,12 +22,14 @@ def report(trial: Trial = None, directory: Root = None) -> int:
     """Make report.html, report.json and junit.xml again from a trial's directory, and show its verdict."""
     from ..api.directories import find_trial
     from ..api.reporting import write_reports
-    from ..reports.sweep import show
+    from ..reports.suites import show as show_suite
+    from ..reports.sweep import show as show_sweep
     from ..reports.terminal import verdict
 
     found = find_trial(trial, directory)
     model = write_reports(found)
-    (verdict if model.sweep is None else show)(model, found, console())
+    show = show_sweep if model.sweep is not None else show_suite if model.suite is not None else verdict
+    show(model, found, console())
     return 0
 
 

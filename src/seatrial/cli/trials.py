@@ -1,4 +1,4 @@
-"""Commands that run trials and read specs: run, variants, lint, plan, check, coverage, init."""
+"""Commands that run trials and read specs: run, variants, plan, check, coverage, init."""
 
 from __future__ import annotations
 
@@ -248,24 +248,6 @@ def console() -> Console:
     from rich.console import Console
 
     return Console(file=sys.stdout, highlight=False)
-
-
-@app.command(epilog=examples("seatrial lint seatrial.yaml", "seatrial lint --strict"))
-def lint(
-    spec: Spec = Path("seatrial.yaml"),
-    var: Variables = None,
-    stack: StackFile = None,
-    scale: Scale = None,
-    profile: Profile = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are mistakes too.")] = False,
-) -> int:
-    """Find every mistake in a spec, with file, line, column and what would be right."""
-    plan = load_plan(spec, var, stack=stack, scale=scale, profile=profile)
-    for warning in plan.warnings:
-        typer.echo(f"{warning}")
-    scenarios, requirements = len(plan.scenarios), len(plan.requirements)
-    typer.echo(f"{plan.file}: {scenarios} scenarios, {requirements} requirements, {len(plan.warnings)} warnings")
-    return 3 if strict and plan.warnings else 0
 
 
 @app.command(

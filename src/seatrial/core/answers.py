@@ -7,11 +7,12 @@ The idea is that of mutation testing (DeMillo, Lipton, Sayward 1978), turned rou
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .expressions import Expression, Missing, Type
-from .expressions.syntax import EACH, Compare, Junction, Key, ListLiteral, Node, Path, unparse, walk
+from .expressions.syntax import EACH, Call, Compare, Junction, Key, ListLiteral, Node, Path, unparse, walk
 from .expressions.values import plain, show
 from .intervals import Interval
 from .quantities import Quantity
@@ -21,6 +22,7 @@ SHARES = frozenset({"errors", "served", "overall", "outside_faults", "share"})  
 NEVER_NEGATIVE = frozenset({"count", "counts", "status", "attempts", "took", "total", "length"})
 _OTHER = "another-answer"
 _MOST = 64  # candidates of one fact
+_LONGEST = 100_000  # items of a list that is made longer
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,7 +115,8 @@ def _others(tree: Node, path: Path, values: Mapping[str, object], never_negative
     said = _value(path, values)
     bounds = [b for b in held_against(tree, path, values) if not isinstance(b, Missing)]
     found: list[object] = []
-    for other in (*_like(said, never_negative), *(o for b in bounds for o in _beside(b, never_negative))):
+    longer = _longer(said, bounds) if any(isinstance(n, Call) and path in n.arguments for n in walk(tree)) else ()
+    for other in (*_like(said, never_negative), *longer, *(o for b in bounds for o in _beside(b, never_negative))):
         if not any(type(other) is type(f) and other == f for f in found) and other != said:
             found.append(other)
     return found[:_MOST]
@@ -163,6 +166,16 @@ def _like(said: object, never_negative: bool) -> Iterable[object]:
             return (_OTHER, 1, True)
 
 
+def _longer(said: object, bounds: Iterable[object]) -> Iterable[object]:
+    """The same, but longer than what its length is held against."""
+    for bound in bounds:
+        if isinstance(bound, int) and not isinstance(bound, bool) and 0 <= bound <= _LONGEST:
+            if isinstance(said, list):
+                yield [*said, *([said[-1] if said else None] * (bound + 1))]
+            elif isinstance(said, str):
+                yield said + "x" * (bound + 1)
+
+
 def _beside(bound: object, never_negative: bool) -> Iterable[object]:
     """Values about a bound, and far from it."""
     match bound:
@@ -189,3 +202,22 @@ def _beside(bound: object, never_negative: bool) -> Iterable[object]:
 def names_counts(query: str) -> bool:
     """Whether a query counts: no number that it gives is negative."""
     return "count(" in query.lower().replace(" ", "")
+
+
+_COUNTS_ALONE = re.compile(r"\s*select\s+count\s*\([^()]*\)\s*(as\s+\w+\s*)?(from\b|;?\s*$)", re.IGNORECASE)
+_SUMS_UP = re.compile(
+    r"\s*select\s+(count|sum|min|max|avg|bool_and|bool_or|string_agg|array_agg|json_agg)\s*\(", re.IGNORECASE
+)
+_MORE_OR_NONE = re.compile(
+    r"\b(group\s+by|having|limit|offset|fetch|union|intersect|except|over)\b|;\s*\S", re.IGNORECASE
+)
+
+
+def counts_alone(query: str) -> bool:
+    """Whether a query gives one number, and that counts."""
+    return _COUNTS_ALONE.match(query) is not None and gives_one_row(query)
+
+
+def gives_one_row(query: str) -> bool:
+    """Whether a query sums up what it finds: it gives one row, even if it finds nothing."""
+    return _SUMS_UP.match(query) is not None and _MORE_OR_NONE.search(query) is None

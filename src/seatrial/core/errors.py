@@ -20,16 +20,17 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """One mistake of a user's: what is wrong, where, and what would be right."""
+    """One mistake of a user's: what is wrong, where, and what would be right; `rule`: that which says so, where it has a name."""
 
     message: str
     position: Position | None = None
     line_text: str = ""
     hint: str = ""
+    rule: str = ""
 
     def __str__(self) -> str:
         where = f"{self.position}: " if self.position else ""
-        text = f"{where}{self.message}"
+        text = f"{where}{self.message}{f' [{self.rule}]' if self.rule else ''}"
         if self.position and self.line_text:
             gutter = f"{self.position.line:>5} | "
             marker = (
@@ -70,3 +71,7 @@ class PlatformError(SeatrialError):
 
 class NotExercised(SeatrialError):  # noqa: N818 - a state of affairs rather than an error
     """Something cannot be exercised here (a capability, a client library, a right is missing); says what would be needed."""
+
+
+class Absent(NotExercised):
+    """A service that may be missing is: nothing can be asked of it, however long one waits. Says what would bring it."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import math
 import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
@@ -18,9 +17,9 @@ from typing import Any
 
 from .files import JOURNAL as JOURNAL
 from .fingerprints import Fingerprint, Part
-from .intervals import Interval
-from .quantities import Quantity
+from .plainly import plain as plain
 from .results import Accounting, Finding, PlannedFinding
+from .suites import SuiteSums
 from .sweeps import Swept
 
 
@@ -57,7 +56,7 @@ class Reacted(Event):
 
     finding: str
     state: str  # "stop postgres"
-    heard: str  # red, green, unsure, not asked
+    heard: str  # see core.proofs.Heard
     must: bool
     reason: str = ""
     took_ns: int = 0
@@ -95,6 +94,7 @@ class StackDescribed(Event):
     services: tuple[Mapping[str, Any], ...]
     up_ns: int | None
     ordered: bool | None
+    without: Mapping[str, str] = field(default_factory=dict)  # services that are not here, and why
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -324,6 +324,31 @@ class CellSwept(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SuitePlanned(Event):
+    """A suite of tests that is asked in windows. `tests`: all that its first run told of; `limit_ns`: of a run in a window."""
+
+    command: str
+    tests: tuple[str, ...]
+    windows: tuple[str, ...]  # fault place
+    limit_ns: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuiteBegun(Event):
+    """A run of it begins. `left`: windows that are still to come, this one with them."""
+
+    run: str
+    left: int
+    deadline_ns: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SuiteRan(Event):
+    run: SuiteSums
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class FindingJudged(Event):
     finding: Finding
 
@@ -376,48 +401,6 @@ class Entry:
     seq: int
     ns: int
     event: Event
-
-
-_SCALARS = frozenset({str, int, bool, type(None)})
-_PLAINERS: dict[type[Any], Callable[[Any], Any]] = {}  # by exact type: looking it up is slow, and there are a handful
-
-
-def plain(value: object) -> Any:
-    """Anything that events hold, as JSON types; intervals and quantities with their text."""
-    kind = type(value)
-    if kind in _SCALARS:
-        return value
-    plainer = _PLAINERS.get(kind)
-    if plainer is None:
-        plainer = _PLAINERS[kind] = _plainer(kind)
-    return plainer(value)
-
-
-def _plainer(kind: type[Any]) -> Callable[[Any], Any]:
-    """How a type is made plain; it holds for all its values."""
-    if kind in (Interval, Quantity):
-        return _measured
-    if issubclass(kind, enum.Enum):
-        return lambda value: plain(value.value)
-    if issubclass(kind, str | int):
-        return str if issubclass(kind, str) else int
-    if issubclass(kind, float):
-        return lambda value: value if math.isfinite(value) else str(value)
-    if dataclasses.is_dataclass(kind):
-        names = tuple(f.name for f in dataclasses.fields(kind))
-        return lambda value: {name: plain(getattr(value, name)) for name in names}
-    if issubclass(kind, Mapping):
-        return lambda value: {str(k): plain(v) for k, v in value.items()}
-    if issubclass(kind, list | tuple | set | frozenset):
-        return lambda value: [plain(v) for v in value]
-    if issubclass(kind, bytes):
-        return lambda value: value.decode(errors="replace")
-    return str
-
-
-def _measured(value: Interval | Quantity) -> dict[str, Any]:
-    low, high = (value.low, value.high) if isinstance(value, Interval) else (value.value, value.value)
-    return {"low": low, "high": high, "dimension": value.dimension.value, "text": str(value)}
 
 
 def encode(seq: int, ns: int, event: Event) -> dict[str, Any]:

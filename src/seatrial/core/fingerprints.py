@@ -64,6 +64,27 @@ class Fingerprint:
         return hashlib.sha256(canonical(whole)).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class OpenFile:
+    """A file that a process has open for writing. By all three: a name may lead to another file, and an inode is given out again."""
+
+    path: str
+    device: int
+    inode: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Drift:
+    """What is otherwise than it was, a line each. `own`: what services were seen to write, or what is state; it does not count.
+
+    `hint`: what to write into the spec if services write the rest themselves, too; "" where nothing can be proposed.
+    """
+
+    changes: Sequence[str] = ()
+    own: Sequence[str] = ()
+    hint: str = ""
+
+
 class Fingerprinter(Protocol):
     """Looks at what is tested. Both read files: call them where that may take its time."""
 
@@ -71,8 +92,10 @@ class Fingerprinter(Protocol):
         """Before anything is started. Never raises for a file that cannot be read: its group is partial."""
         ...
 
-    def changes(self) -> Sequence[str]:
-        """What is otherwise since then, a line each; empty where nothing is."""
+    def drift(self, written: Mapping[OpenFile, str], parts: Sequence[Part] = ()) -> Drift:
+        """What is otherwise since then. `written`: what instances were seen to have open for writing, with their names; `parts`: what
+        they run.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import Position
+from .errors import Position, Problem
 from .expressions import Expression, Type
 from .load_plans import LoadPlan
 from .stack import StackPlan, Target
@@ -309,7 +309,7 @@ class Plan:
     scale: float = 1.0  # of the durations of profiles
     waivers: Mapping[str, Waiver] = field(default_factory=dict)  # by the finding's id
     tested: FilesTested = field(default_factory=lambda: FilesTested())
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Problem, ...] = ()  # what is not wrong, and deserves a second look
     stack_file: Path | None = None  # used in place of the one that the spec names
     require_proof: bool = False  # a blocking check that is not proven shows nothing
     left_out: tuple[str, ...] = ()  # what `stack-health` made no scenario of, and why

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from .expressions import Judgement
-from .fingerprints import Part
+from .fingerprints import OpenFile, Part
 from .observations import Observation, Reach
 from .plan import CheckPlan, NamedCheck
 from .processes import CommandResult, ProcessId, Residue
@@ -41,6 +41,7 @@ class ServiceView:
     roles: Mapping[str, CheckPlan]
     steady: Sequence[NamedCheck] = ()
     ready: CheckPlan | None = None
+    optional: bool = False  # the stack is whole without it
 
 
 class Prober(Protocol):
@@ -88,6 +89,14 @@ class CanPrepare(Protocol):
 
 
 @runtime_checkable
+class Lacks(Protocol):
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """Optional services that cannot be had here, and what would bring them; known once it is up."""
+        ...
+
+
+@runtime_checkable
 class CanKill(Protocol):
     async def kill(self, instance: Instance, hold_ns: int | None) -> None:
         """End the whole unit at once; kept down for hold_ns (0: its restart policy acts at once, None: until released)."""
@@ -124,6 +133,15 @@ class CanIdentify(Protocol):
 
     async def parts(self) -> Sequence[Part]:
         """Of each instance that runs now: its program or image, with its digest. Cheap: what was hashed before is remembered."""
+        ...
+
+
+@runtime_checkable
+class CanSeeWriters(Protocol):
+    """A platform that sees which files its instances have open for writing."""
+
+    async def writers(self) -> Mapping[OpenFile, str]:
+        """Regular files with the instance, now, of services that are commands. Cheap (milliseconds)."""
         ...
 
 

@@ -23,6 +23,8 @@ class Heard(enum.StrEnum):
     GREEN = "green"
     UNSURE = "unsure"  # it could not look, or what it saw was something else
     NOT_ASKED = "not asked"
+    SKIPPED = "skipped"  # of a suite's test: it did not want to look
+    NO_END = "did not end"  # of a suite's test: not reported when its time was over
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +75,7 @@ def prove(finding: str, reactions: Iterable[Reaction], deaf: Sequence[str], why_
         words = [f"green in spite of {', '.join(missed)}"] if missed else []
         return Proof(finding=finding, outcome=Proven.BLIND, blind_to=missed, why="; ".join([*words, *deaf]))
     red = tuple(r.state for r in wanted if r.heard is Heard.RED)
-    unsure = [r for r in wanted if r.heard is Heard.UNSURE]
+    unsure = [r for r in wanted if r.heard in (Heard.UNSURE, Heard.SKIPPED, Heard.NO_END)]
     if unsure:
         why = "; ".join(f"{r.state}: {r.reason}" for r in unsure)
         return Proof(finding=finding, outcome=Proven.WRONG_REASON, by=red, why=why)

@@ -142,7 +142,7 @@ class Repetition(Soak):
         answer = self.answer
         if answer == BAD:
             return Outcome.NO_GO if self.outcomes.get(Outcome.NO_GO.value) else Outcome.INCONCLUSIVE
-        good = answer == GOOD and self.ending in ("", Outcome.GO.value)
+        good = answer == GOOD and self.ending in ("", Outcome.GO.value) and not self.drifted
         return Outcome.GO if good else Outcome.INCONCLUSIVE
 
     def rate(self, passed: int, whole: int) -> str:
@@ -163,7 +163,7 @@ class Repetition(Soak):
             OPEN: f"whether more than {bad} of all rounds pass is open",
         }[self.answer]
         early = "" if self.whole else f", ended after {self.rounds:,} of {self.times:,} rounds"
-        return f"{self.outcome}: {words}{early}; GO in {self.rate(self.passed, self.rounds)} (at 95 %)"
+        return f"{self.outcome}: {words}{early}; GO in {self.rate(self.passed, self.rounds)} (at 95 %){self.drift()}"
 
     def flaky(self) -> dict[str, Tally]:
         """Findings that passed in some rounds and did not in others, the worst first."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .fingerprints import UNCHANGED
 from .quantities import NS_PER_S, Dimension, format_duration, format_quantity
 from .results import Finding, decide
 from .verdicts import Outcome, Severity, Verdict
@@ -66,6 +67,7 @@ class Soak:
     rounds: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
     findings: dict[str, Tally] = field(default_factory=dict)
+    drifted: int = 0  # rounds in which what was tested was not, or did not stay, what it was in the first one
     ending: str = ""  # an outcome, of what only its end can say
     stack: str = ""  # the trial whose stack is kept for it
     state: str = "running"  # stopped, ended
@@ -79,6 +81,8 @@ class Soak:
         self.outcomes[outcome.value] = self.outcomes.get(outcome.value, 0) + 1
         for finding in findings:
             self.findings.setdefault(finding.id, Tally()).add(self.rounds, finding)
+            if finding.id == UNCHANGED and finding.exercised:
+                self.drifted += finding.verdict is Verdict.INCONCLUSIVE
 
     def end(self, finding: Finding) -> None:
         """What only an end can say, of the stack that all rounds shared. The worst counts, for a soak that was stopped and went on."""
@@ -116,7 +120,15 @@ class Soak:
         """The verdict in a sentence."""
         words = ", ".join(f"{count:,} {word}" for word, count in sorted(self.outcomes.items())) or "none"
         watched = f"{format_duration(self.watched_ns)} of {format_duration(self.for_ns)}"
-        return f"{self.outcome}: {watched} watched in {self.rounds:,} rounds ({words})"
+        return f"{self.outcome}: {watched} watched in {self.rounds:,} rounds ({words}){self.drift()}"
+
+    def drift(self) -> str:
+        """For people: that rounds were about something else shows nothing of either. "" where they were not."""
+        return (
+            f"; what is tested changed in or before {self.drifted:,} of them, which voids the others"
+            if self.drifted
+            else ""
+        )
 
     def as_fields(self) -> dict[str, Any]:
         """For its file."""

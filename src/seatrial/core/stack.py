@@ -80,6 +80,7 @@ class ServicePlan:
     ] = ()  # patterns of files, relative to the stack's directory, that it is made of; none: unknown
     promises: tuple[str, ...] | None = None  # limits, ports, environment, volumes, health; None: its arguments say it
     ports: tuple[str, ...] = ()  # names of its endpoints, where its arguments do not say them
+    optional: bool = False  # it may be missing: who depends on it does not wait for it
     position: Position | None = None
 
 
@@ -102,6 +103,7 @@ class StackPlan:
     allow: tuple[str, ...] = ()  # hosts beyond loopback that may be addressed
     allow_faults: tuple[str, ...] = ()  # and those that may be harmed
     compose: ComposeProject | None = None
+    without: Mapping[str, str] = field(default_factory=dict)  # services that are spoken of, and why this stack has none
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,7 +7,7 @@ is used. Third parties add theirs by entry points in the groups named here.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, NamedTuple
@@ -36,7 +36,10 @@ class Verb:
     filled in. What is known already has its own meaning. `check`: what is wrong with the main
     argument and all others together; `expects`: the condition that they set beside `expect`, or nothing; `timeout_ns`: of an attempt,
     where it takes longer than most; `inside`: the argument that is a time and has to end before that of an attempt does; `counts`:
-    what of it only ever grows, so that `since` can be said of it; `together`: it looks at all instances of its target by itself.
+    what of it only ever grows, so that `since` can be said of it; `together`: it looks at all instances of its target by itself;
+    `opens`: whether, with these, it does no more than be let in, as a process that hangs lets in, too; `can_be`: all that a name can be,
+    where its text and arguments tell; `transport`: names that say nothing of what was answered; `samples`: how many of
+    something its percentiles are of, where that is told.
     """
 
     name: str
@@ -66,6 +69,10 @@ class Verb:
     inside: str = ""
     counts: tuple[str, ...] = ()
     together: bool = False
+    opens: Callable[[object, Mapping[str, object]], bool] | None = None
+    can_be: Callable[[str, Mapping[str, object]], Mapping[str, Sequence[object]]] | None = None
+    transport: tuple[str, ...] = ()
+    samples: Callable[[object, Mapping[str, object]], int | None] | None = None
 
     def makes_of(self, given: Collection[str], known: Collection[str]) -> Mapping[str, Type]:
         """The names that it makes of these arguments, beside those that are known."""
@@ -120,6 +127,7 @@ class ServiceKind:
     extra: str = ""
     example: str = ""
     describe: str = ""  # "module:function": core.stack.Presence -> Description, of one that something else started
+    lacks: str = ""  # "module:function": () -> what would bring its software, empty where it is here
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.shapes import BOOLEAN, COUNT, DURATION, INTEGER, TEXT, Field, Shape, choice, mapping_of, reference
+from ..core.shapes import BOOLEAN, COUNT, DURATION, INTEGER, SIZE, TEXT, Field, Shape, choice, mapping_of, reference
 from ..core.vocabulary import ServiceKind
 
 _NONE_OR_MORE = Shape(kind=INTEGER.kind, least=0)
@@ -103,4 +103,19 @@ CADDY = ServiceKind(
     example="{kind: caddy, to: web, health: /livez}",
 )
 
-KINDS = (ETCD, POSTGRES, REDIS, CADDY)
+OPENSEARCH = ServiceKind(
+    name="opensearch",
+    doc="OpenSearch, a search engine: one node, without its security plugin. It needs Java, and comes in no wheel "
+    "(scripts/install-opensearch): say `optional: true` where the rest can do without it.",
+    arguments={
+        "heap": Field(shape=SIZE, doc="Of its Java machine (256 MiB).", example="512 MiB"),
+        "start-within": _WITHIN,
+    },
+    expand="seatrial.embedded.opensearch:expand",
+    describe="seatrial.embedded.opensearch:describe",
+    lacks="seatrial.embedded.opensearch:lacks",
+    exports=("url", "host", "port", "addresses"),
+    example="{kind: opensearch, optional: true}",
+)
+
+KINDS = (ETCD, POSTGRES, REDIS, CADDY, OPENSEARCH)

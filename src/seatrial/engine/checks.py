@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from ..core.errors import Absent
 from ..core.events import Attempted
 from ..core.expressions import Judgement
 from ..core.observations import Observation, Seen
@@ -18,7 +19,7 @@ from ..core.results import Evidence
 from ..core.verdicts import Verdict, from_truth
 from .counting import Baseline, Counting
 from .journal import Journal
-from .probing import DEFAULT_TIMEOUT_NS, Prober, judge
+from .probing import DEFAULT_TIMEOUT_NS, NOT_HERE, Prober, judge
 
 POLL_NS = 100_000_000
 POLL_MAX_NS = 500_000_000
@@ -120,7 +121,10 @@ class Checks:
         verb = self._prober.verb(call.verb)
         if call.at is None or not call.at.everywhere or (verb is not None and verb.together):
             return None
-        view = await self._prober.view(call.at.service)
+        try:
+            view = await self._prober.view(call.at.service)
+        except Absent:
+            return None  # the attempt says so
         return [
             replace(call, at=replace(call.at, everywhere=False, ordinal=i.ordinal))
             for i in sorted(view.instances, key=lambda i: i.ordinal)
@@ -232,7 +236,8 @@ class _Run:
                 if check.for_ns is None:
                     return self._result(began, observation, judgement, observation.ended_ns - began, resolution)
                 return await self._hold(began, observation, judgement, resolution)
-            if check.within_ns is None or time.monotonic_ns() + poll >= deadline:
+            over = check.within_ns is None or time.monotonic_ns() + poll >= deadline
+            if over or observation.error == NOT_HERE:
                 return self._result(began, observation, judgement, None, 0)
             previous_began = observation.started_ns
             await asyncio.sleep(poll / NS_PER_S)

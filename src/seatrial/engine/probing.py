@@ -12,12 +12,12 @@ from functools import cache, partial
 from pathlib import Path
 
 from ..core.credentials import Maker
-from ..core.errors import NotExercised, SeatrialError
+from ..core.errors import Absent, NotExercised, SeatrialError
 from ..core.expressions import Judgement, Missing
 from ..core.links import KIND, HasLinks, LinkTraffic, Tried, sum_of
 from ..core.observations import Observation, Probe, ProbeRequest, Reach, Seen, probe_error, target_error
 from ..core.plan import ATTEMPT_NS, CheckPlan, IdentityPlan, ProbeCall
-from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Declares, Platform, ServiceView
+from ..core.platforms import CanExecute, CanMeasure, CanReadLogs, Declares, Lacks, Platform, ServiceView
 from ..core.processes import CommandResult
 from ..core.quantities import NS_PER_S, Dimension, Quantity
 from ..core.redaction import Redactor
@@ -28,6 +28,8 @@ from .health import actual_of, health_of
 from .values import missing
 
 DEFAULT_TIMEOUT_NS = ATTEMPT_NS
+NOT_HERE = "not-here"  # the service asked is missing, as it may be: it does not come while one waits
+NOT_EXERCISED = (NOT_HERE, "not-exercised")
 _ADDRESS = re.compile(r"\s*(?:[A-Z]+\s+)?https?://(?:[^/@\s]*@)?(\[[^\]]+\]|[^/:?#\s]+)")
 _NOWHERE = Reach(name="", service="", kind="", endpoints={})
 
@@ -165,6 +167,7 @@ class Prober:
         self.adopt: Callable[[int, str], Awaitable[None]] | None = None
         self.copies: Mapping[str, Path] = {}  # of logs, by instance: read in their place
         self.watched = Watched()
+        self.without: Mapping[str, str] = {}  # services that the stack says it has not, and why
         self.allow: tuple[str, ...] | None = None  # None: whoever typed the address has allowed it
 
     def know(self, identities: Mapping[str, IdentityPlan], values: Callable[[], Mapping[str, object]] = dict) -> None:
@@ -198,6 +201,8 @@ class Prober:
             )
         except _NoTarget as nobody:
             observation = target_error("absent", str(nobody))
+        except Absent as error:
+            observation = probe_error(NOT_HERE, str(error))
         except (SeatrialError, TemplateError) as error:
             observation = probe_error("not-exercised" if isinstance(error, NotExercised) else "spec", str(error))
         except Exception as error:  # noqa: BLE001 - a probe's bug says nothing about the target
@@ -251,9 +256,15 @@ class Prober:
         if self.platform is None:
             raise NotExercised("no stack: give the whole address")
         views = await self.platform.survey()
+        if service not in views and (why := self.lacking().get(service)) is not None:
+            raise Absent(f"{'link' if LINK in service else 'service'} {service} is not here: {why}")
         if service not in views:
             raise NotExercised(f"the stack has no service {service}; services: {', '.join(views)}")
         return views[service]
+
+    def lacking(self) -> Mapping[str, str]:
+        """Services that may be missing and are, and why."""
+        return {**self.without, **(self.platform.lacking if isinstance(self.platform, Lacks) else {})}
 
     async def instances(self, target: Target) -> list[Instance]:
         """What a target means now: one instance, all, a share; running ones first."""
@@ -468,7 +479,8 @@ def judge(check: CheckPlan, observation: Observation, values: Mapping[str, objec
     """Three-valued: a target error is false unless the expectation asks about it, a probe error is unknown."""
     seen = observation.message or observation.error or ""
     if observation.seen is Seen.PROBE_ERROR:
-        return Judgement(truth=None, measured=(), bound="", reason=f"could not look: {seen}")
+        word = "not exercised" if observation.error in NOT_EXERCISED else "could not look"
+        return Judgement(truth=None, measured=(), bound="", reason=f"{word}: {seen}")
     names: dict[str, object] = {
         **values,
         **observation.values,

@@ -25,7 +25,7 @@ from .faulting import Faults
 from .journal import Journal
 from .ledger import Ledger
 from .planting import planted
-from .probing import Prober
+from .probing import NOT_EXERCISED, Prober
 from .steady import Steady
 
 SCENARIO = "prove"
@@ -37,7 +37,7 @@ _POLL_S = 0.2
 _GONE = frozenset(
     {"refused", "reset", "timeout", "closed", "absent", "unreachable"}
 )  # errors of a target that is not there
-_ELSEWHERE = frozenset({"name", "tls", "spec", "bug", "not-exercised"})  # and of something else than what was broken
+_ELSEWHERE = frozenset({"name", "tls", "spec", "bug", *NOT_EXERCISED})  # and of something else than what was broken
 
 
 @dataclass(frozen=True, kw_only=True)

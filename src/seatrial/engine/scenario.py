@@ -35,6 +35,7 @@ from .faulting import Faults, LiveFault
 from .journal import Journal
 from .ledger import Ledger
 from .own import judge_own
+from .probing import NOT_EXERCISED
 from .python import run_body
 from .steady import Steady
 from .usage import UsageWatch
@@ -77,6 +78,7 @@ class ScenarioRun:
         self._hurried = False  # somebody ends the trial: nothing is waited for any more
         self._loads: list[str] = []  # run by a step of this scenario
         self._looks: list[tuple[str, int, int]] = []  # steps that look at something: id, begin, end
+        self._unseen: dict[str, str] = {}  # faults that were not seen to act, until they would be healed, and why
 
     @property
     def reason(self) -> str:
@@ -129,6 +131,7 @@ class ScenarioRun:
     async def _wind_up(self, started: list[str]) -> None:
         """finally steps, expectations while faults still live, healing, and an end to every promise."""
         plan, crew = self.plan, self.crew
+        self._unseen.clear()
         for step in plan.finally_:
             try:
                 await self.step(step)
@@ -233,7 +236,7 @@ class ScenarioRun:
         self.crew.journal.write(
             StepStarted(scenario=self.plan.id, step=step.id, title=step.title, deadline_ns=deadline)
         )
-        verdict, message, attempts = await self._act(step)
+        verdict, message, attempts = self._without_fault(step) or await self._act(step)
         if isinstance(step, ProbeStep | LoadStep):
             self._looks.append((step.id, began, time.monotonic_ns()))
         self.crew.journal.write(
@@ -249,6 +252,15 @@ class ScenarioRun:
         await self.crew.checks.counting.mark(self.plan, step.id, self.values.all())
         if verdict not in (None, Verdict.PASS) and step.severity is Severity.BLOCKING:
             raise StepFailed(f"{step.id} did not pass: {message}")
+
+    def _without_fault(self, step: Step) -> tuple[Verdict | None, str, int] | None:
+        """What is to be seen under a fault that did not act shows nothing, whatever the severity: it is not looked at."""
+        id_ = f"{self.plan.id}/{step.id}"
+        if not self._unseen or not isinstance(step, ProbeStep | LoadStep) or id_ not in self.crew.ledger.planned:
+            return None
+        reason = "not exercised: " + "; ".join(f"{name} did not act: {why}" for name, why in self._unseen.items())
+        self.crew.ledger.inconclusive(id_, reason)
+        return Verdict.INCONCLUSIVE, reason, 0
 
     async def _act(self, step: Step) -> tuple[Verdict | None, str, int]:
         match step:
@@ -329,6 +341,7 @@ class ScenarioRun:
                     measured=result.measured,
                     bound=bound,
                     reason="" if verdict is Verdict.PASS else message,
+                    exercised=verdict is not Verdict.INCONCLUSIVE or result.observation.error not in NOT_EXERCISED,
                     began_ns=result.began_ns,
                     ended_ns=result.ended_ns,
                     evidence=result.evidence,
@@ -385,12 +398,16 @@ class ScenarioRun:
                 evidence=(Evidence(kind="fault", summary=message, at_ns=now, data=data),),
             )
         )
+        if not acted and step.for_ns is None:
+            self._unseen[step.id] = message
         if acted and live is not None and step.for_ns is not None:
             await asyncio.sleep(step.for_ns / NS_PER_S)
             await self.crew.faults.heal(live, "its time was over")
         return verdict, reason or message
 
     async def _heal(self, step: HealStep) -> tuple[Verdict | None, str]:
+        for name in list(self._unseen) if step.fault is None else [step.fault]:
+            self._unseen.pop(name, None)
         if step.fault is None:
             ok = await self.crew.faults.heal_all(self.plan.id, "heal step")
         else:

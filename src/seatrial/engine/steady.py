@@ -94,7 +94,7 @@ class Steady:
             await asyncio.sleep(_POLL_NS / NS_PER_S)
 
     async def _services(self, views: Mapping[str, ServiceView]) -> str:
-        checks = [(v, c) for v in views.values() for c in v.steady]
+        checks = [(v, c) for v in views.values() if not v.optional for c in v.steady]
 
         async def one(view: ServiceView, named: NamedCheck) -> str:
             """It holds when there is one instance at which it does (the primary sees its standby, a sentinel the others)."""
@@ -156,7 +156,9 @@ class Steady:
 
 
 def unready(view: ServiceView) -> str:
-    """What keeps a service from being whole; empty when it is."""
+    """What keeps a service from being whole; empty when it is, and of one that may be missing."""
+    if view.optional:
+        return ""
     bad = [
         f"{i.name} {describe(i.state, i.ready)}" + (f" ({i.detail})" if i.detail else "")
         for i in view.instances

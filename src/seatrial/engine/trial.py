@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..core.errors import SeatrialError
@@ -20,7 +20,7 @@ from ..core.events import (
 )
 from ..core.expressions import Missing
 from ..core.fingerprints import Fingerprinter
-from ..core.links import KIND as LINK_KIND
+from ..core.links import KIND
 from ..core.load_plans import abort_finding
 from ..core.plan import SETUP, Expectation, LoadStep, Plan, ScenarioPlan
 from ..core.platforms import CanPrepare, Platform, Progress
@@ -69,6 +69,7 @@ class Result:
     proofs: tuple[Proof, ...] = ()
     states: tuple[State, ...] = ()
     reactions: tuple[Reaction, ...] = ()
+    without: Mapping[str, str] = field(default_factory=dict)  # services that were not here, and why
     mute: frozenset[str] = frozenset()  # of what was proven: findings that are green when their target does not answer
 
 
@@ -98,6 +99,7 @@ class Trial:
         self.prober = prober
         prober.platform = platform
         prober.allow = plan.stack.allow
+        prober.without = plan.stack.without
         planned = planned_findings(plan, selected)
         self.ledger = Ledger(planned, journal, unproven(plan, planned, options), waived(plan))
         self._unchanged = Unchanged(fingerprinter, platform, journal, self.ledger)
@@ -148,7 +150,7 @@ class Trial:
         """The whole trial; cancelled, it heals, ends what it started, and judges the rest as not exercised."""
         self.journal.write(beginning(self.plan, self.selected, self.options, self.ledger, self._machine))
         for warning in self.plan.warnings:
-            self.journal.write(Noted(level="warning", message=warning))
+            self.journal.write(Noted(level="warning", message=str(warning)))
         reason, residue = "", Residue()
         watch = asyncio.create_task(self._watch())
         try:
@@ -169,6 +171,7 @@ class Trial:
             proofs=self._proofs,
             states=proving.states if proving is not None else (),
             reactions=proving.reactions if proving is not None else (),
+            without=self.prober.lacking(),
             mute=proving.mute if proving is not None else frozenset(),
         )
 
@@ -261,6 +264,7 @@ class Trial:
                 ),
                 up_ns=self._up_ns,
                 ordered=self._ordered,
+                without=self.prober.lacking(),
             )
         )
 
@@ -477,8 +481,11 @@ def in_order(plan: Plan, changes: Sequence[Instance]) -> bool | None:
             first_run.setdefault(change.service, place)
         if change.ready:
             all_ready[change.service] = all_ready.get(change.service, place)
-    # A link is there before what it leads to: that its clients do not start before that is their own order.
-    pairs = [(s.name, d) for s in plan.stack.services.values() if s.kind != LINK_KIND for d in s.after]
+    services = plan.stack.services
+    needed = [
+        s for s in services.values() if not s.optional and s.kind != KIND
+    ]  # a link is there before what it leads to
+    pairs = [(s.name, d) for s in needed for d in s.after if d not in services or not services[d].optional]
     if not pairs or any(name not in first_run or d not in all_ready for name, d in pairs):
         return None
     return all(all_ready[d] < first_run[name] for name, d in pairs)

@@ -163,13 +163,17 @@ class KeeperClient:
         return read_status(await self._ask("start", write_order(order)))
 
     async def run(
-        self, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str = ""
+        self, argv: Sequence[str], surroundings: Surroundings, timeout_ns: int, stdin: str = "", *, grace_ns: int = 0
     ) -> CommandResult:
-        """Run a command to its end; at most 4 MiB of each output are kept. Cancelled, it is killed, and gone when this returns."""
+        """Run a command to its end; at most 4 MiB of each output are kept. Cancelled, it is killed, and gone when this returns.
+
+        `grace_ns`: when its time is over it is sent SIGINT, and killed so much later.
+        """
         arguments = {
             "argv": [str(word) for word in argv],
             "surroundings": write_surroundings(surroundings),
             "timeout_ns": timeout_ns,
+            "grace_ns": grace_ns,
             "stdin": stdin,
         }
         return read_result(await self._ask("run", arguments, abandon=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from .launching import Program, executed
 from .means import Means
 from .records import COMMAND
 from .remedies import TIMEOUT_S, Remedy, failure
+from .signals import send
 
 OUTPUT_BYTES = 4 << 20
 _CHUNK_BYTES = 1 << 16
@@ -95,10 +97,12 @@ async def run_command(
     timeout_ns: int,
     stdin: str,
     *,
+    grace_ns: int = 0,
     to_the_last: bool = False,
 ) -> CommandResult:
     """Run a command to its end, its time-out, or the cancellation of this call; nothing of it remains afterwards.
 
+    When its time is over it is interrupted, as from a keyboard, and has `grace_ns` to write what it knows; then it is killed.
     Raises SupervisorError if it cannot be executed.
     """
     name = f"{COMMAND} {Path(argv[0]).name}" if argv else COMMAND
@@ -107,7 +111,7 @@ async def run_command(
     means.household.join(group)
     means.commands.add(group)
     try:
-        return await _run(means, group, tuple(argv), surroundings, timeout_ns, stdin, to_the_last)
+        return await _run(means, group, tuple(argv), surroundings, (timeout_ns, grace_ns), stdin, to_the_last)
     finally:
         # Also when cancelled: what the command started ends with it.
         await asyncio.shield(asyncio.ensure_future(_dispose(means, group)))
@@ -124,7 +128,7 @@ async def _run(
     group: Group,
     argv: tuple[str, ...],
     surroundings: Surroundings,
-    timeout_ns: int,
+    times_ns: tuple[int, int],
     stdin: str,
     to_the_last: bool,
 ) -> CommandResult:
@@ -150,7 +154,13 @@ async def _run(
             for descriptor in (stdin_out, out_in, err_in):
                 os.close(descriptor)
         await executed(launched, program)
+        timeout_ns, grace_ns = times_ns
         done, _ = await asyncio.wait({ended}, timeout=timeout_ns / NS_PER_S)
+        if not done and grace_ns:
+            means.household.look()
+            for process in group.alive():
+                send(process, signal.SIGINT)
+            await asyncio.wait({ended}, timeout=grace_ns / NS_PER_S)
         took_ns = time.monotonic_ns() - began_ns
         # Whatever it left running holds the pipes open: its end is theirs.
         await means.household.destroy(group)

@@ -308,9 +308,12 @@ class Keeper:
     async def _run(self, _peer: Peer, arguments: Message) -> Message:
         surroundings = read_surroundings(arguments["surroundings"])
         argv = [str(word) for word in arguments["argv"]]
-        result = await run_command(
-            self._means, argv, surroundings, int(arguments["timeout_ns"]), str(arguments["stdin"])
+        timeout_ns, stdin, grace_ns = (
+            int(arguments["timeout_ns"]),
+            str(arguments["stdin"]),
+            arguments.get("grace_ns", 0),
         )
+        result = await run_command(self._means, argv, surroundings, timeout_ns, stdin, grace_ns=int(grace_ns))
         return write_result(result)
 
     async def _signal(self, _peer: Peer, arguments: Message) -> Message:

@@ -30,6 +30,7 @@ class Part:
     roles: Mapping[str, CheckPlan]
     steady: tuple[NamedCheck, ...]
     start_within_ns: int
+    optional: bool = False
 
     @property
     def name(self) -> str:
@@ -40,19 +41,23 @@ class Part:
 def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Mapping[str, Part]:
     """All parts by name, each after those it depends on.
 
-    Raises UsageError for a declaration that cannot be met, NotExercised for a kind whose software is not installed.
+    Raises UsageError for a declaration that cannot be met, NotExercised for a kind whose software is not installed, unless the service
+    is optional: then there is no part of it, `site.absent` says why, and what it would export is empty.
     """
     made: dict[str, Sequence[Blueprint]] = {}
     for service in in_order(stack):
         plan = stack.services[service]
-        blueprints = _lead(plan, stack, kinds, site) or _expand_service(plan, kinds, LocalGround(site, service))
+        blueprints = _made(plan, stack, kinds, site)
+        if blueprints is None:
+            site.exports[service] = dict.fromkeys(kinds[plan.kind].exports if plan.kind in kinds else (), "")
+            continue
         made[service] = blueprints
         for blueprint in blueprints:
             site.exports[blueprint.service] = blueprint.exports
             for secret in (*blueprint.secrets, *_in_files(blueprint)):
                 site.on_secret(secret)
     parts: dict[str, Part] = {}
-    if any(plan.kind == KIND for plan in stack.services.values()):
+    if any(stack.services[name].kind == KIND for name in made):
         parts[HOST] = _host(stack, made, site)
     for service, blueprints in made.items():
         for blueprint in blueprints:
@@ -60,7 +65,7 @@ def expand(stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Ma
                 raise UsageError.simple(
                     f"two services are called {blueprint.service}: {service} brings one of that name along"
                 )
-            parts[blueprint.service] = _part(stack.services[service], blueprint, made)
+            parts[blueprint.service] = _part(stack.services[service], blueprint, made, stack)
     for service in made:
         for other in parts[service].after:
             if other not in parts:
@@ -72,6 +77,23 @@ def _in_files(blueprint: Blueprint) -> Iterator[str]:
     """Secrets that its instances are told to read from files, which may be relative to where they run."""
     for instance in blueprint.instances:
         yield from named(instance.environment, instance.directory.joinpath)
+
+
+def _made(
+    plan: ServicePlan, stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site
+) -> Sequence[Blueprint] | None:
+    """None for a service that may be missing, and is. What runs already was there when it was started: then it is not asked for anew."""
+    if plan.kind == KIND and (why := site.absent.get(str(plan.arguments["to"]))) is not None:
+        site.absent[plan.name] = why
+    if plan.name in site.absent:
+        return None
+    try:
+        return _lead(plan, stack, kinds, site) or _expand_service(plan, kinds, LocalGround(site, plan.name))
+    except NotExercised as error:
+        if not plan.optional or site.restored:
+            raise
+        site.absent[plan.name] = str(error)
+        return None
 
 
 def _lead(plan: ServicePlan, stack: StackPlan, kinds: Mapping[str, ServiceKind], site: Site) -> Sequence[Blueprint]:
@@ -87,7 +109,8 @@ def _lead(plan: ServicePlan, stack: StackPlan, kinds: Mapping[str, ServiceKind],
 
 def _host(stack: StackPlan, made: Mapping[str, Sequence[Blueprint]], site: Site) -> Part:
     """The process that all links live in."""
-    pairs = [(made[p.name][0], made[str(p.arguments["to"])][0]) for p in stack.services.values() if p.kind == KIND]
+    links = [p for p in stack.services.values() if p.kind == KIND and p.name in made]
+    pairs = [(made[p.name][0], made[str(p.arguments["to"])][0]) for p in links]
     blueprint = host_blueprint(pairs, site)
     return Part(blueprint=blueprint, after=(), ready=None, roles={}, steady=(), start_within_ns=START_WITHIN_NS)
 
@@ -160,10 +183,12 @@ def _expand_service(plan: ServicePlan, kinds: Mapping[str, ServiceKind], ground:
     return blueprints
 
 
-def _part(plan: ServicePlan, blueprint: Blueprint, made: Mapping[str, Sequence[Blueprint]]) -> Part:
+def _part(plan: ServicePlan, blueprint: Blueprint, made: Mapping[str, Sequence[Blueprint]], stack: StackPlan) -> Part:
     main = blueprint.service == plan.name
     after: dict[str, None] = {}
     for other in plan.after if main else ():
+        if not _waited_for(other, made, stack):
+            continue
         # Whoever waits for a service waits for its companions, too: its exports may name them.
         after.update(dict.fromkeys(b.service for b in made[other]) if other in made else {other: None})
     after.update(dict.fromkeys(blueprint.after))
@@ -184,7 +209,14 @@ def _part(plan: ServicePlan, blueprint: Blueprint, made: Mapping[str, Sequence[B
             for number, check in enumerate(blueprint.steady, 1)
         ),
         start_within_ns=start_within_ns,
+        optional=plan.optional,
     )
+
+
+def _waited_for(name: str, made: Mapping[str, Sequence[Blueprint]], stack: StackPlan) -> bool:
+    """Not what is optional: it may never come. What is unknown is, to be told."""
+    planned = _planned(name, stack)
+    return planned is None or (planned in made and not stack.services[planned].optional)
 
 
 def describe(check: CheckPlan) -> str:

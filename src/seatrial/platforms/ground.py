@@ -40,6 +40,8 @@ class Site:
     led: dict[str, dict[str, Mapping[str, str]]] = field(
         default_factory=dict
     )  # client to service to what its link exports
+    absent: dict[str, str] = field(default_factory=dict)  # optional services that cannot be had, and why
+    restored: bool = False
 
     def known_to(self, client: str) -> dict[str, Mapping[str, str]]:
         """Exports by service, as one of them is to know them: by its links where it has some."""
@@ -51,7 +53,12 @@ class Site:
 
     def save(self) -> None:
         """Keep what `restore` needs; the file holds passwords, and goes with the stack's directory."""
-        content = {"ports": self.given_ports, "secrets": self.given_secrets, "names_resolve": self.names_resolve}
+        content = {
+            "ports": self.given_ports,
+            "secrets": self.given_secrets,
+            "names_resolve": self.names_resolve,
+            "absent": self.absent,
+        }
         descriptor = os.open(self.directory / _RECORD, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             json.dump(content, file)
@@ -65,6 +72,8 @@ class Site:
         self.given_ports = dict(content["ports"])
         self.given_secrets = dict(content["secrets"])
         self.names_resolve = bool(content["names_resolve"])
+        self.absent = dict(content.get("absent", {}))
+        self.restored = True
         self.ports.adopt(self.given_ports.values())
         for value in self.given_secrets.values():
             self.on_secret(value)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..core import procfs
+from ..core.fingerprints import OpenFile
 from ..core.platforms import Sighting
 from ..core.processes import ProcessId
 from ..core.stack import Endpoint, Usage
@@ -153,3 +155,29 @@ def log_tail(path: Path, lines: int = 15, most_bytes: int = 8192) -> Sequence[st
             return file.read().decode("utf-8", "replace").splitlines()[-lines:]
     except OSError:
         return ()
+
+
+def writers_of(processes: Mapping[str, ProcessId]) -> Mapping[OpenFile, str]:
+    """By instance from its leader: regular files that its unit has open for writing, and that have a name yet."""
+    found: dict[OpenFile, str] = {}
+    for instance, leader in processes.items():
+        for process in procfs.unit(leader):
+            found.update(dict.fromkeys(_open_for_writing(process.pid), instance))
+    return found
+
+
+def _open_for_writing(pid: int) -> Iterator[OpenFile]:
+    """None of a process that has gone, or that may not be looked at."""
+    try:
+        with os.scandir(f"/proc/{pid}/fd") as entries:
+            # The permissions of the link itself say how the file was opened.
+            paths = [e.path for e in entries if e.stat(follow_symlinks=False).st_mode & stat.S_IWUSR]
+    except OSError:
+        return
+    for path in paths:
+        try:
+            name, there = str(Path(path).readlink()), Path(path).stat()
+        except OSError:
+            continue
+        if stat.S_ISREG(there.st_mode) and there.st_nlink:
+            yield OpenFile(path=name, device=there.st_dev, inode=there.st_ino)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core import procfs
 from ..core.errors import NotExercised, PlatformError, SupervisorError
+from ..core.fingerprints import OpenFile
 from ..core.fingerprints import Part as CorePart
 from ..core.links import LinkEnd, LinkTraffic, Tried, sum_of
 from ..core.platforms import Prober, Progress, ServiceView, Sighting
@@ -88,6 +89,11 @@ class LocalPlatform:
         """All of them."""
         return _CAPABILITIES
 
+    @property
+    def lacking(self) -> Mapping[str, str]:
+        """Lacks."""
+        return self._site.absent
+
     # -- the stack as a whole
 
     async def up(self, progress: Callable[[Progress], None]) -> None:
@@ -105,6 +111,8 @@ class LocalPlatform:
         except SupervisorError as error:
             raise PlatformError(f"the stack could not be started: {error}") from error
         self._site.save()
+        for name, why in self._site.absent.items():
+            progress(Progress(subject=name, state="absent", detail=why))
         self._watch()
         await self._starter(progress).start(self._begin)
 
@@ -249,9 +257,12 @@ class LocalPlatform:
 
     async def parts(self) -> Sequence[CorePart]:
         """What the instances run, as the kernel has it."""
-        running = {c.name: c.status.process for c in self._copies.values() if c.status is not None and not c.host}
-        alive = {name: process for name, process in running.items() if process is not None}
+        alive = self._alive()
         return await asyncio.to_thread(lambda: list(parts_of(alive)))
+
+    async def writers(self) -> Mapping[OpenFile, str]:
+        """CanSeeWriters: the directories of other kinds are none of what is tested."""
+        return await asyncio.to_thread(inspection.writers_of, self._alive("process"))
 
     async def sockets(self) -> Mapping[str, tuple[int, int]]:
         """CanSeeSockets."""
@@ -283,6 +294,12 @@ class LocalPlatform:
         return await asyncio.to_thread(declaring.actual, copy, status.process)
 
     # -- inside
+
+    def _alive(self, kind: str = "") -> dict[str, ProcessId]:
+        """Processes by instance; of one kind, where it is given."""
+        copies = (c for c in self._copies.values() if not c.host and kind in ("", c.part.blueprint.kind))
+        running = {c.name: c.status.process for c in copies if c.status is not None}
+        return {name: process for name, process in running.items() if process is not None}
 
     def _copy(self, instance: Instance) -> Copy:
         if instance.name not in self._copies:
@@ -384,4 +401,5 @@ def _view(crew: Crew) -> ServiceView:
         roles=part.roles,
         steady=part.steady,
         ready=part.ready,
+        optional=part.optional,
     )

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.errors import Problem, UsageError
+from ..core.errors import NotExercised, Problem, UsageError
 from ..core.processes import Restart
 from ..core.quantities import NS_PER_S, Quantity
 from ..core.stack import Blueprint, Endpoint, InstanceBlueprint, ServicePlan
 from .ground import LocalGround
+from .instances import search_path
 from .ports import LOOPBACK
 from .rendering import Command, parse_command, render_command, render_mapping, render_text
 
@@ -33,8 +35,10 @@ class _Port:
 def expand(plan: ServicePlan, _: Mapping[str, object], ground: LocalGround) -> Sequence[Blueprint]:
     """One blueprint, from the arguments as declared: a command is split before values are put in.
 
-    Raises UsageError for arguments that contradict each other, PlatformError for a port in use.
+    Raises UsageError for arguments that contradict each other, PlatformError for a port in use, NotExercised for an optional one whose
+    program is not here.
     """
+    _there(plan)
     arguments = plan.arguments
     replicas = arguments.get("replicas")
     count = replicas if isinstance(replicas, int) else 1
@@ -58,6 +62,14 @@ def expand(plan: ServicePlan, _: Mapping[str, object], ground: LocalGround) -> S
             service=plan.name, kind="process", instances=instances, exports=_exports(plan.name, instances, ground)
         )
     ]
+
+
+def _there(plan: ServicePlan) -> None:
+    """What may be missing is missed before it is started."""
+    program = parse_command(plan.arguments["command"])[:1]
+    name = program[0] if plan.optional and program and isinstance(program[0], str) else ""
+    if name and "/" not in name and shutil.which(name, path=search_path()) is None:
+        raise NotExercised(f"the program {name} is not on PATH")
 
 
 def _instance(

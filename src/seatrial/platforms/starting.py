@@ -53,7 +53,9 @@ class Starter:
         self._progress = progress
 
     async def start(self, begin: Callable[[Copy], Awaitable[None]]) -> None:
-        """Start everything (`begin` starts one copy) and wait until all is ready and steady. Raises PlatformError."""
+        """Start everything (`begin` starts one copy) and wait until all is ready and steady; what is optional and does not come is told
+        of, no more. Raises PlatformError.
+        """
         await self._each(lambda crew: self._start_part(crew, begin))
 
     async def wait(self) -> None:
@@ -64,13 +66,19 @@ class Starter:
         try:
             async with asyncio.TaskGroup() as group:
                 for crew in self._crews.values():
-                    group.create_task(work(crew))
+                    group.create_task(self._tolerated(crew, work) if crew.part.optional else work(crew))
         except ExceptionGroup as errors:
             known, unknown = errors.split((PlatformError, SupervisorError))
             if unknown is not None or known is None:
                 raise
             # The first failure has cancelled the others: there are several only if they came at the same moment.
             raise _first(known) from None
+
+    async def _tolerated(self, crew: Crew, work: Callable[[Crew], Coroutine[None, None, None]]) -> None:
+        try:
+            await work(crew)
+        except* (PlatformError, SupervisorError) as errors:
+            self._progress(Progress(subject=crew.part.name, state="given up", detail=str(_first(errors))))
 
     async def _start_part(self, crew: Crew, begin: Callable[[Copy], Awaitable[None]]) -> None:
         waits = [self._crews[name] for name in crew.part.after]

@@ -55,6 +55,7 @@ VERB = Verb(
     makes={"op": Type.record({"id": Type.TEXT, "n": Type.NUMBER})},
     timeout_ns=600 * NS_PER_S,
     writes=always_writes,
+    samples=lambda what, arguments: what if isinstance(what, int) else None,
 )
 
 

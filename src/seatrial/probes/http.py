@@ -99,6 +99,8 @@ VERB = Verb(
     makes=REPETITION,
     makes_with="times",
     writes=http_writes,
+    samples=lambda what, arguments: times if isinstance(times := arguments.get("times"), int) else None,
+    transport=("latency", "latency_p95", "errors"),
 )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..core.errors import NotExercised
@@ -25,6 +25,20 @@ def check_what(text: str) -> str | None:
     except re.error as error:
         return f"no regular expression: {error}"
     return None
+
+
+_WORDS = re.compile(r"[\w /=:,-]+(\|[\w /=:,-]+)*")
+_LOOKS_AROUND = re.compile(r"[$^]|\\[bBAZ]|\(\?[=!<]")
+
+
+def nothing_left(text: str, arguments: Mapping[str, object]) -> Mapping[str, Sequence[object]]:
+    """Where each word that is looked for is ignored itself, every line that has it is."""
+    given = arguments.get("ignore")
+    ignored = [str(i) for i in given] if isinstance(given, Sequence) and not isinstance(given, str) else []
+    if not ignored or _WORDS.fullmatch(text) is None or any(_LOOKS_AROUND.search(i) or check_what(i) for i in ignored):
+        return {}
+    gone = all(any(re.search(i, word) for i in ignored) for word in text.split("|"))
+    return {"count": (0,), "lines": ([],)} if gone else {}
 
 
 VERB = Verb(
@@ -48,6 +62,7 @@ VERB = Verb(
     example='{log: "ERROR|panic", at: web *, expect: count == 0}',
     check_what=check_what,
     asks=False,
+    can_be=nothing_left,
 )
 
 

@@ -29,6 +29,7 @@ VERB = Verb(
     },
     default_expect="accepted == true",
     example='tcp: ""',
+    opens=lambda what, arguments: not what and not arguments.get("answer"),
 )
 
 

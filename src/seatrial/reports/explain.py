@@ -82,7 +82,10 @@ def advice(finding: Finding) -> list[str]:
     if not finding.exercised:
         return ["nothing was shown: mend what it depended on, and run again"]
     if finding.id == UNCHANGED:
-        return ['what services write themselves is no part of what is tested: tested: {ignore: [uploads, "*.db"]}']
+        said = next((str(e.data["ignore"]) for e in finding.evidence if e.data.get("ignore")), "")
+        if not said:
+            return ["a program or a configuration changed: find who does that while a trial runs, or make it before"]
+        return [f"if services write that themselves, it is no part of what is tested. In the spec: {said}"]
     scenario = finding.scenario
     lines = (
         [f"run it alone: seatrial run --only {scenario} --keep"] if scenario not in ("trial", "steady", "setup") else []

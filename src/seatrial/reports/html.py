@@ -18,9 +18,11 @@ from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .explain import advice
 from .loads import load_rows, shown
+from .machine import in_a_sentence
 from .model import TrialModel
 from .proofs import detection, proven_by
-from .sweep import counts, heat
+from .suites import view
+from .sweep import heat
 from .views import FaultView
 from .words import mark, moment
 
@@ -65,11 +67,8 @@ def context(model: TrialModel, series: Mapping[str, Any]) -> dict[str, Any]:
         "ended": ended,
         "sweep": heat(model),
         "word": model.word,
-        "summary": counts(model)
-        if model.sweep is not None
-        else ended.summary
-        if ended
-        else "the trial has no end: it was killed, or still runs",
+        "suite": view(model),
+        "summary": in_a_sentence(model),
         "began": wall(model, model.began_ns),
         "duration": format_duration(ended.took_ns if ended else model.last_ns - model.began_ns),
         "decisive": [finding_row(model, f) for f in model.ranked_findings() if f.verdict is not Verdict.PASS],

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from ..core.results import Finding
 from ..core.verdicts import Verdict
 from .model import TrialModel
+from .proofs import WORDS
 
 
 def write_junit(model: TrialModel, path: Path) -> None:
@@ -22,6 +23,8 @@ def write_junit(model: TrialModel, path: Path) -> None:
         suites.setdefault(finding.scenario, []).append(finding)
     for scenario, findings in suites.items():
         root.append(_suite(scenario, findings))
+    if model.suite is not None:
+        root.append(_tests(model))
     problems = [f"{f.id} was not healed" for f in model.faults.values() if f.healed is False]
     if model.ended is None:
         problems.append("the trial has no end: it was killed, or still runs")
@@ -54,6 +57,23 @@ def _suite(scenario: str, findings: list[Finding]) -> ET.Element:
             ET.SubElement(case, "error", type="inconclusive", message=_clean(finding.reason)).text = _clean(text)
         else:
             ET.SubElement(case, "system-out").text = _clean(text)
+    return suite
+
+
+def _tests(model: TrialModel) -> ET.Element:
+    """Of a suite of tests that was asked: one that is blind fails here, where it passed by itself."""
+    words = [WORDS.get(p.outcome, "INCONCLUSIVE") for p in model.proofs.values()]
+    suite = ET.Element("testsuite", name="prove", tests=str(len(words)))
+    for name, word in (("failures", "FAIL"), ("errors", "INCONCLUSIVE")):
+        suite.set(name, str(words.count(word)))
+    for proof, word in zip(model.proofs.values(), words, strict=True):
+        case = ET.SubElement(suite, "testcase", name=proof.finding, classname="prove")
+        if word != "PASS":
+            ET.SubElement(
+                case, "failure" if word == "FAIL" else "error", message=_clean(f"{proof.outcome}: {proof.why}")
+            )
+        else:
+            ET.SubElement(case, "system-out").text = _clean(f"red in {', '.join(proof.by)}")
     return suite
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 from ..core.events import plain
 from .model import TrialModel
+from .suites import counts as suite_counts
+from .suites import summary_of
 from .sweep import counts, summary
 from .views import FaultView
 
@@ -20,7 +22,7 @@ def report(model: TrialModel) -> dict[str, Any]:
     return {
         "seatrial": SCHEMA_VERSION,
         "verdict": model.word,
-        "summary": counts(model) if model.sweep else ended.summary if ended else "the trial has no end",
+        "summary": in_a_sentence(model),
         "reason": ended.reason if ended else "",
         "trial": {
             "id": started.trial if started else "",
@@ -60,12 +62,22 @@ def report(model: TrialModel) -> dict[str, Any]:
         "faults": [_fault(model, f) for f in model.faults.values()],
         "profiles": model.profiles(),
         **({"sweep": summary(model)} if model.sweep is not None else {}),
+        **({"suite": summary_of(model)} if model.suite is not None else {}),
         "workloads": [plain(r) for r in model.runs],
         "accounting": plain(ended.accounting) if ended else {},
         "tested": _tested(model),
         "residue": list(ended.residue) if ended else [],
         "notes": [{"level": n.level, "message": n.message, "scenario": n.scenario} for _, n in model.notes],
     }
+
+
+def in_a_sentence(model: TrialModel) -> str:
+    """What a trial came to."""
+    if model.sweep is not None:
+        return counts(model)
+    if model.suite is not None:
+        return suite_counts(model)
+    return model.ended.summary if model.ended else "the trial has no end: it was killed, or still runs"
 
 
 def _tested(model: TrialModel) -> dict[str, Any]:

@@ -34,6 +34,9 @@ from ..core.events import (
     StackProgress,
     StepEnded,
     StepStarted,
+    SuiteBegun,
+    SuitePlanned,
+    SuiteRan,
     SweepPlanned,
     TrialEnded,
     TrialStarted,
@@ -43,6 +46,7 @@ from ..core.events import (
     read_journal,
 )
 from ..core.results import Finding
+from ..core.suites import SuiteSums
 from ..core.sweeps import Swept
 from ..core.verdicts import Verdict, combine
 from .sweep_events import SWEEPS
@@ -79,6 +83,9 @@ class TrialModel:
         self.phases: list[tuple[int, str]] = []
         self.proofs: dict[str, CheckProven] = {}  # by finding, of a trial that proved its checks
         self.reactions: list[Reacted] = []
+        self.suite: SuitePlanned | None = None  # of a trial that asked a suite of tests
+        self.suite_runs: list[SuiteSums] = []
+        self.suite_begun: tuple[int, SuiteBegun] | None = None  # the run that is under way
         self.sweep: SweepPlanned | None = None
         self.swept: list[Swept] = []
         self.cell: CellStarted | None = None  # that is under way
@@ -106,8 +113,8 @@ class TrialModel:
 
     @property
     def word(self) -> str:
-        """The outcome, or SWEPT for a sweep: it comes to none."""
-        return self.outcome if self.sweep is None else "SWEPT"
+        """The outcome; SWEPT for a sweep, ASKED where a suite of tests was: they come to none of the stack."""
+        return "SWEPT" if self.sweep is not None else "ASKED" if self.suite is not None else self.outcome
 
     def since(self, ns: int) -> float:
         """Seconds since the trial's start."""
@@ -208,6 +215,19 @@ def _proved(model: TrialModel, _ns: int, event: CheckProven) -> None:
 
 def _reacted(model: TrialModel, _ns: int, event: Reacted) -> None:
     model.reactions.append(event)
+
+
+def _suite_planned(model: TrialModel, _ns: int, event: SuitePlanned) -> None:
+    model.suite = event
+
+
+def _suite_begun(model: TrialModel, ns: int, event: SuiteBegun) -> None:
+    model.suite_begun = (ns, event)
+
+
+def _suite_ran(model: TrialModel, _ns: int, event: SuiteRan) -> None:
+    model.suite_runs.append(event.run)
+    model.suite_begun = None
 
 
 def _phase(model: TrialModel, ns: int, event: PhaseChanged) -> None:
@@ -365,6 +385,9 @@ _TAKERS: Mapping[type, Any] = {
     PhaseChanged: _phase,
     Reacted: _reacted,
     CheckProven: _proved,
+    SuitePlanned: _suite_planned,
+    SuiteBegun: _suite_begun,
+    SuiteRan: _suite_ran,
     StackProgress: _progress,
     StackDescribed: _described,
     ScenarioStarted: _scenario_started,

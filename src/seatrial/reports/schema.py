@@ -90,7 +90,7 @@ def report_schema() -> dict[str, Any]:
         **_object(
             "seatrial verdict trial scenarios requirements findings faults accounting",
             seatrial={"const": 1},
-            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING", "SWEPT"]},
+            verdict={"enum": ["GO", "NO-GO", "INCONCLUSIVE", "RUNNING", "SWEPT", "ASKED"]},
             summary=_TEXT,
             reason=_TEXT,
             trial=_object(
@@ -105,6 +105,10 @@ def report_schema() -> dict[str, Any]:
             sweep={
                 "type": "object",
                 "description": "of a sweep: services by faults, what clients saw of each, weaknesses",
+            },
+            suite={
+                "type": "object",
+                "description": "of a suite of tests that was asked: its tests, windows, runs, remarks",
             },
             scenarios={"type": "array", "items": scenario},
             requirements={"type": "object", "additionalProperties": requirement},
@@ -126,7 +130,7 @@ def report_schema() -> dict[str, Any]:
                     "finding state heard must",
                     finding=_TEXT,
                     state=_TEXT,
-                    heard={"enum": ["red", "green", "unsure", "not asked"]},
+                    heard={"enum": ["red", "green", "unsure", "not asked", "skipped", "did not end"]},
                     must={"type": "boolean"},
                 ),
             },

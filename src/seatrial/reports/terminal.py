@@ -22,6 +22,8 @@ from ..core.events import (
     ScenarioEnded,
     StackProgress,
     StepEnded,
+    SuiteBegun,
+    SuiteRan,
 )
 from ..core.quantities import format_duration
 from ..core.results import Finding
@@ -91,6 +93,10 @@ def news(model: TrialModel, entry: Entry) -> Text | None:
         case FindingJudged(finding=finding) if finding.verdict is not Verdict.PASS:
             line = Text(at).append(f"{mark(finding.verdict)} {finding.id}  ", style=style(finding.verdict))
             return line.append(finding.reason or finding.measured)
+        case SuiteRan(run=run):
+            ok = run.quiet or (run.name in _windows(model) and run.ended and not run.trouble)
+            line = Text(at).append(f"{run.name}  ", style="cyan").append(str(run), style="" if ok else "yellow")
+            return line.append(f"  {took(run.took_ns)}{_left(model, run.name)}", style="dim")
         case LoadAborted():
             return Text(at).append(f"load {event.load} {event.reason}", style=style("FAIL"))
         case LoadProbed():
@@ -113,6 +119,8 @@ def now(model: TrialModel) -> RenderableType:
     if model.phase == "starting":
         waiting = [f"{p.subject} {p.state}" for p in model.progress.values() if p.state != "ready"]
         lines.append(Text(f"  starting: {', '.join(waiting[-6:])}", style="cyan", no_wrap=True, overflow="ellipsis"))
+    if model.suite_begun is not None:
+        lines.append(_suite(*model.suite_begun, ns))
     running = [s for s in model.scenarios.values() if s.began_ns and not s.ended_ns]
     lines += [_running(scenario, ns) for scenario in running[:8]]
     lines += [_load(view) for view in model.workloads.values() if view.live is not None and view.rows is None]
@@ -124,6 +132,22 @@ def now(model: TrialModel) -> RenderableType:
     foot += "  ".join(f"{mark(v)} {n}" for v, n in counts.items())
     lines.append(Text(foot, style="dim", no_wrap=True, overflow="ellipsis"))
     return Group(*lines)
+
+
+def _suite(began_ns: int, begun: SuiteBegun, ns: int) -> Text:
+    text = Text("  ▸ ", style="cyan", no_wrap=True, overflow="ellipsis").append(f"the suite: {begun.run}")
+    spent = f"  {took(ns - began_ns)} of at most {took(begun.deadline_ns - began_ns)}"
+    return text.append(f"{spent}; {begun.left} windows to go", style="dim")
+
+
+def _windows(model: TrialModel) -> tuple[str, ...]:
+    return model.suite.windows if model.suite is not None else ()
+
+
+def _left(model: TrialModel, run: str) -> str:
+    """How many windows are to come, after one."""
+    windows = _windows(model)
+    return f"; {len(windows) - 1 - windows.index(run)} of {len(windows)} windows to go" if run in windows else ""
 
 
 def _load(view: WorkloadView) -> Text:

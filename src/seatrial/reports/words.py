@@ -12,6 +12,7 @@ MARK = {
     "NO-GO": "✘",
     "RUNNING": "…",
     "SWEPT": "▦",
+    "ASKED": "▦",
     "out of scope": "-",
     "not covered": "○",
 }

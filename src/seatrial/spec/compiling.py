@@ -233,9 +233,11 @@ class _Compiler:
         for overlay in over if not reader.problems else ():
             check_overlay(reader, overlay, plan)
         secrets |= {s: SecretSource(name=s, environment=s) for s in secrets_used(plan) if s not in secrets}
-        return replace(
-            plan, secrets=secrets, left_out=self.left_out, warnings=tuple(str(with_line(p)) for p in lint(plan))
-        )
+        plan = replace(plan, secrets=secrets, left_out=self.left_out)
+        if reader.problems:
+            return plan
+        figures = {**self.metrics, **extra, "trial": OVER}
+        return replace(plan, warnings=tuple(ordered(lint(plan, self.vocabulary, figures))))
 
     # -- parts
 
@@ -350,9 +352,9 @@ class _Compiler:
         """Services by name: their exports, as values (`{{ proxy.url }}`)."""
         kinds = self.vocabulary.kinds
         return {
-            name: Type.record(dict.fromkeys(kinds[s.kind].exports, Type.TEXT))
+            name: Type.map_of(Type.TEXT) if s.absent else Type.record(dict.fromkeys(kinds[s.kind].exports, Type.TEXT))
             for name, s in self.reader.known.services.items()
-            if s.kind in kinds and not s.companion
+            if s.absent or (s.kind in kinds and not s.companion)
         }
 
     def _defaults(self, root: MappingNode) -> tuple[Defaults, int | None]:

@@ -35,7 +35,7 @@ from .nodes import Entry, Node, Scalar, Source, is_file, merge, read_file, resol
 from .nodes import Mapping as MappingNode
 from .nodes import Sequence as SequenceNode
 from .reading import BAD, Bad, Place, Reader, ServiceInfo
-from .stacks import ALLOW, RESERVED, STACK
+from .stacks import ALLOW, RESERVED, STACK, WITHOUT, Stacks
 from .steps import Steps
 
 PROJECT: Mapping[str, Field] = {
@@ -58,7 +58,7 @@ PROJECT: Mapping[str, Field] = {
 SERVICE: Mapping[str, Field] = {
     "kind": Field(
         shape=TEXT,
-        doc="What it is: postgres, redis, etcd, caddy, process (guessed from its image).",
+        doc="What it is: postgres, redis, etcd, caddy, process (guessed from its image), opensearch.",
         example="postgres",
     ),
     "service": Field(
@@ -106,7 +106,7 @@ SERVICE: Mapping[str, Field] = {
         doc="Where the stack's directory is in its containers: {{ stack.directory }} of variants (known of mounts).",
     ),
 }
-WHOLE: Mapping[str, Field] = {"directory": SERVICE["directory"], "links": LINKS_FIELD}
+WHOLE: Mapping[str, Field] = {"directory": SERVICE["directory"], "links": LINKS_FIELD, "without": WITHOUT}
 OVERLAY: Mapping[str, Field] = {
     "environment": Field(shape=mapping_of(TEXT), doc="Variables, beside those that it has."),
     "command": Field(shape=union(TEXT, list_of(TEXT, lenient=False)), doc="Instead of its own."),
@@ -181,7 +181,9 @@ class ComposeStacks:
         plan = self._plan(project, found["name"] or name, node, over, linked)
         if plan is None:
             return None
-        return replace(plan, allow=tuple(found["allow"]), allow_faults=tuple(found["allow-faults"]))
+        without = {**plan.without, **Stacks(self._reader, self._vocabulary).without(node, found)}
+        allow, allow_faults = tuple(found["allow"]), tuple(found["allow-faults"])
+        return replace(plan, allow=allow, allow_faults=allow_faults, without=without)
 
     def of_file(self, path: Path, name: str, over: Node | None = None) -> StackPlan | None:
         """A compose file alone."""
@@ -227,7 +229,14 @@ class ComposeStacks:
             linked = (where or whole, settings["links"])
         if linked is not None:
             plans |= read_links(self._reader, *linked, plans)
-        return StackPlan(name=name, platform="compose", services=plans, directory=project.directory, compose=project)
+        return StackPlan(
+            name=name,
+            platform="compose",
+            services=plans,
+            directory=project.directory,
+            compose=project,
+            without=Stacks(self._reader, self._vocabulary).without(located(file.settings, whole), settings),
+        )
 
     def _read(self, project: ComposeProject, place: Node) -> ComposeFile | None:
         reads: ReadsCompose = load(self._vocabulary.compose)
@@ -291,6 +300,7 @@ class ComposeStacks:
             roles=roles,
             promises=service.promises,
             ports=tuple(service.endpoints),
+            optional=service.optional,
             position=node.position() if node.source.lines else None,
         )
 

@@ -177,7 +177,7 @@ class StackHealth:
 
     def _chosen(self, node: Node, settings: Mapping[str, Any]) -> dict[str, _Service]:
         if "all" in settings["services"]:
-            return {n: s for n, s in self._services.items() if not self._excluded(n)}
+            return {n: s for n, s in self._services.items() if not self._excluded(n) and not self._may_be_missing(s)}
         wanted = node.get("services") if isinstance(node, MappingNode) else None
         for name in settings["services"]:
             if name not in self._services:
@@ -192,6 +192,11 @@ class StackHealth:
         for item in unknown:
             self._reader.unknown(item, "workload", item.text, known)
         return not unknown
+
+    def _may_be_missing(self, service: _Service) -> bool:
+        if service.plan.optional:
+            self._leave_out(service.plan.name, "optional (services: names it all the same)")
+        return service.plan.optional
 
     def _excluded(self, name: str) -> bool:
         self._ids.append(name)
@@ -226,7 +231,8 @@ class StackHealth:
         self, chosen: Mapping[str, _Service], making: Making, clients: tuple[str, ...], settings: Mapping[str, Any]
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         names = making.names
-        pairs = [(s, d) for s in chosen.values() for d in s.plan.after if d in self._services]
+        needed = {n for n, s in self._services.items() if not s.plan.optional}
+        pairs = [(s, d) for s in chosen.values() for d in s.plan.after if d in needed]
         if "order" in names:
             if pairs:
                 yield from self._one("stack-order", {"title": "services start after what they depend on",
@@ -362,7 +368,8 @@ def written_out(reader: Reader, root: MappingNode, stack: StackPlan) -> tuple[Ma
 
 def entries(stack: StackPlan) -> dict[str, dict[str, Any]]:
     """Services by which clients come in, with what these would ask: those on which none depends that can itself be asked."""
-    asked = {n: r for n, p in stack.services.items() if p.kind != LINK_KIND and (r := request_of(p, stack)) is not None}
+    plans = [p for p in stack.services.values() if p.kind != LINK_KIND and not p.optional]
+    asked = {p.name: r for p in plans if (r := request_of(p, stack)) is not None}
     behind = {d for n in asked for d in stack.services[n].after}
     behind |= {d for link in behind if link in stack.services for d in _end_of(stack.services[link])}
     return {n: r for n, r in asked.items() if n not in behind} or asked
@@ -389,6 +396,8 @@ def request_of(plan: ServicePlan, stack: StackPlan) -> dict[str, Any] | None:
             return {"sql": "select 1", "at": plan.name}
         case "redis":
             return {"redis": "PING", "at": plan.name}
+        case "opensearch":
+            return {"http": "GET /_cluster/health", "at": plan.name}
     return None
 
 

@@ -47,6 +47,7 @@ def read_links(
             kind=KIND,
             arguments={"from": client, "to": to},
             after=(to,),
+            optional=plans[to].optional,
             position=place.position(),
         )
         if client in plans:

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
+from ..core.allowances import UNUSED, allowances, judged
 from ..core.errors import Position, Problem
+from ..core.expressions import Type
 from ..core.load_plans import PROBE_WARM_UP_NS
 from ..core.plan import FaultStep, HealStep, LoadStep, PauseStep, Plan, ProbeStep, ScenarioPlan, Step
 from ..core.quantities import format_duration
+from ..core.vocabulary import Vocabulary
+from .deciding import cannot_fail
 from .health_steps import LABEL
+from .hollow import RULES, Hollow, hollow
 from .judging import LAST_GOOD
+from .measured import few_samples, unjudged
 from .nodes import is_file
 
 _PROBES_AT_THE_EDGE = 10  # usually
 _START_NS = 1_000_000_000  # of the generators of a probe
 
 
-def lint(plan: Plan) -> list[Problem]:
-    """Warnings with their places."""
+def lint(plan: Plan, vocabulary: Vocabulary, figures: Mapping[str, Type]) -> list[Problem]:
+    """Warnings with their places, each once; hollow checks that nobody allows. `figures`: what expectations may read."""
     found = [*_pauses(plan.setup)]
     for scenario in plan.scenarios:
         found += _pauses((*scenario.steps, *scenario.finally_))
@@ -41,7 +49,27 @@ def lint(plan: Plan) -> list[Problem]:
     ]
     found += _baselines(plan)
     found += _expired(plan)
-    return [*found, *(w for s in plan.scenarios for w in _long_searches(plan, s))]
+    found += [w for s in plan.scenarios for w in _long_searches(plan, s)]
+    looks = Hollow(plan, vocabulary, figures)
+    found += looks.find()
+    found += cannot_fail(plan, looks.deaf)
+    found += unjudged(plan)
+    found += few_samples(plan, vocabulary)
+    return list(_allowed(dict.fromkeys(found), plan.files))
+
+
+def _allowed(found: Mapping[Problem, None], files: Sequence[Path]) -> Iterator[Problem]:
+    """What is left where comments allow some of it, and comments that allow nothing."""
+    by_file: defaultdict[str, list[Problem]] = defaultdict(list)
+    for problem in found:
+        by_file[problem.position.file if problem.position is not None else ""].append(problem)
+    for file in dict.fromkeys((*by_file, *map(str, files))):
+        try:
+            lines = Path(file).read_text(encoding="utf-8").splitlines() if file and not file.endswith(".py") else []
+        except (OSError, ValueError):
+            lines = []
+        here = [(p, (p.position.line,) if p.position is not None else ()) for p in by_file[file]]
+        yield from judged(here, allowances(file, lines), (*RULES, UNUSED))
 
 
 def _expired(plan: Plan) -> Iterator[Problem]:
@@ -84,7 +112,7 @@ def _pauses(steps: tuple[Step, ...]) -> Iterator[Problem]:
     for step in steps:
         if isinstance(step, PauseStep):
             hint = "" if step.reason else "; or say why there is none: reason"
-            yield _warning("a fixed pause", step.position, f"wait for a condition: within{hint}")
+            yield hollow("a fixed pause", step.position, "pause", f"wait for a condition: within{hint}")
 
 
 def _unseen(scenario: ScenarioPlan) -> Iterator[Problem]:
@@ -94,7 +122,7 @@ def _unseen(scenario: ScenarioPlan) -> Iterator[Problem]:
         looked = scenario.expect or scenario.holds or any(isinstance(s, ProbeStep) for s in later)
         if isinstance(step, FaultStep) and not looked:
             message = f"nothing is looked at after the fault {step.id}"
-            yield _warning(message, step.position, "add a check after it, or an expectation")
+            yield hollow(message, step.position, "no-expectation", "add a check after it, or an expectation")
 
 
 def _short_holds(scenario: ScenarioPlan) -> Iterator[Problem]:
@@ -109,7 +137,7 @@ def _short_holds(scenario: ScenarioPlan) -> Iterator[Problem]:
             if within is not None and within > step.hold_ns:
                 message = f"the hold of {step.id} ({format_duration(step.hold_ns)}) ends before {later.id} gives up"
                 hint = f"hold it longer than {format_duration(within)}: what was hit may be back, and pass that check"
-                yield _warning(message, step.position, hint)
+                yield hollow(message, step.position, "masking-retry", hint)
                 break
 
 

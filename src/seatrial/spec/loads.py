@@ -423,9 +423,10 @@ def tls_files(reader: Reader, node: MappingNode, found: Mapping[str, Any], direc
 
 
 def _last_begins_ns(arrivals: Mapping[str, Any] | None) -> int:
-    """When the spike of a schedule begins, or its last step; -1 where nothing of it comes later."""
+    """When the spike of a schedule begins, or its last step; -1 where nothing of it comes later, or it is wrong, as was said."""
     given = arrivals or {}
     if given.get("spike"):
-        return int(given["spike"]["after"].value)
-    steps = given.get("steps") or ()
-    return sum(int(s["for"].value) for s in steps[:-1]) if len(steps) > 1 else -1
+        after = given["spike"]["after"]
+        return -1 if isinstance(after, Bad) else int(after.value)
+    before = [s["for"] for s in (given.get("steps") or ())[:-1]]
+    return sum(int(b.value) for b in before) if before and not any(isinstance(b, Bad) for b in before) else -1

@@ -43,6 +43,7 @@ class ServiceInfo:
     roles: tuple[str, ...] = ()
     count: int | None = None
     companion: bool = False  # brought along by another
+    absent: bool = False  # this stack has none: it may have any role
 
 
 @dataclass(kw_only=True)
@@ -251,7 +252,7 @@ class Reader:
             hint = f"services: {listing(services, 30) or 'none'}. {did_you_mean(target.service, services)}".rstrip()
             return self.wrong(node, f"unknown service {shorten(target.service)}", hint, 0, len(target.service))
         after = node.text.find(target.service.rpartition(LINK)[2]) + len(target.service.rpartition(LINK)[2]) + 1
-        if target.role is not None and target.role not in info.roles:
+        if target.role is not None and target.role not in info.roles and not info.absent:
             roles = (
                 f"roles here: {listing(info.roles)}. {did_you_mean(target.role, info.roles)}"
                 if info.roles

@@ -339,7 +339,7 @@ def _stack(vocabulary: Vocabulary) -> dict[str, Any]:
     for kind in vocabulary.kinds.values():
         named = {**checks, "kind": {"const": kind.name, "description": kind.doc}}
         needed = () if kind.name == "process" else ("kind",)
-        own = {**kind.arguments, "after": SERVICE["after"], "paths": SERVICE["paths"]}
+        own = {**kind.arguments, **{n: SERVICE[n] for n in ("after", "optional", "paths")}}
         kinds.append({"title": kind.name, **of_fields(own, named, needed)})
     services = {**_named({"anyOf": kinds}, "Services by name."), "minProperties": 1}
     return of_fields({"name": Field(shape=TEXT), "links": LINKS_FIELD, **ALLOW}, {"services": services}, ("services",))

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from ..core.expressions import Scope, Type, did_you_mean
 from ..core.expressions.problems import listing
 from ..core.plan import CheckPlan
-from ..core.shapes import REQUEST, TEXT, Field, list_of, mapping_of
+from ..core.shapes import BOOLEAN, REQUEST, TEXT, Field, list_of, mapping_of
 from ..core.stack import ServicePlan, StackPlan
 from ..core.templates import Template, TemplateError, template_names
 from ..core.vocabulary import ServiceKind, Vocabulary
@@ -30,6 +30,12 @@ SERVICE: Mapping[str, Field] = {
     "ready": Field(
         shape=REQUEST, doc="A check at each instance that says when it is ready.", example="{http: GET /readyz}"
     ),
+    "optional": Field(
+        shape=BOOLEAN,
+        default=False,
+        doc="It may be missing, or fail to start: who depends on it does not wait for it, and what asks it is not exercised where its "
+        "software is not here.",
+    ),
     "paths": Field(
         shape=list_of(TEXT),
         default=(),
@@ -40,9 +46,16 @@ SERVICE: Mapping[str, Field] = {
         shape=mapping_of(REQUEST), default={}, doc="Role to a check that holds at the instance that has it."
     ),
 }
+WITHOUT = Field(
+    shape=mapping_of(TEXT),
+    default={},
+    doc="Services that the spec speaks of and this stack has not, and why: what asks them is not exercised.",
+    example="{search: no image of a search engine is built here}",
+)
 ALLOW: Mapping[str, Field] = {
     "allow": Field(shape=list_of(TEXT), default=(), doc="Hosts beyond loopback that may be addressed."),
     "allow-faults": Field(shape=list_of(TEXT), default=(), doc="And those that may be harmed."),
+    "without": WITHOUT,
 }
 REMOTE: Mapping[str, Field] = {
     "services": Field(
@@ -92,6 +105,7 @@ class Stacks:
             name=name,
             platform="remote",
             services=services,
+            without=self.without(node, found),
             directory=directory,
             allow=allow,
             allow_faults=allow_faults,
@@ -127,6 +141,23 @@ class Stacks:
         )
         return allow, faults
 
+    def without(self, node: Node | None, found: Mapping[str, Any]) -> dict[str, str]:
+        """Services that a stack says it has not: `at:` may name them all the same."""
+        known: dict[str, str] = {}
+        given = node.get("without") if isinstance(node, MappingNode) else None
+        reasons = found.get("without")
+        for key, _ in given if isinstance(given, MappingNode) else ():
+            why = reasons.get(key.text) if isinstance(reasons, dict) else None
+            services = self._reader.known.services
+            if not isinstance(why, str) or not self._reader.identifier(key, "a service", RESERVED):
+                continue
+            if key.text in services:
+                self._reader.wrong(key, f"{key.text} is a service of this stack", "one that it is without is not in it")
+                continue
+            services[key.text] = ServiceInfo(name=key.text, kind="", absent=True)
+            known[key.text] = why
+        return known
+
     def local(self, node: Node, name: str, directory: Path) -> StackPlan | None:
         """Services as processes of this machine."""
         fields = {**ALLOW, "name": Field(shape=TEXT), "links": LINKS_FIELD}
@@ -140,6 +171,7 @@ class Stacks:
         allow, allow_faults = self._allowed(found)
         self._steps.allow = allow
         self._know(services)
+        without = self.without(node, found)
         plans = {key.text: plan for key, child in services if (plan := self._service(key, child, services)) is not None}
         if found["links"] is not None and not isinstance(found["links"], Bad):
             plans |= read_links(self._reader, node.entries["links"].value, found["links"], plans)
@@ -151,6 +183,7 @@ class Stacks:
             name=found["name"] if isinstance(found["name"], str) else name,
             platform="local",
             services=plans,
+            without=without,
             directory=directory,
             allow=allow,
             allow_faults=allow_faults,
@@ -195,7 +228,7 @@ class Stacks:
         if kind is None:
             return None
         place = self._steps.place(Scene(values=self._values(key.text, node, services)))
-        fields = {**kind.arguments, **{n: SERVICE[n] for n in ("kind", "after", "paths")}}
+        fields = {**kind.arguments, **{n: SERVICE[n] for n in ("kind", "after", "optional", "paths")}}
         found = self._reader.fields(node, fields, place, what=f"a service of kind {kind.name}", also=("ready", "roles"))
         if isinstance(found, Bad):
             return None
@@ -212,6 +245,7 @@ class Stacks:
             ready=ready,
             roles=roles,
             paths=tested_patterns(self._reader, node.get("paths"), found["paths"]),
+            optional=found["optional"] is True,
             position=key.position(),
         )
 

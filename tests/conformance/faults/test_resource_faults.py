@@ -239,6 +239,7 @@ async def test_an_injection_that_is_cancelled_leaves_nothing_behind(bench: Bench
         made = bench.fault(name)
         injecting = asyncio.create_task(made.inject(bench.platform, [victim]))
         for _ in range(steps):
+            # seatrial: allow pause because it is to be cancelled after so long, wherever it is
             await asyncio.sleep(0.001)
         injecting.cancel()
         await asyncio.gather(injecting, return_exceptions=True)

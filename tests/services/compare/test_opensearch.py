@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -19,8 +17,9 @@ from compare_support import counts, stores
 
 from seatrial.compare.layout import Options
 from seatrial.compare.results import SourceError
+from seatrial.embedded import opensearch
 
-INSTALLED = os.environ.get("OPENSEARCH", "")
+INSTALLED, MISSING = opensearch.place(), opensearch.lacks()
 DEADLINE_S = 120.0
 ROWS = [{"id": n, "title": f"item {n}", "price": n * 1.5, "sold": n % 7 == 0} for n in range(1, 2501)]
 
@@ -41,8 +40,8 @@ def ask(url: str, data: bytes | None = None) -> Any:
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address, with all rows in it."""
-    if not INSTALLED or shutil.which("java") is None:
-        pytest.skip("$OPENSEARCH names none (scripts/install-opensearch): a real search engine was NOT exercised")
+    if MISSING:
+        pytest.skip(f"a real search engine was NOT exercised: {MISSING}")
     directory, (port, transport) = tmp_path_factory.mktemp("opensearch"), free_ports()
     classes = f"{INSTALLED}/lib/*:{INSTALLED}"
     with (directory / "log").open("wb") as log:

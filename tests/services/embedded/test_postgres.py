@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import time
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ import psycopg
 import pytest
 
 from seatrial.core.stack import Target
+from seatrial.embedded.binaries import need
 
 sys.path.insert(0, str(Path(__file__).parent))  # importlib mode adds no directory of helpers
 from conftest import Harbour, service
@@ -57,6 +59,13 @@ async def test_the_standby_takes_over_and_the_old_primary_comes_back(harbour: Ha
     up = time.monotonic() - began
     dsn = outside(await stack.exports("postgres"))
     assert await stack.is_steady("postgres")
+    parts = {p.subject: p for p in await stack.platform.parts()}
+    for node in ("postgres#1", "postgres#2"):  # what really serves, though it left Patroni for a session of its own
+        assert parts[node].name.startswith("python3")
+        assert parts[f"{node} patroni"].version.startswith("4.")
+        serves = parts[f"{node} postgres"]
+        assert serves.version.split(".")[0].isdecimal()
+        assert serves.digest == "sha256:" + hashlib.sha256(need("postgres").read_bytes()).hexdigest()
     (old,) = await stack.holding("postgres", "primary")
     (standby,) = await stack.holding("postgres", "replica")
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True) as connection:

@@ -37,6 +37,20 @@ async def test_a_command_ends_at_its_time_out_with_all_it_started(client: Keeper
     assert not trial.pids()
 
 
+async def test_a_command_with_grace_may_say_what_it_knows_before_it_is_killed(
+    client: KeeperClient, trial: Trial
+) -> None:
+    polite = "trap 'echo so far; exit 3' INT; sleep 1000 & wait"
+    result = await client.run(["sh", "-c", polite, trial.mark], trial.surroundings, 1 * S, grace_ns=10 * S)
+    assert (result.stdout, result.exit_status, result.timed_out) == ("so far\n", 3, True)
+    assert result.took_ns < 8 * S
+    deaf = await client.run(
+        ["sh", "-c", "trap '' INT; sleep 1000; :", trial.mark], trial.surroundings, 1 * S, grace_ns=1 * S
+    )
+    assert (deaf.exit_status, deaf.timed_out) == (-9, True)
+    assert not trial.pids()
+
+
 async def test_what_a_command_leaves_running_ends_with_it(client: KeeperClient, trial: Trial) -> None:
     script = 'sh -c "sleep 1000; :" $0 & echo done'
     began = time.monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +69,7 @@ async def test_an_owner_learns_that_it_was_too_silent(trial: Trial) -> None:
     async with await KeeperClient.launch(trial.directory, heartbeat_limit_ns=S // 2) as client:
         await client.start(trial.shell("u", "exec sleep 1000"))
         changes = client.changes()
+        # seatrial: allow pause because the silence is what is tested
         time.sleep(2)  # noqa: ASYNC251 - the loop hangs: that is the point
         with pytest.raises(SupervisorError, match=r"let go: the owner was silent for 500ms"):
             await client.statuses()
@@ -190,11 +192,15 @@ async def test_a_keeper_that_cannot_start_says_why(tmp_path: Path) -> None:
         await KeeperClient.launch(tmp_path)
 
 
-async def test_a_keeper_starts_fast(tmp_path: Path) -> None:
-    took = []
+async def test_a_keeper_starts_as_fast_as_an_interpreter_does(tmp_path: Path) -> None:
+    took, bare = [], []
     for attempt in range(5):
+        began = time.monotonic()
+        process = await asyncio.create_subprocess_exec(sys.executable, "-c", "import asyncio, json, subprocess")
+        assert await process.wait() == 0
+        bare.append(time.monotonic() - began)
         began = time.monotonic()
         async with await KeeperClient.launch(tmp_path / str(attempt)) as client:
             took.append(time.monotonic() - began)
             await client.end()
-    assert min(took) < 0.3
+    assert min(took) < 4 * min(bare)

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 import stat
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from seatrial.attestation.fingerprinting import PlanFingerprinter, changed_since, directories, installation_key
-from seatrial.core.fingerprints import TESTED, Part, changed_parts
+from seatrial.attestation.fingerprinting import (
+    PlanFingerprinter,
+    Since,
+    changed_since,
+    directories,
+    installation_key,
+    write_parts,
+)
+from seatrial.core.fingerprints import TESTED, OpenFile, Part, changed_parts
 from seatrial.core.plan import FilesTested, Plan
 from seatrial.core.stack import ServicePlan
 
@@ -20,11 +29,15 @@ def fingerprinter(plan: Plan, root: Path, name: str = "one", **more: object) -> 
     return PlanFingerprinter(**{"plan": plan, "version": "1", "directory": trial, "secret": dict, **more})
 
 
+def told_by(looking: PlanFingerprinter) -> list[str]:
+    return list(looking.drift({}).changes)
+
+
 def test_nothing_changes_by_itself(plan: Plan, tmp_path: Path) -> None:
     looking = fingerprinter(plan, tmp_path)
     found = looking.begin()
     assert set(found.groups) == {"spec", "web (app)"}
-    assert looking.changes() == []
+    assert told_by(looking) == []
 
 
 @pytest.mark.parametrize(
@@ -34,7 +47,7 @@ def test_a_change_is_told_with_where(plan: Plan, tmp_path: Path, path: str, told
     looking = fingerprinter(plan, tmp_path)
     looking.begin()
     (tmp_path / path).write_text("other\n")
-    assert looking.changes() == [told]
+    assert told_by(looking) == [told]
 
 
 def test_trials_are_no_part_of_it(plan: Plan, tmp_path: Path) -> None:
@@ -44,7 +57,7 @@ def test_trials_are_no_part_of_it(plan: Plan, tmp_path: Path) -> None:
     looking.plan = replace(plan, stack=replace(stack, directory=tmp_path))
     looking.begin()
     (looking.directory / "journal.jsonl").write_text("x")
-    assert looking.changes() == []
+    assert told_by(looking) == []
 
 
 def test_environments_are_keyed_hashes(plan: Plan, tmp_path: Path) -> None:
@@ -59,7 +72,7 @@ def test_environments_are_keyed_hashes(plan: Plan, tmp_path: Path) -> None:
     assert other.environment != found.environment  # another key: it cannot be tried out
     assert other.digest() == found.digest()  # and yet the same was tested
     values["API_KEY"] = "rotated"
-    assert looking.changes() == ["secret API_KEY has another value"]
+    assert told_by(looking) == ["secret API_KEY has another value"]
 
 
 def test_the_key_is_private_and_lasts(tmp_path: Path) -> None:
@@ -94,16 +107,105 @@ def test_more_files_by_name(plan: Plan, tmp_path: Path) -> None:
     assert {"shared", "other files"} <= looking.begin().groups.keys()
     (tmp_path / "conf.toml").write_text("y")
     (tmp_path / "shared/more.py").write_text("y")
-    assert looking.changes() == ["shared: more.py appeared", "other files: conf.toml changed"]
+    assert told_by(looking) == ["shared: more.py appeared", "other files: conf.toml changed"]
 
 
 def test_a_kept_stack_that_runs_older_files_is_told(plan: Plan, tmp_path: Path) -> None:
     before = fingerprinter(plan, tmp_path, "stack")
     before.begin()
     (tmp_path / "app/shop.py").write_text("newer\n")
-    looking = fingerprinter(plan, tmp_path, "trial", since=before.directory)
+    looking = fingerprinter(
+        plan, tmp_path, "trial", since=[Since(directory=before.directory, when="when the stack was brought up")]
+    )
     looking.begin()
-    assert looking.changes() == ["web (app): shop.py is not what it was when the stack was brought up"]
+    assert told_by(looking) == ["web (app): shop.py is not what it was when the stack was brought up"]
+
+
+def test_rounds_are_held_against_the_first_one(plan: Plan, tmp_path: Path) -> None:
+    values = {"API_KEY": "one"}
+    first = fingerprinter(plan, tmp_path, "first", secret=lambda: dict(values))
+    first.begin()
+    python = Part(subject="web#1", name="python", digest="sha256:aa")
+    write_parts(first.directory, [python])
+    since = [Since(directory=first.directory, when="in the first round", whole=True)]
+    same = fingerprinter(plan, tmp_path, "second", secret=lambda: dict(values), since=since)
+    same.begin()
+    assert same.drift({}, [python]).changes == []
+    values["API_KEY"] = "two"
+    (tmp_path / "seatrial.yaml").write_text("seatrial: 1 # other\n")
+    (tmp_path / "app/shop.py").unlink()
+    other = replace(plan, values={"rate": 50})
+    looking = fingerprinter(other, tmp_path, "third", secret=lambda: dict(values), since=since, version="2")
+    looking.begin()
+    assert looking.drift({}, [replace(python, digest="sha256:bb")]).changes == [
+        "the configuration as compiled is not what it was in the first round",
+        "seatrial is 2, and was 1 in the first round",
+        "secret API_KEY has not the value that it had in the first round",
+        "spec: seatrial.yaml is not what it was in the first round",
+        "web (app): shop.py is not what it was in the first round",
+        "web#1 runs python sha256:bb, and ran python sha256:aa in the first round",
+    ]
+    gone = fingerprinter(plan, tmp_path, "x", since=[replace(since[0], directory=tmp_path / "nowhere")])
+    gone.begin()
+    assert told_by(gone) == ["nothing is known of what was tested in the first round"]
+
+
+def opened(path: Path) -> dict[OpenFile, str]:
+    """As a platform says it."""
+    seen = path.stat()
+    return {OpenFile(path=str(path.resolve()), device=seen.st_dev, inode=seen.st_ino): "web#1"}
+
+
+def test_what_services_write_is_no_drift_and_what_they_run_is(plan: Plan, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    (app / "trace.txt").write_text("one\n")
+    (app / "settings.toml").write_text("a = 1\n")
+    with contextlib.closing(sqlite3.connect(app / "shop.sqlite3")) as store:
+        store.execute("create table sale (id int)")
+        looking = fingerprinter(plan, tmp_path)
+        looking.begin()
+        store.execute("insert into sale values (1)")
+        store.commit()
+    for name in ("trace.txt", "settings.toml"):
+        with (app / name).open("a") as file:
+            file.write("two\n")
+    seen = opened(app / "trace.txt") | opened(app / "settings.toml")
+    drift = looking.drift(seen)
+    assert drift.changes == ["web (app): settings.toml changed"]  # who rewrites a configuration changes what is tested
+    assert drift.own == [
+        "web (app): shop.sqlite3 changed: the rows of a SQLite database are state",
+        "web (app): trace.txt changed: web#1 writes it",
+    ]
+    assert drift.hint == ""  # nobody is told to leave a configuration out
+    (app / "other").write_bytes((app / "shop.sqlite3").read_bytes())
+    (app / "other").replace(app / "shop.sqlite3")
+    (app / "fresh").write_text("three\n")
+    (app / "fresh").replace(app / "trace.txt")  # another file of that name: nobody was seen to write it
+    assert looking.drift(seen).changes == [
+        "web (app): settings.toml changed", "web (app): shop.sqlite3 changed", "web (app): trace.txt changed"
+    ]  # fmt: skip
+
+
+def test_the_line_to_paste_says_it_all(plan: Plan, tmp_path: Path) -> None:
+    app = tmp_path / "app"
+    (app / "media").mkdir()
+    (app / "media/README").write_text("x")
+    (app / "lib").mkdir()
+    (app / "lib/a.py").write_text("x")
+    looking = fingerprinter(plan, tmp_path)
+    looking.begin()
+    (app / "media/2026/11").mkdir(parents=True)
+    (app / "dist").mkdir()
+    for name in ("media/2026/11/a.png", "dist/app.js", "lib/x.dat", "on", "1.bin", "2.bin", "3.bin", "shop.yaml"):
+        (app / name).write_text("x")
+    hint = looking.drift({}).hint
+    assert hint == 'ignore: ["*.db", dist, media, "*.bin", lib/x.dat, "on"] under tested:'
+    patterns = ("*.db", "dist", "media", "lib/x.dat", "*.bin", "on")
+    pasted = fingerprinter(replace(plan, tested=FilesTested(ignore=patterns)), tmp_path, "two")
+    pasted.begin()
+    for name in ("media/2026/11/b.png", "dist/more.js", "on", "4.bin", "shop.yaml"):
+        (app / name).write_text("y")
+    assert told_by(pasted) == ["web (app): shop.yaml changed"]
 
 
 def test_changes_since_an_earlier_trial(plan: Plan, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_a_clean_history_has_no_outage() -> None:
     assert outages(history(clean())) == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.floats(2.0, 6.0),
     st.floats(0.05, 2.0),
@@ -178,7 +178,7 @@ def test_what_was_not_sent_is_no_success() -> None:
     assert metrics["availability"]["overall"].point == pytest.approx(0.99)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sets(st.integers(0, 199), max_size=20),
     st.sets(st.integers(0, 199), max_size=20),

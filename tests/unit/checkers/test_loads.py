@@ -157,7 +157,7 @@ def test_curves_keep_gaps_and_count_every_request() -> None:
     assert curves["p95"][60] == pytest.approx(20, rel=0.001)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.integers(0, 299), st.floats(0.01, 5000)), min_size=1, max_size=200))
 def test_percentiles_are_within_a_thousandth_of_the_requests_own(requests: list[tuple[int, float]]) -> None:
     slots, ms = [s for s, _ in requests], [m for _, m in requests]

@@ -44,7 +44,7 @@ def web(samples: list[UsageSample]) -> dict[str, dict[str, object]]:
     return found
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 5))
 def test_a_slope_is_inside_its_interval_most_of_the_time(seed: int, mib_a_look: float) -> None:
     noise = np.random.default_rng(seed).normal(0, 2 * MIB, 200)

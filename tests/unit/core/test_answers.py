@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatrial.core.answers import deaf_conditions, put
+from seatrial.core.answers import counts_alone, deaf_conditions, gives_one_row, put
 from seatrial.core.expressions import compile_expression
 from seatrial.core.expressions.syntax import EACH
 from seatrial.core.intervals import Interval
@@ -105,6 +105,11 @@ def test_a_choice_is_asked_as_a_whole() -> None:
     assert deaf('json.name == "lamp" or json.name == "sofa"') == []
 
 
+@pytest.mark.parametrize("text", ["len(rows) <= 100", "len(json.items) < 20", "len(body) < 300"])
+def test_what_may_be_no_longer_than_that_can_be_longer(text: str) -> None:
+    assert deaf(text) == []
+
+
 def test_what_counts_cannot_be_negative() -> None:
     condition = compile_expression("rows[0][0] >= 0")
     values = {"rows": [[3]]}
@@ -142,6 +147,26 @@ def test_a_number_held_against_a_bound_is_heard(value: int, operator: str, bound
     values = {"json": {"n": value}}
     if condition.evaluate(values).truth is True:
         assert not deaf_conditions(condition, values, ["json"])
+
+
+@pytest.mark.parametrize(
+    ("query", "one", "counts"),
+    [
+        ("select count(*) from orders", True, True),
+        ("SELECT count(distinct id) AS n FROM orders where paid;", True, True),
+        ("select count(*)", True, True),
+        ("select count(*), balance from orders", True, False),
+        ("select max(id) from orders", True, False),
+        ("select count(*) from orders group by day", False, False),
+        ("select count(*) from orders having count(*) > 3", False, False),
+        ("select count(*) from orders; select id from orders", False, False),
+        ("select count(*) over () from orders", False, False),
+        ("select id from orders", False, False),
+        ("with a as (select 1) select count(*) from a", False, False),
+    ],
+)
+def test_queries_that_sum_up_give_one_row(query: str, one: bool, counts: bool) -> None:
+    assert (gives_one_row(query), counts_alone(query)) == (one, counts)
 
 
 FIGURES: dict[str, object] = {

@@ -70,7 +70,7 @@ soup = st.lists(st.sampled_from(WORDS), max_size=25).flatmap(
 texts = st.text(max_size=60) | soup
 
 
-@settings(deadline=None, max_examples=1500)
+@settings(max_examples=1500)
 @given(texts)
 def test_reading_any_text_gives_an_expression_or_problems_with_places(text: str) -> None:
     for read in (parse, lambda t: compile_expression(t, SCOPE), lambda t: compile_path(t, SCOPE)):
@@ -153,7 +153,6 @@ def well_typed(text: str) -> Expression:
         reject()
 
 
-@settings(deadline=None)
 @given(conditions)
 def test_printing_and_reading_are_inverse(text: str) -> None:
     expression = well_typed(text)
@@ -163,7 +162,7 @@ def test_printing_and_reading_are_inverse(text: str) -> None:
     assert pickle.loads(pickle.dumps(expression)) == expression
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(conditions, scopes)
 def test_judging_any_values_never_fails_and_explains_itself(text: str, found: dict[str, Any]) -> None:
     expression = well_typed(text)
@@ -199,7 +198,6 @@ def test_three_valued_logic_keeps_its_laws(a: bool | None, b: bool | None, c: bo
     assert kleene("all([a, b, c])", a, b, c) == kleene("a and b and c", a, b, c)
 
 
-@settings(deadline=None)
 @given(values, values)
 def test_comparisons_are_consistent_for_any_two_values(a: Any, b: Any) -> None:
     found = {"a": a, "b": b}

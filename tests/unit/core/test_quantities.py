@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from seatrial.core.quantities import (
@@ -129,7 +129,6 @@ def test_a_ratio_is_never_rounded_up_to_all_nor_down_to_none(share: float) -> No
         assert text != "0%"
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="0123456789.eE+-_ nsmhdu/%BkMGi", max_size=20) | st.text(max_size=12))
 def test_reading_any_text_gives_a_finite_quantity_or_a_teaching_error(text: str) -> None:
     try:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from seatrial.core.redaction import SHORTEST, STRUCK, Redactor, looks_secret
@@ -46,7 +46,6 @@ def texts(tree: Any) -> Iterator[str]:
             yield from texts(value)
 
 
-@settings(deadline=None)
 @given(
     secrets,
     surroundings,
@@ -75,7 +74,6 @@ def test_every_disguise_is_seen_through(secret: str, disguise: str) -> None:
     assert shown.endswith(" y")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=7), st.binary(max_size=7))
 def test_base64_of_something_around_it_is_seen_through(before: bytes, after: bytes) -> None:
     secret = "correct horse battery"

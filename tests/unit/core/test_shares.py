@@ -54,14 +54,14 @@ def test_beyond_its_ends_so_few_or_so_many_have_half_a_per_cent(n: int, data: st
     assert high == 1 if k == n else below(k, n, high) == pytest.approx(0.005, abs=1e-9)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 80), st.floats(0.01, 0.99))
 def test_it_holds_the_true_share_in_99_of_100_samples(n: int, p: float) -> None:
     held = [k for k in range(n + 1) if two_sided(k, n)[0] <= p <= two_sided(k, n)[1]]
     assert math.fsum(chance(k, n, p) for k in held) >= 0.99
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(20, 150), st.sampled_from([(0.1, 0.05), (0.5, 0.2), (0.9, 0.1), (0.0, 0.1), (1.0, 0.2)]))
 def test_the_power_is_that_of_what_is_judged(n: int, case: tuple[float, float]) -> None:
     share, difference = case

@@ -217,7 +217,7 @@ def test_unresolved_variables_are_all_reported(text: str, places: list[str], sai
 PIECES = ["{{", "}}", " a", ".b", "[0]", "${", "}", "secret:", "X", "$", "$$", "\\", ":-", ":?", '"', "é", "{", "a b"]
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(st.lists(st.sampled_from(PIECES), max_size=15).map("".join) | st.text(max_size=30))
 def test_reading_any_text_gives_a_template_or_problems_with_places(text: str) -> None:
     for read in (Template.parse, lambda t: substitute_environment(t, {"X": "x", "a": ""})):

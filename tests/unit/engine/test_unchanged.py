@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from seatrial.core.events import Fingerprinted, Noted, PartsIdentified, read_journal
-from seatrial.core.fingerprints import PLANNED, TESTED, UNCHANGED, FileGroup, Fingerprint, Part
+from seatrial.core.fingerprints import PLANNED, TESTED, UNCHANGED, Drift, FileGroup, Fingerprint, OpenFile, Part
 from seatrial.core.redaction import Redactor
 from seatrial.core.verdicts import Outcome, Verdict
 from seatrial.engine.journal import Journal
 from seatrial.engine.ledger import Ledger
 from seatrial.engine.unchanged import Unchanged
+from seatrial.reports.explain import advice
 
 
 class Fingerprinter:
@@ -28,10 +29,12 @@ class Fingerprinter:
         group = FileGroup(files=3, bytes=10, sha256="a" * 64, partial="1 of 3 files were not read")
         return Fingerprint(seatrial="1", spec="s", configuration="c", groups={"web (app)": group})
 
-    def changes(self) -> Sequence[str]:
+    def drift(self, written: Mapping[OpenFile, str], parts: Sequence[Part] = ()) -> Drift:
         if isinstance(self.found, OSError):
             raise self.found
-        return self.found
+        return Drift(
+            changes=self.found, own=list(written.values()), hint="tested: {ignore: [up]}" if self.found else ""
+        )
 
 
 class Platform:
@@ -84,6 +87,24 @@ async def test_drift_is_inconclusive(tmp_path: Path, changes: list[str], platfor
     assert told in found.reason
     assert found.evidence[0].data["changes"] == (changes or [told])
     assert ledger.outcome() is Outcome.INCONCLUSIVE
+
+
+async def test_what_services_wrote_at_any_time_is_told_apart(tmp_path: Path) -> None:
+    class Writes(Platform):
+        async def writers(self) -> Mapping[OpenFile, str]:
+            return {OpenFile(path="/log", device=1, inode=len(self.runs)): f"web#1 {len(self.runs)}"}
+
+    ledger, _ = await judged(tmp_path, Fingerprinter(tmp_path), Writes(PYTHON, PYTHON))
+    found = ledger.findings[UNCHANGED]
+    assert found.measured == "0 changes in 3 files and 1 programs; 1 that services write"
+    assert found.evidence[0].data["own"] == ["web#1 1"]
+    drifted = Fingerprinter(tmp_path / "other", ["web (app): up/1 appeared"])
+    ledger, _ = await judged(tmp_path / "other", drifted, Platform(PYTHON, PYTHON))
+    found = ledger.findings[UNCHANGED]
+    assert found.reason.endswith("up/1 appeared; if services write that themselves, say so: tested: {ignore: [up]}")
+    assert advice(found) == [
+        "if services write that themselves, it is no part of what is tested. In the spec: tested: {ignore: [up]}"
+    ]
 
 
 async def test_what_cannot_be_looked_at_again_is_not_known(tmp_path: Path) -> None:

@@ -34,8 +34,11 @@ def test_containers_are_the_services_of_the_stack_file(name: str) -> None:
     instances = {(each.get("x-seatrial") or {}).get("service", n) for n, each in services.items() if n not in jobs}
     stack = yaml.safe_load((directory / "stack.yaml").read_text())
     brought = {f"{n}-sentinel" for n, each in stack["services"].items() if each.get("sentinels")}
-    assert instances == set(stack["services"]) | brought
-    assert yaml.safe_load((directory / "compose.yaml").read_text())["x-seatrial"].get("links") == stack.get("links")
+    settings = yaml.safe_load((directory / "compose.yaml").read_text())["x-seatrial"]
+    without = set(settings.get("without", {}))
+    assert instances | without == set(stack["services"]) | brought
+    assert all(stack["services"][name]["optional"] for name in without)
+    assert settings.get("links") == stack.get("links")
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -28,7 +28,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(CONDITIONS, VALUES, VALUES)
 def test_what_is_surely_true_is_true(text: str, a: object, b: object) -> None:
     try:

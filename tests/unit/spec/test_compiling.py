@@ -214,7 +214,7 @@ def test_requirements_have_text_severity_and_scope(shop: Plan) -> None:
 def test_the_plan_is_frozen_and_says_what_it_was_made_of(shop: Plan) -> None:
     assert [f.name for f in shop.files] == ["seatrial.yaml"]
     assert len(shop.digest) == 64
-    assert [w.splitlines()[0] for w in shop.warnings] == ["seatrial.yaml:48:9: warning: a fixed pause"]
+    assert [str(w).splitlines()[0] for w in shop.warnings] == ["seatrial.yaml:48:9: hollow: a fixed pause [pause]"]
     with pytest.raises(FrozenInstanceError):
         shop.name = "other"  # type: ignore[misc]
 

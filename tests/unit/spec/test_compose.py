@@ -212,3 +212,15 @@ def test_targets_are_held_to_the_services(plan_of):
     shown = problems(plan_of, SPEC.replace("cache-sentinel#3", "cache-sentinel#4").replace("db/primary", "pg-1"))
     assert any('"pg-1"' in p for p in shown)
     assert any("cache-sentinel" in p and "3" in p for p in shown)
+
+
+def test_a_service_that_the_project_has_not_can_be_spoken_of(plan_of):
+    compose = COMPOSE + "x-seatrial: {without: {search: no image of it is built here}}\n"
+    spec = "seatrial: 1\nstack: {compose: compose.yaml, without: {mail: nobody sends any}}\nsecrets: {DB_PASSWORD: {generate: 20}}\n"
+    steps = "scenarios: {x: {steps: [{http: GET /, at: search}, {http: GET /, at: mail/primary}]}}\n"
+    plan = plan_of(spec + steps, compose)
+    assert plan.stack.without == {"search": "no image of it is built here", "mail": "nobody sends any"}
+    (said,) = problems(plan_of, spec.replace("mail: nobody", "web: nobody") + steps.replace("mail/", "web/"), compose)[
+        :1
+    ]
+    assert "web is a service of this stack" in said

@@ -33,7 +33,6 @@ def share(tenths: int) -> settings:
     """A test's share of the specs."""
     return settings(
         max_examples=(10_000 if THOROUGH else 1_500) * tenths // 10,
-        deadline=None,
         database=None,
         derandomize=not THOROUGH,
         suppress_health_check=list(HealthCheck),

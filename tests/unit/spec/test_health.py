@@ -126,7 +126,7 @@ def test_bounds_severity_and_what_it_covers(tmp_path: Path) -> None:
     assert by["stack-web-without-db"].covers == ("R-2",)
     assert by["stack-stop-web"].covers == ()
     assert {s.severity for s in plan.scenarios} == {Severity.WARNING}
-    assert not any("covers no requirement" in w for w in plan.warnings)
+    assert not any("covers no requirement" in w.message for w in plan.warnings)
     stop = by["stack-stop-web"]
     assert [s.for_ns for s in stop.steps if isinstance(s, FaultStep)] == [7_000_000_000]
     assert stop.expect[0].condition.source == "sales.recovery < 20s"
@@ -161,3 +161,12 @@ def test_mistakes_are_shown_where_they_are(tmp_path: Path, health: str, words: s
     said = refused(tmp_path, health)
     assert words in said
     assert "seatrial.yaml:3:" in said
+
+
+def test_what_is_optional_is_left_out_unless_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    optional = STACK.replace("store: {command", "store: {optional: true, command")
+    monkeypatch.setitem(globals(), "STACK", optional)
+    plan = plan_of(tmp_path, "all")
+    assert not [s.id for s in plan.scenarios if "store" in s.id]
+    assert "store: optional (services: names it all the same)" in plan.left_out
+    assert "stack-kill-store" in {s.id for s in plan_of(tmp_path, "{services: [store]}").scenarios}

@@ -9,6 +9,7 @@ import pytest
 from seatrial.core.plan import Plan
 from seatrial.engine.trial import setup_of
 
+FAST = "    expect: {fast: rush.p95 < 1s}\n"
 SCENARIOS = "scenarios:\n  one:\n    covers: [R-1]\n    steps:\n"
 TOP = "requirements: {R-1: it answers}\n"
 PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
@@ -17,20 +18,23 @@ PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
 @pytest.mark.parametrize(
     ("text", "warning"),
     [
-        (SCENARIOS + "      - {pause: 2s}\n" + PROBE, "11:9: warning: a fixed pause"),
-        (SCENARIOS + PROBE + "      - {fault: kill, at: web, id: last}\n", "12:9: warning: nothing is looked at after the fault last"),
+        (SCENARIOS + "      - {pause: 2s}\n" + PROBE, "11:9: hollow: a fixed pause [pause]"),
+        (
+            SCENARIOS + PROBE + "      - {fault: kill, at: web, id: last}\n",
+            "12:9: hollow: nothing is looked at after the fault last [no-expectation]",
+        ),
         (
             SCENARIOS + "      - {fault: kill, at: web, hold: 5s, id: short}\n" + PROBE,
-            "11:9: warning: the hold of short (5s) ends before look gives up",
+            "11:9: hollow: the hold of short (5s) ends before look gives up [masking-retry]",
         ),
         (SCENARIOS + PROBE + "  two: {steps: [{http: GET /, at: web}]}\n", "12:3: warning: scenario two covers no requirement"),
         (SCENARIOS + PROBE + "workloads: {idle: {http: GET /, at: web, rate: 1/s}}\n", "12:19: warning: the workload idle never runs"),
         (
-            SCENARIOS + PROBE + "      - {load: rush}\nloads: {rush: {http: GET /, at: web, rate: 1/s, baseline: kept.load}}\n",
-            "13:15: warning: there is no baseline kept.load yet",
+            SCENARIOS + PROBE + "      - {load: rush}\n" + FAST + "loads: {rush: {http: GET /, at: web, rate: 1/s, baseline: kept.load}}\n",
+            "14:15: warning: there is no baseline kept.load yet",
         ),
         (
-            SCENARIOS + PROBE + "      - {load: rush}\nloads: {rush: {http: GET /, at: web, "
+            SCENARIOS + PROBE + "      - {load: rush}\n" + FAST + "loads: {rush: {http: GET /, at: web, "
             "search: {from: 10/s, to: 10000/s, while: p95 < 1s}}}\n",
             "12:9: warning: the search of load-rush may take",
         ),
@@ -38,7 +42,7 @@ PROBE = "      - {http: GET /, at: web, within: 30s, id: look}\n"
 )  # fmt: skip
 def test_a_warning_has_its_place_and_line(plan_of: Callable[..., Plan], header: str, text: str, warning: str) -> None:
     (found,) = plan_of(header + TOP + text).warnings
-    first, line, mark = found.splitlines()
+    first, line, mark = str(found).splitlines()
     assert first.startswith(f"seatrial.yaml:{warning}")
     assert line.split(" | ")[1].strip()
     assert "^" in mark
@@ -54,9 +58,9 @@ def test_each_probe_of_a_search_has_the_warm_up_of_its_load(
     plan_of: Callable[..., Plan], header: str, warm_up: str, takes: list[str]
 ) -> None:
     load = f"loads: {{rush: {{http: GET /, at: web, {warm_up}search: {{from: 10/s, to: 1000/s, while: p95 < 1s}}}}}}\n"
-    steps = "      - {load: rush}\n    deadline: 125s\n" + load
+    steps = "      - {load: rush}\n    deadline: 125s\n    expect: {fast: rush.p95 < 1s}\n" + load
     warnings = plan_of(header + TOP + SCENARIOS + PROBE + steps).warnings
-    assert [w.partition("may take ")[2].partition(",")[0] for w in warnings] == takes
+    assert [str(w).partition("may take ")[2].partition(",")[0] for w in warnings] == takes
 
 
 def test_a_load_of_the_setup_runs(plan_of: Callable[..., Plan], header: str) -> None:

@@ -82,3 +82,11 @@ def test_a_service_that_runs_elsewhere_must_be_allowed(
     except UsageError as error:
         found = len(error.problems)
     assert found == problems
+
+
+def test_a_service_may_be_optional_and_so_are_links_to_it(vocabulary: Vocabulary, write: Callable[..., Path]) -> None:
+    services = "services: {web: {command: serve, after: [db]}, db: {kind: postgres, optional: true}}\n"
+    text = f"{services}links: [web -> db]\nwithout: {{mail: none}}\n"
+    found = compile_stack(write(text, name="stack.yaml"), vocabulary, environment={})
+    assert {n: s.optional for n, s in found.services.items()} == {"web": False, "db": True, "web -> db": True}
+    assert found.without == {"mail": "none"}

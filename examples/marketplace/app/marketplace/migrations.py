@@ -56,6 +56,20 @@ create table if not exists rollbacks (
     at timestamptz not null default clock_timestamp()
 );
 """
+# Where there is an index: what it does not know yet, wherever that was written. A second change takes the place of the first.
+INDEXED = """
+create sequence if not exists changes;
+create table if not exists to_index (
+    listing_id uuid primary key,
+    version bigint not null
+);
+create or replace function note_to_index() returns trigger language plpgsql as $$
+begin
+    insert into to_index values (new.id, nextval('changes')) on conflict (listing_id) do update set version = excluded.version;
+    return null;
+end $$;
+create or replace trigger to_index after insert or update on listings for each row execute function note_to_index();
+"""
 SEED = """
 insert into listings (id, owner, title, price_cents, created_at, updated_at)
 select ('00000000-0000-4000-8000-' || lpad(n::text, 12, '0'))::uuid, 'seed', 'seeded ' || n, n * 100,
@@ -77,6 +91,8 @@ def migrate(dsn: str, which: str) -> None:
         connection.execute(COMMON)
         if which == "monolith":
             connection.execute(MONOLITH)
+            if os.environ.get("SEARCH_URL"):
+                connection.execute(INDEXED)
         connection.execute(SEED, [SEEDED])
         connection.execute(SEED_IMAGES, [SEEDED])
 

@@ -62,6 +62,20 @@ async def page(db: psycopg.AsyncConnection, owner: str, limit: int, offset: int 
     return [shown(row, []) for row in await cursor.fetchall()]
 
 
+async def search(db: psycopg.AsyncConnection, words: str, limit: int) -> list[dict[str, Any]]:
+    """Active ones with all the words in their titles, as parts of other words, too; the newest ones first. Without their images."""
+    patterns = [f"%{_literal(word)}%" for word in words.split()]
+    cursor = await db.execute(
+        f"select {FIELDS} from listings where status = 'active' and title ilike all(%s::text[]) order by updated_at desc, id limit %s",
+        [patterns, max(1, min(limit, MOST))],
+    )
+    return [shown(row, []) for row in await cursor.fetchall()]
+
+
+def _literal(word: str) -> str:
+    return word.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+
+
 async def create(db: psycopg.AsyncConnection, listing: str, owner: str, title: str, price_cents: int) -> dict[str, Any]:
     """The same id again is the same listing."""
     id_ = uuid_of(listing)

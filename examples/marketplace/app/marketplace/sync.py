@@ -1,4 +1,5 @@
-"""The worker that carries changes between both databases, each way: from one's outbox into the other's tables.
+"""The worker that carries changes between both databases, each way: from one's outbox into the other's tables; and into the search
+index, where there is one.
 
 What it carries is the listing as it is now, with its images; the later one wins. So a change that is carried twice, or in another
 order, changes nothing, and an entry is taken out of the outbox only when the other database has what it speaks of.
@@ -87,6 +88,10 @@ async def main() -> None:
         asyncio.create_task(follow("monolith to listings", monolith, listings)),
         asyncio.create_task(follow("listings to monolith", listings, monolith)),
     ]
+    if url := os.environ.get("SEARCH_URL"):
+        from marketplace import indexing
+
+        tasks.append(asyncio.create_task(indexing.follow(monolith, url)))
     log.info("sync is ready")
     await ended.wait()
     for task in tasks:

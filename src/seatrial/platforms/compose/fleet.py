@@ -229,6 +229,7 @@ class Fleet:
             roles={**crew.description.roles, **crew.plan.roles},
             steady=crew.steady,
             ready=crew.ready,
+            optional=crew.optional,
         )
 
     def views(self) -> Mapping[str, ServiceView]:

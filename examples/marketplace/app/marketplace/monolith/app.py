@@ -21,6 +21,12 @@ from marketplace.store import Store
 # Modules that do it in another way can be put in their place.
 selling = importlib.import_module(os.environ.get("MARKETPLACE_SELLING", "marketplace.monolith.selling"))
 caching = importlib.import_module(os.environ.get("MARKETPLACE_CACHE", "marketplace.monolith.cache"))
+SEARCH_URL = os.environ.get("SEARCH_URL", "")  # empty: there is no index
+searching = (
+    importlib.import_module(os.environ.get("MARKETPLACE_SEARCH", "marketplace.monolith.searching"))
+    if SEARCH_URL
+    else None
+)
 LISTING = {"title": str, "price_cents": int}
 SELLING = 5  # who waits for an item's row has a connection of the pool: so many may, and the others are left to those who look
 SERVED = {"X-Served-By": "monolith"}
@@ -32,10 +38,13 @@ async def lifespan(application: Starlette) -> AsyncIterator[None]:
     application.state.store = Store(os.environ["DATABASE_DSN"], size=12)
     application.state.selling = asyncio.Semaphore(SELLING)
     application.state.cache = caching.Cache(os.environ["REDIS_URL"])
+    application.state.engine = searching.Engine(SEARCH_URL) if searching is not None else None
     await application.state.store.open()
     yield
     await application.state.store.close()
     await application.state.cache.close()
+    if application.state.engine is not None:
+        await application.state.engine.close()
 
 
 def answer(content: object, status: int = 200) -> JSONResponse:
@@ -90,6 +99,20 @@ async def images(request: Request) -> Response:
         changed = await rows.add_image(db, id_, user, image, given["url"], given["width"], given["height"])
     await request.app.state.cache.forget(id_)
     return answer(changed, 201)
+
+
+async def search(request: Request) -> Response:
+    """By words in their titles: of the index, or where that is not to be had, more slowly and roughly, of the database."""
+    user_of(request)
+    words, limit = request.query_params.get("q", "").strip(), max(1, min(number_of(request, "limit", 20), rows.MOST))
+    if not words:
+        raise HTTPException(422, "q is what is looked for")
+    engine = request.app.state.engine
+    found = await engine.find(words, limit) if engine is not None else None
+    if found is not None:
+        return answer({"by": "index", "listings": found})
+    async with request.app.state.store.transaction() as db:
+        return answer({"by": "database", "listings": await rows.search(db, words, limit)})
 
 
 async def stock(request: Request) -> Response:
@@ -154,6 +177,7 @@ app = Starlette(
         Route("/listings", listings, methods=["GET", "POST"]),
         Route("/listings/{id}", listing, methods=["GET", "PUT", "DELETE"]),
         Route("/listings/{id}/images", images, methods=["POST"]),
+        Route("/search", search),
         Route("/stock/{id}", stock, methods=["GET", "PUT"]),
         Route("/stock/{id}/rollback", rollback, methods=["POST"]),
         Route("/purchases", purchases, methods=["POST"]),

@@ -156,6 +156,7 @@ app = Starlette(
         Route("/listings", listings, methods=["GET", "POST"]),
         Route("/listings/{id}", listings, methods=["GET", "PUT", "DELETE"]),
         Route("/listings/{id}/images", listings, methods=["POST"]),
+        Route("/search", others),
         Route("/stock/{rest:path}", others, methods=ALL),
         Route("/purchases", others, methods=ALL),
         Route("/purchases/{rest:path}", others, methods=ALL),

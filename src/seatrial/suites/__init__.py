@@ -1,0 +1,1 @@
+"""What other people's suites of tests write: JUnit, TAP, an exit status."""
