@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -159,18 +159,27 @@ def _files_of(plan: Plan, root: Path | None) -> list[str]:
 
 
 def _plain(value: object) -> object:
-    """A tree of plain values, without positions: a check that has moved is the same."""
+    """A tree of plain values, without positions: a check that has moved is the same. And without what has its default: nobody said
+    anything of it, and a later release, which knows more that can be said, is not to forget what was proven.
+    """
     if isinstance(value, Expression):
         return value.canonical
     if isinstance(value, Template):
         return [_plain(piece) for piece in value.pieces]
     if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name != "position"}
+        said = (f for f in fields(value) if f.name != "position" and getattr(value, f.name) != _default(f))
+        return {f.name: _plain(getattr(value, f.name)) for f in said}
     if isinstance(value, Mapping):
         return {str(k): _plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(v) for v in value]
     return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+
+def _default(known: Field[Any]) -> object:
+    if known.default is not MISSING:
+        return known.default
+    return known.default_factory() if known.default_factory is not MISSING else MISSING
 
 
 def proven(plan: Plan, root: Path | None) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
