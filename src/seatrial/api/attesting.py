@@ -139,7 +139,7 @@ def _say(said: object, result: str, console: Console) -> None:
 
 def _duration(text: str) -> timedelta:
     days = text.removesuffix("d")
-    if days != text and days.isdigit():
+    if days != text and days.isdecimal():
         found = timedelta(days=int(days))
     else:
         try:

@@ -96,7 +96,7 @@ def _numbers(keys: Iterable[object], prefix: str, rows: int) -> tuple[Any, list[
         if not text.startswith(prefix):
             continue
         tail = text[len(prefix) :]
-        if tail.isdigit() and int(tail) < rows:
+        if tail.isdecimal() and int(tail) < rows:
             numbers.append(int(tail))
         else:
             phantom.append(text)

@@ -42,7 +42,7 @@ class Group:
     def counts(self, name: str) -> Mapping[str, int]:
         """A file with a name and a number a line."""
         lines = (line.split() for line in (self.text(name) or "").splitlines())
-        return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdigit()}
+        return {words[0]: int(words[1]) for words in lines if len(words) == 2 and words[1].isdecimal()}
 
 
 def group_of(pid: int, controller: str) -> Group | None:
@@ -161,7 +161,7 @@ def _mounts() -> Mapping[str, tuple[Path, str]]:
 
 def _number(text: str | None) -> int | None:
     word = (text or "").strip()
-    return int(word) if word.lstrip("-").isdigit() else None
+    return int(word) if word.lstrip("-").isdecimal() else None
 
 
 def _text(path: Path) -> str | None:

@@ -145,7 +145,7 @@ def unit(leader: ProcessId) -> tuple[ProcessId, ...]:
 def pids() -> tuple[int, ...]:
     """All pids there are."""
     with os.scandir("/proc") as entries:
-        return tuple(int(entry.name) for entry in entries if entry.name.isdigit())
+        return tuple(int(entry.name) for entry in entries if entry.name.isdecimal())
 
 
 def last_pid() -> int:

@@ -63,7 +63,7 @@ def _postgres_directories() -> Iterator[Path]:
     for program in ("postgres", "pg_ctl"):
         if (on_path := shutil.which(program)) is not None:
             yield Path(on_path).resolve().parent
-    versions = [p for p in _POSTGRES_PACKAGES.glob("*/bin") if p.parent.name.isdigit()]
+    versions = [p for p in _POSTGRES_PACKAGES.glob("*/bin") if p.parent.name.isdecimal()]
     yield from sorted(versions, key=lambda p: int(p.parent.name), reverse=True)
 
 

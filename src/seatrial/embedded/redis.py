@@ -79,7 +79,7 @@ def describe(presence: Presence) -> Description:
     known = {"password": password} if password else {}
     secrets = [password] if password else []
     if any("sentinel" in i for i in presence.instances):
-        replicas = int(given["replicas"]) if given.get("replicas", "").isdigit() else None
+        replicas = int(given["replicas"]) if given.get("replicas", "").isdecimal() else None
         ready, steady = _sentinels_know(master, replicas, count)
         located_at = located(present(presence, "sentinel"))
         exports = {**located_at, "sentinels": located_at.get("addresses", ""), "master": master, "password": password}

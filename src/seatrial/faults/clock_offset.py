@@ -36,7 +36,9 @@ class ClockOffset(Constraint):
         if not isinstance(platform, CanExecute):
             raise NotExercised(f"nobody tells the time of {victim.name}")
         result = await platform.execute(victim, ["date", "+%s"], round(_TIMEOUT_S * NS_PER_S))
-        told = float(result.stdout) if result.exit_status == 0 and result.stdout.strip().lstrip("-").isdigit() else None
+        told = (
+            float(result.stdout) if result.exit_status == 0 and result.stdout.strip().lstrip("-").isdecimal() else None
+        )
         if told is None:
             return self.testify(victim, f"`date` does not tell the time there: {result.stderr.strip()}", acted=False)
         return self._testify(victim, told, BY_COMMAND)
@@ -79,7 +81,7 @@ def _date(answer: bytes) -> float | None:
 
 def _redis(answer: bytes) -> float | None:
     words = answer.split(b"\r\n")
-    return float(words[2]) if len(words) > 3 and words[0] == b"*2" and words[2].isdigit() else None
+    return float(words[2]) if len(words) > 3 and words[0] == b"*2" and words[2].isdecimal() else None
 
 
 _WAYS: tuple[tuple[str, str, tuple[bytes, Callable[[bytes], float | None]]], ...] = (

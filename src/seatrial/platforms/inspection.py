@@ -28,7 +28,7 @@ def identity_of(process: ProcessId) -> str:
 def process_of(identity: str) -> ProcessId | None:
     """The process that an identity names; None for one of another form."""
     words = identity.split()
-    if len(words) != 4 or not (words[1].isdigit() and words[3].isdigit()):
+    if len(words) != 4 or not (words[1].isdecimal() and words[3].isdecimal()):
         return None
     return ProcessId(boot=procfs.boot_id(), pid=int(words[1]), started=int(words[3]))
 

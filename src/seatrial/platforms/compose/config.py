@@ -228,7 +228,7 @@ def _volumes(each: Mapping[str, Any]) -> Iterator[Volume]:
 def _published(port: Mapping[str, Any]) -> int | None:
     """The host's port; None for one that the engine chooses, and for a range."""
     text = str(port.get("published") or "")
-    return int(text) if text.isdigit() and text != "0" else None
+    return int(text) if text.isdecimal() and text != "0" else None
 
 
 def _ports(each: Mapping[str, Any]) -> Iterator[int]:

@@ -50,10 +50,10 @@ def parse(content: Mapping[str, Any], clock: EngineClock) -> Event | None:
         action=action,
         container=str(actor.get("ID") or ""),
         service=str(service),
-        number=int(number) if number.isdigit() else 1,
+        number=int(number) if number.isdecimal() else 1,
         at=clock.moment(engine_ns),
         engine_ns=engine_ns,
-        exit_status=int(status) if action == "die" and status.lstrip("-").isdigit() else None,
+        exit_status=int(status) if action == "die" and status.lstrip("-").isdecimal() else None,
         health=detail if action == "health_status" else "",
     )
 

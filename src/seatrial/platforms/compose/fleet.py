@@ -173,7 +173,7 @@ class Fleet:
         for each in await self._engine.get("/containers/json", all=1, filters=filters):
             labels = each.get("Labels") or {}
             number = str(labels.get(NUMBER) or "1")
-            place = (str(labels.get(SERVICE) or ""), int(number) if number.isdigit() else 1)
+            place = (str(labels.get(SERVICE) or ""), int(number) if number.isdecimal() else 1)
             container = self._by_place.get(place) or self.jobs.get(place)
             if container is not None and labels.get(ONE_OFF) != "True":
                 container.id = str(each["Id"])

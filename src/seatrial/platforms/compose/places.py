@@ -79,4 +79,4 @@ def text_of(path: Path) -> str:
 def number_in(path: Path) -> int | None:
     """The number in a file; None for ``max``, and where there is none."""
     text = text_of(path).strip()
-    return int(text) if text.isdigit() else None
+    return int(text) if text.isdecimal() else None

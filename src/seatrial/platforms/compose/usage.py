@@ -22,7 +22,7 @@ _NS = 1e9
 def fields_of(text: str) -> Mapping[str, int]:
     """``name number`` a line, as cpu.stat and memory.stat have them."""
     words = (line.split() for line in text.splitlines())
-    return {w[0]: int(w[1]) for w in words if len(w) == 2 and w[1].isdigit()}
+    return {w[0]: int(w[1]) for w in words if len(w) == 2 and w[1].isdecimal()}
 
 
 def from_cgroups(pid: int) -> Usage | None:
@@ -41,7 +41,7 @@ def from_cgroups(pid: int) -> Usage | None:
         return None
     listed = places.get("pids") or places.get(UNIFIED)
     group = listed or places["memory"]
-    pids = [int(p) for p in text_of(group / "cgroup.procs").split() if p.isdigit()]
+    pids = [int(p) for p in text_of(group / "cgroup.procs").split() if p.isdecimal()]
     tasks = number_in(group / "pids.current")
     return Usage(
         cpu_seconds=cpu,

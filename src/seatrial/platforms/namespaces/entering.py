@@ -111,5 +111,5 @@ def _ways(pid: int | None) -> Iterator[Path]:
         with contextlib.suppress(OSError):
             yield from Path(place).iterdir()
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+        if entry.name.isdecimal():
             yield entry / "ns/net"
