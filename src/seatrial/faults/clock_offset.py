@@ -81,7 +81,7 @@ def _date(answer: bytes) -> float | None:
 
 def _redis(answer: bytes) -> float | None:
     words = answer.split(b"\r\n")
-    return float(words[2]) if len(words) > 3 and words[0] == b"*2" and words[2].isdecimal() else None
+    return float(words[2]) if len(words) > 3 and words[0] == b"*2" and words[2].isdigit() else None
 
 
 _WAYS: tuple[tuple[str, str, tuple[bytes, Callable[[bytes], float | None]]], ...] = (

@@ -109,7 +109,7 @@ class _Reader(Messages):
     def _head(self, data: bytes) -> Section:
         line, *fields = (each.rstrip(b"\r") for each in data.split(b"\n"))
         words = line.split(b" ", 2)
-        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdecimal():
+        if len(words) < 2 or not words[0].startswith(b"HTTP/1.") or not words[1].isdigit():
             self.lost = True
             return Section(data)
         status = int(words[1])
