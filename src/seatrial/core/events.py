@@ -18,6 +18,7 @@ from typing import Any
 from .files import JOURNAL as JOURNAL
 from .fingerprints import Fingerprint, Part
 from .plainly import plain as plain
+from .proofs import Proof, Reaction
 from .results import Accounting, Finding, PlannedFinding
 from .suites import SuiteSums
 from .sweeps import Swept
@@ -61,6 +62,18 @@ class Reacted(Event):
     reason: str = ""
     took_ns: int = 0
 
+    @classmethod
+    def of(cls, reaction: Reaction) -> Reacted:
+        """As it was heard."""
+        return cls(
+            finding=reaction.finding,
+            state=reaction.state,
+            heard=reaction.heard.value,
+            must=reaction.must,
+            reason=reaction.reason,
+            took_ns=reaction.took_ns,
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckProven(Event):
@@ -71,6 +84,13 @@ class CheckProven(Event):
     by: tuple[str, ...] = ()
     blind_to: tuple[str, ...] = ()
     why: str = ""
+
+    @classmethod
+    def of(cls, proof: Proof) -> CheckProven:
+        """As it was shown."""
+        return cls(
+            finding=proof.finding, outcome=proof.outcome.value, by=proof.by, blind_to=proof.blind_to, why=proof.why
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -123,15 +123,7 @@ class Proving:
         proofs = [self._proof(s, s in green, course) for s in subjects]
         proofs += [self._of_figures(i, e) for i, e in expectations_of(self._plan) if self._is_wanted(i)]
         for proof in proofs:
-            self._journal.write(
-                CheckProven(
-                    finding=proof.finding,
-                    outcome=proof.outcome.value,
-                    by=proof.by,
-                    blind_to=proof.blind_to,
-                    why=proof.why,
-                )
-            )
+            self._journal.write(CheckProven.of(proof))
         return tuple(proofs)
 
     def _is_wanted(self, finding: str) -> bool:
@@ -186,16 +178,7 @@ class Proving:
 
     def _record(self, reactions: Sequence[Reaction], course: _Course) -> None:
         for reaction in reactions:
-            self._journal.write(
-                Reacted(
-                    finding=reaction.finding,
-                    state=reaction.state,
-                    heard=reaction.heard.value,
-                    must=reaction.must,
-                    reason=reaction.reason,
-                    took_ns=reaction.took_ns,
-                )
-            )
+            self._journal.write(Reacted.of(reaction))
         course.reactions += reactions
 
     async def _plant(self, subject: Subject, course: _Course) -> None:

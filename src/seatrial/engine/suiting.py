@@ -209,16 +209,7 @@ class SuiteTrial(Trial):
     def _record(self, reactions: Any) -> None:
         for reaction in reactions:
             self._reactions.setdefault(reaction.finding, []).append(reaction)
-            self.journal.write(
-                Reacted(
-                    finding=reaction.finding,
-                    state=reaction.state,
-                    heard=reaction.heard.value,
-                    must=reaction.must,
-                    reason=reaction.reason,
-                    took_ns=reaction.took_ns,
-                )
-            )
+            self.journal.write(Reacted.of(reaction))
 
     def _conclude(self, tests: Sequence[str], unsteady: Mapping[str, str], reason: str) -> None:
         proofs = []
@@ -228,15 +219,7 @@ class SuiteTrial(Trial):
             else:
                 proof = conclude(test, self._reactions.get(test, ()), self._states, reason)
             proofs.append(proof)
-            self.journal.write(
-                CheckProven(
-                    finding=test,
-                    outcome=proof.outcome.value,
-                    by=proof.by,
-                    blind_to=proof.blind_to,
-                    why=proof.why,
-                )
-            )
+            self.journal.write(CheckProven.of(proof))
         self._proofs = tuple(proofs)
 
 
