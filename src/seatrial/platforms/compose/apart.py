@@ -14,7 +14,6 @@ from pathlib import Path
 
 from ...core import cgroups, procfs
 from ...core.cgroups import Group
-from ...core.errors import SupervisorError
 from ...core.processes import ProcessId, Supervisor
 from ..constraints.groups import leaving
 
@@ -31,34 +30,41 @@ def crowded(own: Group | None, containers: Group | None) -> bool:
 
 async def step_aside(
     supervisor: Supervisor, keeper: ProcessId | None, name: str, containers: Iterable[ProcessId]
-) -> None:
+) -> str:
     """Give this process, the keeper and all that they run a control group, where they would crowd out the containers; a remedy ends it.
 
-    Where that takes rights that we have not, all stays as it is.
+    What was done, or what it would take, in words; empty where nothing is to be done. One that joins a stack that is kept enters its group.
     """
     own = cgroups.group_of(os.getpid(), "cpu")
     there = next((cgroups.group_of(process.pid, "cpu") for process in containers), None)
-    if own is None or not crowded(own, there) or not os.access(own.path, os.W_OK):
-        return
+    if own is None or not crowded(own, there):
+        return ""
+    if not os.access(own.path, os.W_OK):
+        return "all containers together weigh no more than one process of the trial, and root is needed to change that"
     room = own.path / f"seatrial-{name}"
-    await supervisor.remedy(f"processor time beside {name}", [leaving([(own.path, room)])], stays=True)
+    remedy = f"processor time beside {name}"
     try:
-        room.mkdir()
+        if not room.exists():
+            await supervisor.remedy(remedy, [leaving([(own.path, room)])], stays=True)
+            room.mkdir()
         _enter(room, keeper)
-    except OSError:
-        await supervisor.settle(f"processor time beside {name}")
+    except OSError as error:
+        await supervisor.settle(remedy)
+        return f"all containers together weigh no more than one process of the trial: {room}: {error.strerror}"
+    return f"the trial weighs as much as all containers, by {room}"
 
 
 def _enter(room: Path, keeper: ProcessId | None) -> None:
-    """Move everything in: again until a look shows nothing new, for what was forking meanwhile has a child outside."""
+    """Move everything in: again until a look shows nothing new, for what was forking meanwhile has a child outside. One that forks faster
+    than that stays where it is.
+    """
     moved: set[ProcessId] = set()
     for _ in range(_LOOKS):
         ours = [p for p in (procfs.identify(os.getpid()), keeper) if p is not None]
         fresh = [p for p in procfs.descendants(ours) if p not in moved]
-        if not fresh:
-            return
         for process in fresh:
             with contextlib.suppress(ProcessLookupError):  # it has ended
                 (room / "cgroup.procs").write_text(str(process.pid), "ascii")
             moved.add(process)
-    raise SupervisorError(f"what the trial runs starts processes faster than they can be put into {room}")
+        if not fresh:
+            return

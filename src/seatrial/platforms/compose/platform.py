@@ -176,8 +176,7 @@ class ComposePlatform:
             except PlatformError as error:
                 raise PlatformError(await self._explained(str(error))) from error
             await self.fleet.refresh()
-        seen = [c.process for c in self.fleet.containers.values() if c.process is not None]
-        await step_aside(self._supervisor, self._owner, self._directory.name, seen)
+        await self._step_aside(progress)
         await self._linked().settled()
         self.fleet.follow_logs()
         await Waiting(self.fleet, self._prober, progress).all()
@@ -194,6 +193,7 @@ class ComposePlatform:
             raise PlatformError(f"project {config.name} has no {', '.join(missing)}: end it with `seatrial down`")
         self.fleet.found_running()
         await self._linked().begin()
+        await self._step_aside(progress)
         await self._linked().settled()
         await Waiting(self.fleet, self._prober, progress).all()
 
@@ -413,6 +413,11 @@ class ComposePlatform:
             secret=self._secret,
         )
         return self._bringing
+
+    async def _step_aside(self, progress: Callable[[Progress], None]) -> None:
+        seen = [c.process for c in self.fleet.containers.values() if c.process is not None]
+        if words := await step_aside(self._supervisor, self._owner, self._directory.name, seen):
+            progress(Progress(subject="processor time", state="shared", detail=words))
 
     async def _explained(self, said: str) -> str:
         """What Compose said, and what is known of the services that are not ready."""
