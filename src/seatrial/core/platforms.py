@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from .expressions import Judgement
 from .fingerprints import OpenFile, Part
@@ -18,10 +18,13 @@ from .plan import CheckPlan, NamedCheck
 from .processes import CommandResult, ProcessId, Residue
 from .stack import Actual, Declaration, Instance, Usage
 
+SHARED: Final = frozenset({"images", "processor time"})
+"""What progress is told of that belongs to no service alone."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
-    """What the platform is doing, for people: subject (an instance or service), state, and what is waited for."""
+    """What the platform is doing, for people: subject (an instance, a service, or one of `SHARED`), state, and what is waited for."""
 
     subject: str
     state: str
