@@ -104,6 +104,21 @@ def test_checks_that_notice_are_told_from_those_that_do_not_and_are_remembered(s
     assert lies["reason"].startswith("it passed, and nobody has seen yet that it can fail")
 
 
+def test_what_does_not_block_is_asked_once_and_what_blocks_until_it_is_proven(seatrial: Run, tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    spec = tmp_path / "seatrial.yaml"
+    spec.write_text(spec.read_text().replace("id: lies,", "id: lies, severity: non-blocking,"))
+    first = proven(seatrial("prove", "--json", "--no-matrix"))
+    assert (first["a/lies"]["outcome"], first["a/port"]["outcome"]) == ("blind", "blind")
+    second = seatrial("prove", "--no-matrix", "--only", "a/lies")
+    assert second.returncode == 2, "nothing that blocks was asked for"
+    assert "✘ blind (before)" in second.stdout
+    assert "what is open as before is asked once more by --again" in second.stdout
+    third = proven(seatrial("prove", "--json", "--only", "a/lies", "--only", "a/port"))
+    assert (third["a/lies"]["remembered"], third["a/port"]["remembered"]) == (True, False)
+    assert not proven(seatrial("prove", "--json", "--again", "--only", "a/lies"))["a/lies"]["remembered"]
+
+
 def test_a_finding_that_is_no_check_is_a_mistake(seatrial: Run, tmp_path: Path) -> None:
     lay_out(tmp_path)
     run = seatrial("prove", "--only", "a/nothing")

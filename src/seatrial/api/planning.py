@@ -39,7 +39,7 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
     """The stack, the scenarios in the order in which they run, what cannot be exercised, and the sums."""
     selected = select(plan, only, labels)
     yield f"{plan.name} on platform {plan.stack.platform}: {', '.join(plan.stack.services) or 'no services'}"
-    yield from (f"  {name} is not here, and what asks it is not exercised: {why}" for name, why in _missing(plan))
+    yield from (f"  {name} is not here, and what asks it is not exercised: {why}" for name, why in missing(plan))
     if plan.setup:
         yield f"  setup: {len(plan.setup)} steps"
     if plan.throughout:
@@ -70,7 +70,7 @@ def describe(plan: Plan, only: Sequence[str] = (), labels: Sequence[str] = ()) -
         )
 
 
-def _missing(plan: Plan) -> Iterator[tuple[str, str]]:
+def missing(plan: Plan) -> Iterator[tuple[str, str]]:
     """Services that may be missing, and are, as far as that is known before the stack is started; and why."""
     yield from plan.stack.without.items()
     for service in plan.stack.services.values():

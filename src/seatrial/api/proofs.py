@@ -21,10 +21,12 @@ from ..core.vocabulary import Vocabulary
 from ..engine.generating import VERSION as GENERATED
 from ..engine.proving import Subject, expectations_of, subjects_of
 from .directories import trials_root
+from .planning import missing
 from .vocabulary import vocabulary
 
 FILE = "proofs.json"
 ALL = "*"  # every variant
+HERE = "?"  # which optional services can be had
 _VERSION = 2  # of how checks are proven: what was shown otherwise is shown again
 _MOST_BYTES = 64 << 20
 
@@ -51,12 +53,12 @@ class Memory:
             ) from None
         return cls(path=path, proofs=proofs)
 
-    def known(self, fingerprints: Mapping[str, str], variants: Path) -> dict[str, Proof]:
-        """Findings whose check has not changed since it was proven, nor the variant that did; and those that nothing could prove, while
-        there are the same variants to prove it by. `variants`: their directory.
+    def known(self, fingerprints: Mapping[str, str], plan: Plan) -> dict[str, Proof]:
+        """Findings whose check has not changed since it was proven, nor the variant that did; and those of which another try would have
+        shown the same, while there are the same variants to prove them by, and the same services.
         """
         found: dict[str, Proof] = {}
-        digests = Digests(variants)
+        digests = Digests(plan)
         for finding, fingerprint in fingerprints.items():
             kept = self.proofs.get(fingerprint)
             if kept is not None and kept["finding"] == finding and digests.hold(kept["rests_on"]):
@@ -70,19 +72,17 @@ class Memory:
                 )
         return found
 
-    def add(self, proofs: Iterable[Proof], variants: Path, names: Mapping[str, Path], tried: Collection[str]) -> None:
-        """Keep those that hold, and those that nothing could prove although all was `tried`. What is blind or red for another reason is
-        shown anew each time, for somebody may have opened its eyes. `names`: of variants, and their files.
-        """
-        digests = Digests(variants)
+    def add(self, proofs: Iterable[Proof], plan: Plan, names: Mapping[str, Path], lasting: Collection[str]) -> None:
+        """Keep those that hold, and of `lasting` findings whatever was shown. `names`: of variants, and their files."""
+        digests = Digests(plan)
         for proof in proofs:
             if not proof.fingerprint or proof.remembered:
                 continue
             if proof.outcome is Proven.PROVEN:
                 by = [b.removeprefix("variant ") for b in proof.by if b.startswith("variant ")]
                 files = [names[n].name for n in by if n in names] if len(by) == len(proof.by) else []
-            elif proof.outcome is Proven.NOT_PROVABLE and proof.finding in tried:
-                files = [ALL]
+            elif proof.finding in lasting:
+                files = [ALL, HERE]
             else:
                 continue
             kept = {**asdict(proof), "outcome": proof.outcome.value, "rests_on": {n: digests.of(n) for n in files}}
@@ -97,14 +97,17 @@ class Memory:
 
 
 class Digests:
-    """SHA-256 of the files of variants, each with what all of them may run: whatever else lies in their directory."""
+    """SHA-256 of the files of a plan's variants, each with what all of them may run: whatever else lies in their directory."""
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, plan: Plan) -> None:
+        self._directory = variants_of(plan)
+        self._plan = plan
         self._found: dict[str, str] = {}
 
     def of(self, name: str) -> str:
-        """Of one by its file's name, or of ALL of them and the way in which others are generated."""
+        """Of one by its file's name, of ALL of them and the way in which others are generated, or of what is HERE of the stack."""
+        if name not in self._found and name == HERE:
+            self._found[name] = _hash(sorted(service for service, _ in missing(self._plan)))
         if name not in self._found:
             total = hashlib.sha256(str(GENERATED).encode() if name == ALL else b"")
             for path in sorted(self._directory.rglob("*")) if self._directory.is_dir() else ():
@@ -185,7 +188,7 @@ def _default(known: Field[Any]) -> object:
 def proven(plan: Plan, root: Path | None) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Fingerprints of a plan's checks, and what has proven each: nothing, for one that is not proven."""
     prints = fingerprints(plan, vocabulary(), root)
-    known = Memory.of(root).known(prints, variants_of(plan))
+    known = Memory.of(root).known(prints, plan)
     return prints, {i: known[i].by if i in known and known[i].outcome is Proven.PROVEN else () for i in prints}
 
 

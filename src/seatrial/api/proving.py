@@ -101,17 +101,17 @@ def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: b
         raise UsageError.simple(f"no check {', '.join(unknown)}", f"checks: {', '.join(sorted(wanted))}")
     wanted = set(wish.findings) or wanted
     memory, variants = Memory.of(wish.root), directory / "variants"
-    known = {} if wish.again else {i: p for i, p in memory.known(prints, variants).items() if i in wanted}
+    known = {} if wish.again else {i: p for i, p in memory.known(prints, plan).items() if i in wanted}
     course = _Course(proofs=dict(known))
     todo = wanted - set(known)
     timed = {i for i, e in expectations_of(plan) if "trial" in e.condition.names} & todo
     course.proofs |= {i: Proof(finding=i, outcome=Proven.NOT_PROVABLE, why=_TIMED) for i in timed}
     course.settled |= timed
 
-    def keep(tried: Collection[str] = ()) -> dict[str, Proof]:
+    def keep(lasting: Collection[str] = ()) -> dict[str, Proof]:
         """Whoever interrupts it later finds again what was shown by now."""
         proofs = {i: replace(course.proofs[i], fingerprint=prints[i]) for i in planned if i in course.proofs}
-        memory.add(proofs.values(), variants, course.files, tried)
+        memory.add(proofs.values(), plan, course.files, lasting)
         memory.save()
         return proofs
 
@@ -128,7 +128,7 @@ def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: b
             if open_ & set(variant.red):
                 _variant(course, variant, directory, todo, wish, console, quiet=quiet)
                 keep()
-    proofs = keep(course.settled if wish.generated and wish.variants else ())
+    proofs = keep(_lasting(course, planned) if wish.generated and wish.variants else ())
     return Shown(
         proofs=proofs,
         planned=planned,
@@ -143,12 +143,13 @@ def prove(plan: Plan, directory: Path, wish: Wish, console: Console, *, quiet: b
 
 @dataclass(kw_only=True)
 class _Course:
-    """How far it is. `green`: findings that passed when nothing was broken for them; `settled`: those of which another try would show
-    the same.
+    """How far it is. `green`: findings that passed when nothing was broken for them; `idle`: those that were not exercised; `settled`:
+    those of which another try would show the same.
     """
 
     proofs: dict[str, Proof]
     green: frozenset[str] = frozenset()
+    idle: frozenset[str] = frozenset()
     mute: frozenset[str] = frozenset()
     settled: frozenset[str] = frozenset()
     states: tuple[State, ...] = ()
@@ -185,6 +186,8 @@ def _windows(
     course.states, course.reactions, course.mute = run.states, run.reactions, run.mute
     course.proofs |= {p.finding: p for p in run.proofs if p.finding in todo}
     course.green = frozenset(i for i, f in run.ledger.findings.items() if f.verdict is Verdict.PASS)
+    if run.outcome is Outcome.GO:  # so that it was not for something that failed before them
+        course.idle = frozenset(i for i, f in run.ledger.findings.items() if not f.exercised)
     for finding in set(todo) - set(course.proofs):
         why = "the trial ended before it"
         course.proofs[finding] = Proof(finding=finding, outcome=Proven.NOT_PROVABLE, why=why)
@@ -233,6 +236,21 @@ def _variant(
         course.settled -= set(variant.red)
 
 
+def _lasting(course: _Course, planned: Mapping[str, PlannedFinding]) -> set[str]:
+    """Findings that are not asked again before something changes: what nothing could prove, and of what does not block also what was not
+    exercised, is blind, or red for another reason. What blocks is asked each time, for somebody is at it, or the machine was in the way.
+    """
+    found: set[str] = set()
+    for finding, proof in course.proofs.items():
+        if planned[finding].severity is Severity.BLOCKING:
+            lasts = proof.outcome is Proven.NOT_PROVABLE and finding in course.settled
+        else:
+            lasts = proof.outcome is not Proven.NOT_PROVABLE or finding in course.settled | course.idle
+        if lasts:
+            found.add(finding)
+    return found
+
+
 def tell(shown: Shown, console: Console) -> None:
     """The proofs as a table, the matrix below it, and the sum."""
     from rich.table import Table
@@ -262,6 +280,8 @@ def tell(shown: Shown, console: Console) -> None:
         console.print(f"variant {line}", highlight=False, style="dim" if line.endswith(AS_DECLARED) else "yellow")
     console.print()
     console.print(summary(shown), highlight=False)
+    if any(p.remembered and p.outcome is not Proven.PROVEN for p in shown.proofs.values()):
+        console.print("what is open as before is asked once more by --again", highlight=False, style="dim")
 
 
 def summary(shown: Shown) -> str:

@@ -267,8 +267,7 @@ class Proving:
     def _proof(self, subject: Subject, green: bool, course: _Course) -> Proof:
         own = [r for r in course.reactions if r.finding == subject.finding]
         if not green:
-            why = "it was not green to begin with"
-            proof = prove(subject.finding, [], [], why)
+            proof = prove(subject.finding, [], [], self._not_green(subject.finding))
         else:
             kept = self._kept(subject)
             if subject.finding in self.mute:
@@ -284,12 +283,18 @@ class Proving:
         figures = (self._ledger.figures or {}).get(finding)
         judged = self._ledger.findings.get(finding)
         if figures is None or judged is None or judged.verdict is not Verdict.PASS:
-            return prove(finding, [], [], "it was not green to begin with")
+            return prove(finding, [], [], self._not_green(finding))
         said = [n for n in expectation.condition.names if n not in self._plan.values]
         deaf = deaf_conditions(expectation.condition, figures, said, FIGURES)
         return prove(
             finding, [], [f"any figure satisfies it: {d}" for d in deaf], "its clients have to see something else"
         )
+
+    def _not_green(self, finding: str) -> str:
+        judged = self._ledger.findings.get(finding)
+        if judged is not None and not judged.exercised:
+            return f"it was not exercised: {judged.reason}"
+        return "it was not green to begin with"
 
     def _why_not(self, subject: Subject) -> str:
         if subject.silent and not subject.notices and subject.check.call.verb != "log":

@@ -74,7 +74,7 @@ def test_what_has_changed_has_another_fingerprint_and_nothing_else(
 
 
 def remembered(directory: Path, plan: Plan) -> set[str]:
-    return set(Memory.of(directory / "trials").known(prints(plan, directory), directory / "variants"))
+    return set(Memory.of(directory / "trials").known(prints(plan, directory), plan))
 
 
 def test_what_a_variant_proves_is_proven_as_long_as_that_variant_is_the_same(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_what_a_variant_proves_is_proven_as_long_as_that_variant_is_the_same(tmp
         Proof(finding="c/served", outcome=Proven.NOT_PROVABLE, why="it was not reached", fingerprint=known["c/served"]),
         Proof(finding="a/served", outcome=Proven.BLIND, fingerprint=known["a/served"]),
     ]
-    memory.add(proofs, variants, {"one": variants / "one.yaml"}, {"c/c"})
+    memory.add(proofs, plan, {"one": variants / "one.yaml"}, {"c/c"})
     memory.save()
     assert remembered(tmp_path, plan) == {"a/a", "a/b", "c/c"}
     # Whoever asks whether it is proven is not told so of what nothing could prove.
@@ -103,3 +103,20 @@ def test_what_a_variant_proves_is_proven_as_long_as_that_variant_is_the_same(tmp
     (variants / "wrong/code.py").write_text("raise SystemExit")
     assert remembered(tmp_path, plan) == {"a/b"}
     assert ALL not in memory.proofs[known["a/a"]]["rests_on"]
+
+
+def test_what_is_open_and_lasts_is_asked_again_when_other_services_are_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, gone = lay_out(tmp_path), [("search", "it is not installed")]
+    known = prints(plan, tmp_path)
+    monkeypatch.setattr("seatrial.api.proofs.missing", lambda _: iter(gone))
+    memory = Memory.of(tmp_path / "trials")
+    outcomes = dict(zip(("a/a", "a/b", "c/c"), Proven, strict=False))
+    proofs = [Proof(finding=i, outcome=o, by=("stop web",), fingerprint=known[i]) for i, o in outcomes.items()]
+    memory.add(proofs, plan, {}, ["a/b", "c/c"])
+    memory.save()
+    assert (outcomes["a/b"], outcomes["c/c"]) == (Proven.BLIND, Proven.WRONG_REASON)
+    assert remembered(tmp_path, plan) == {"a/a", "a/b", "c/c"}
+    gone.clear()
+    assert remembered(tmp_path, plan) == {"a/a"}
