@@ -105,3 +105,19 @@ def test_the_time_of_all_of_it_is_judged_at_the_end_and_unknown_of_a_part(
     part = seatrial("run", "--only", "up")
     assert part.returncode == 2, part.stdout + part.stderr
     assert "is not shown by a part: up" in part.stdout
+
+
+def test_why_a_stack_did_not_come_is_told_when_it_happens_and_with_the_verdict(seatrial: Run, tmp_path: Path) -> None:
+    (tmp_path / "seatrial.yaml").write_text("""
+seatrial: 1
+stack: {services: {web: {command: sh -c 'echo no database >&2; exit 3', restart: never, ready: {tcp: ""}, ports: auto}}}
+scenarios:
+  a: {steps: [{id: one, http: GET /, at: web, expect: status == 200}, {id: two, http: GET /, at: web, expect: status == 200}]}
+""")
+    run = seatrial("run")
+    assert run.returncode == 2
+    report = json.loads((tmp_path / ".seatrial" / "latest" / "report.json").read_text())
+    reasons = {f["id"]: f["reason"] for f in report["findings"]}
+    assert {"a/one", "a/two"} <= set(reasons)
+    assert all(r.startswith("not exercised: web ") and "\n" not in r for i, r in reasons.items() if i.startswith("a/"))
+    assert (run.stdout + run.stderr).count("no database") == 2

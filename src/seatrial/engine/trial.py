@@ -423,7 +423,8 @@ class Trial:
             self._judge_residue(residue)
         if not reason:
             self._judge_at_the_end()
-        self.ledger.close(f"not exercised: {reason or 'the trial ended before its turn'}")
+        # Of an error of many lines the first says what; the rest (the ends of logs) stands once, in the journal.
+        self.ledger.close(f"not exercised: {reason.partition(chr(10))[0] or 'the trial ended before its turn'}")
         outcome = self.ledger.outcome()
         self.journal.write(
             TrialEnded(
