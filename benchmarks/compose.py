@@ -29,6 +29,7 @@ import time
 from pathlib import Path
 
 from containers import BACK_WITHIN_S, now, ready, restarted_by_hand, running, service, until
+from machine import end_like_interrupted
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.api.workloads import Maker
@@ -399,6 +400,7 @@ PARTS = ("policies", "faults", "kills", "removals", "outages")
 
 def main() -> int:
     """Command line."""
+    end_like_interrupted()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", choices=PARTS, action="append")

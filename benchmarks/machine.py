@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -28,6 +29,11 @@ class Process:
     def key(self) -> tuple[int, int]:
         """Pid and start time."""
         return self.pid, self.started
+
+
+def end_like_interrupted() -> None:
+    """SIGTERM (of a `timeout`, say) ends this process as Ctrl-C does: what it brought up is taken down."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def processes() -> dict[int, Process]:

@@ -28,6 +28,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from machine import end_like_interrupted
+
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import procfs
 from seatrial.core.faults import Fault, FaultOrder
@@ -301,6 +303,7 @@ async def _order(ground: Ground, directory: Path, name: str) -> int:
 
 def main() -> int:
     """Command line."""
+    end_like_interrupted()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", action="append", help="a fault by its name, or several")

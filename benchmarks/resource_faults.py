@@ -29,7 +29,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from machine import command_line, processes, wait
+from machine import command_line, end_like_interrupted, processes, wait
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core import cgroups, procfs
@@ -355,6 +355,7 @@ async def measure(times: int, only: str, library: str, chance: random.Random, *,
 
 def main() -> int:
     """Command line."""
+    end_like_interrupted()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--only", default="", choices=["", *FAULTS, "both"], metavar="FAULT|both")
