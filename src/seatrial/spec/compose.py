@@ -151,8 +151,22 @@ class ComposeStacks:
         for overlay in over:
             laid = merge(laid, overlay) if laid is not None else overlay
         if isinstance(node, MappingNode) and "compose" in node.entries:
-            return self.of_spec(node, name, directory, laid, file)
-        return self.of_file(file, name, laid) if file is not None else None
+            plan = self.of_spec(node, name, directory, laid, file)
+        else:
+            plan = self.of_file(file, name, laid) if file is not None else None
+        said = self._allowed(laid)
+        return replace(plan, **said) if plan is not None else None
+
+    def _allowed(self, laid: Node | None) -> dict[str, Any]:
+        """The hosts that an overlay allows, in place of those that were; beside them it can only speak of services."""
+        if not isinstance(laid, MappingNode):
+            return {}
+        fields = {n: ALLOW[n] for n in ("allow", "allow-faults")}
+        found = self._reader.fields(
+            laid, fields, Place(literal=True), what="what is laid over a compose file", also=("services",)
+        )
+        said = {} if isinstance(found, Bad) else {n: v for n, v in found.items() if n in laid.entries and v is not BAD}
+        return {n.replace("-", "_"): tuple(v) for n, v in said.items()}
 
     def of_spec(
         self, node: MappingNode, name: str, directory: Path, over: Node | None, file: Path | None = None

@@ -161,6 +161,18 @@ stack:
     assert isinstance(web["environment"]["MODE"], Template)
 
 
+def test_a_variant_may_allow_hosts_and_say_nothing_else_of_a_project_as_a_whole(plan_of, write):
+    head = "variant: v\ntitle: t\nred: {up/leader: x}\n"
+    path = write(f"{head}stack: {{allow: [other.test]}}\n", name="variants/v.yaml")
+    spec = SPEC.replace("{compose: compose.yaml}", "{compose: compose.yaml, allow: [db.test], allow-faults: [db.test]}")
+    for stack in (plan_of(spec, overlays=[path]).stack, plan_of(overlays=[path]).stack):
+        assert stack.allow == ("other.test",)
+    assert plan_of(spec, overlays=[path]).stack.allow_faults == ("db.test",)
+    path = write(f"{head}stack: {{links: [web -> db]}}\n", name="variants/v.yaml")
+    [shown] = problems(plan_of, overlays=[path])
+    assert shown.splitlines()[0] == 'variants/v.yaml:4:9: unknown key "links" in what is laid over a compose file'
+
+
 def test_a_word_that_stands_for_no_variable_is_shown_at_its_place(plan_of, write):
     variant = """\
 variant: v
