@@ -38,6 +38,7 @@ test: demo check  ## the demo, then all checks and tests, six kills, and three v
 	@scripts/test-docker --smallest
 
 test-docker: $(STAMP)  ## all that needs containers: installs an engine from Debian where there is none, and leaves nothing behind
+	@scripts/install-servers
 	@scripts/test-docker
 
 bars: $(STAMP)  ## each figure that is promised, beside its bound (long; nginx and wrk by apt)
