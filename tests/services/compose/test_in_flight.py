@@ -12,6 +12,7 @@ import pytest
 
 from seatrial.core import cgroups, procfs
 from seatrial.keeper.client import last_keeper
+from seatrial.platforms.compose import removal
 from seatrial.platforms.compose.address import EngineAddress
 
 pytestmark = pytest.mark.docker
@@ -168,3 +169,23 @@ async def test_what_was_on_its_way_when_its_giver_was_cancelled_does_not_stay(be
             await asyncio.wait({task})
             assert wrong(kit.docker, f"{name}-web-1") == [], deed
             assert not await platform.down()
+
+
+async def test_a_limit_that_a_start_took_along_is_lifted_though_the_engine_has_noted_none(bench, kit, project):
+    """Whoever was killed had given the limits back while the container was being started with those from before."""
+    name = project(file := bench.file({"web": kit.service()}))
+    platform = await bench.platform(file, name=name, adopt=True)
+    await platform.up(lambda _: None)
+    details = json.loads(kit.docker("inspect", f"{name}-web-1"))[0]
+    group = cgroups.group_of(details["State"]["Pid"], "pids")
+    assert group is not None
+    (group.path / "pids.max").write_text(str(COUNT))
+    settings = {
+        "asked": {"PidsLimit": COUNT},
+        "was": {"PidsLimit": details["HostConfig"]["PidsLimit"]},
+        "back": {"PidsLimit": -1},
+    }
+    address = EngineAddress(url=f"unix://{SOCKET}")
+    assert await asyncio.to_thread(removal.update, address, details["Id"], json.dumps(settings), "10") == []
+    assert cgroups.pids_limit(group) is None
+    assert wrong(kit.docker, f"{name}-web-1") == []

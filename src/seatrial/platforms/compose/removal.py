@@ -24,12 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
+from ...core.cgroups import Group
 from .address import EngineAddress
 from .holding import group_of, tight
 
 WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
+_SETTLED_S = 5.0  # after limits were given back: so long a start may have been under way
 _AT_ONCE = 8
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
@@ -192,23 +194,27 @@ def connect(address: EngineAddress, container: str, network: str, endpoint: str,
 
 
 def update(address: EngineAddress, container: str, settings: str, watch: str) -> list[str]:
-    """Give it its former limits; one that is gone needs none, one that is just being started is asked again.
+    """Give it its former limits, and see that its processes have them; one that is gone needs none.
 
     `settings`: an object of JSON: what was `asked`, what it `was` in HostConfig, and what is given `back`. The order may still be on its
-    way: while nothing of it is seen, it is looked at again, for `watch` seconds. An engine notes it before it hands it to the kernel.
+    way: while nothing of it is seen, it is looked at again, for `watch` seconds. An engine notes it before it hands it to the kernel; and
+    one that is just starting a container hands on what it had noted when it began to, whatever it is told meanwhile.
     """
-    given = json.loads(settings)
-    deadline = time.monotonic() + float(watch)
+    words = json.loads(settings)
+    deadline, given = time.monotonic() + float(watch), False
     while True:
         late = time.monotonic() >= deadline
         try:
             details = call(address, "GET", f"/containers/{container}/json")
-            noted = any((details["HostConfig"].get(n) or 0) != (was or 0) for n, was in given["was"].items())
-            group = group_of(details, given["asked"])
-            if noted and (late or group is None or tight(group, given["asked"])):
-                call(address, "POST", f"/containers/{container}/update", body=given["back"])
-                return []
-            if late:
+            noted = any((details["HostConfig"].get(n) or 0) != (was or 0) for n, was in words["was"].items())
+            group = group_of(details, words["asked"])
+            held = group is not None and tight(group, words["asked"])
+            if held and given and late:
+                return [f"container {container[:12]} keeps its limits"]
+            if held or (noted and not given and (late or group is None)):
+                call(address, "POST", f"/containers/{container}/update", body=words["back"])
+                given, deadline = True, max(deadline, time.monotonic() + _SETTLED_S)
+            elif late or (given and not _starting(address, details, group)):
                 return []
         except Refused as error:
             if error.status == 404:
@@ -216,6 +222,12 @@ def update(address: EngineAddress, container: str, settings: str, watch: str) ->
             if late:
                 return [f"container {container[:12]} keeps its limits: {error}"]
         time.sleep(_PAUSE_S)
+
+
+def _starting(address: EngineAddress, details: Any, group: Group | None) -> bool:
+    """Whether its processes, which cannot be seen now, may come with limits from before. Those of an engine elsewhere never can be."""
+    state = details["State"]
+    return group is None and address.socket is not None and bool(state.get("Running") or state.get("Restarting"))
 
 
 def argv(address: EngineAddress, *words: str) -> list[str]:
