@@ -63,7 +63,10 @@ class Surroundings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UnitOrder:
-    """A unit to start and supervise. `environment` of the surroundings is the whole environment, nothing is inherited."""
+    """A unit to start and supervise. `environment` of the surroundings is the whole environment, nothing is inherited.
+
+    `stays`: it goes on when a guest that ordered it has gone, as long as what the guest visited.
+    """
 
     name: str
     argv: Sequence[str]
@@ -74,6 +77,7 @@ class UnitOrder:
     backoff_max_ns: int = 5 * NS_PER_S
     stop_signal: int = 15
     stop_timeout_ns: int = 10 * NS_PER_S
+    stays: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

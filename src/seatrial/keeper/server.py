@@ -290,14 +290,14 @@ class Keeper:
             raise SupervisorError(f"there is no unit {name!r}; units: {known}")
         return unit
 
-    async def _start(self, _peer: Peer, arguments: Message) -> Message:
+    async def _start(self, peer: Peer, arguments: Message) -> Message:
         order = read_order(arguments)
         old = self._units.get(order.name)
         if old is not None:
             if not old.down:
                 raise SupervisorError(f"{order.name} exists already, and is {old.status.state}")
             old.retire()
-        unit = self._units[order.name] = Unit(order, self._means)
+        unit = self._units[order.name] = Unit(order, self._means, None if order.stays else peer)
         try:
             return write_status(await unit.start())
         except SupervisorError:
@@ -394,6 +394,9 @@ class Keeper:
         for remedy in self._means.remedies.of(peer):
             if failure := await run_remedy(self._means, remedy):
                 complain(f"could not be undone: {failure}")
+        for unit in [u for u in self._units.values() if u.peer is peer]:
+            await unit.prepare_end()
+            await unit.finish(unit.order.stop_timeout_ns)
 
     async def _keep(self, _peer: Peer, _arguments: Message) -> None:
         self._records.write("keep", sync=True)

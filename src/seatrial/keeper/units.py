@@ -38,8 +38,9 @@ class _Hold:
 class Unit:
     """One unit. `by` in its methods is whoever orders: what they hold or pause is released when they go."""
 
-    def __init__(self, order: UnitOrder, means: Means) -> None:
+    def __init__(self, order: UnitOrder, means: Means, peer: object = None) -> None:
         self.order = order
+        self.peer = peer  # with whom it ends, though the trial goes on
         self._means = means
         self._group = Group(order.name)
         self._lock = asyncio.Lock()

@@ -73,6 +73,7 @@ def write_order(order: UnitOrder) -> Message:
         "backoff_max_ns": order.backoff_max_ns,
         "stop_signal": int(order.stop_signal),
         "stop_timeout_ns": order.stop_timeout_ns,
+        "stays": order.stays,
     }
 
 
@@ -88,6 +89,7 @@ def read_order(message: Message) -> UnitOrder:
         backoff_max_ns=int(message["backoff_max_ns"]),
         stop_signal=int(message["stop_signal"]),
         stop_timeout_ns=int(message["stop_timeout_ns"]),
+        stays=bool(message.get("stays", True)),
     )
 
 

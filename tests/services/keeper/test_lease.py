@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -162,6 +163,21 @@ async def test_what_a_guest_breaks_is_healed_when_it_goes(trial: Trial) -> None:
         assert (await reaches(client, "u", UnitState.RUNNING)).restarts == 0
         assert (await reaches(client, "v", UnitState.RUNNING)).restarts == 0
         assert (await client.statuses())["w"].state is UnitState.HELD, "that was not the guest's"
+        await client.end()
+
+
+async def test_what_a_guest_starts_ends_with_it_where_it_is_not_to_stay(trial: Trial) -> None:
+    async with await KeeperClient.launch(trial.directory) as client:
+        await client.keep()
+        async with await KeeperClient.attach(trial.directory) as guest:
+            await guest.start(trial.shell("stays", "exec sleep 1000"))
+            await guest.start(replace(trial.shell("goes", "exec sleep 1000"), stays=False))
+            other = await KeeperClient.attach(trial.directory)
+            await other.start(replace(trial.shell("another's", "exec sleep 1000"), stays=False))
+        assert (await reaches(client, "goes", UnitState.ENDED)).process is None
+        states = {name: status.state for name, status in (await client.statuses()).items()}
+        assert states == {"stays": UnitState.RUNNING, "goes": UnitState.ENDED, "another's": UnitState.RUNNING}
+        await other.close()
         await client.end()
 
 

@@ -217,6 +217,22 @@ async def test_a_reader_that_was_killed_lets_packets_pass_and_is_told(grounds: G
         await networks.mend(late)
 
 
+async def test_what_a_guest_did_goes_with_it_the_reader_of_its_queue_too(
+    grounds: Grounds, networks: Networks, tmp_path: Path
+) -> None:
+    web = grounds.places["web"]
+    async with await KeeperClient.launch(tmp_path / "kept") as owner:
+        await owner.keep()
+        async with await KeeperClient.attach(tmp_path / "kept") as guest:
+            visiting = Networks(guest, directory=tmp_path, comment="networks of a guest")
+            # Of some, and so not by netem, where the kernel has that.
+            late = await begin(visiting, web, "latency", grounds.places["peer"].address["web"], delay_ns=200_000_000)
+            process = (await owner.statuses())[visiting._deeds[late].reader].process
+            assert process is not None
+        await until(lambda: not procfs.is_alive(process))
+        assert not await owner.end()
+
+
 @pytest.mark.parametrize(
     ("kind", "arguments"), [("partition", {}), ("latency", {"delay_ns": 10**8}), ("bandwidth", {"rate": 10**5})]
 )

@@ -141,7 +141,7 @@ class Networks:
             if deed.order.kind == "latency":
                 deed = await self._choose(deed)
             if deed.reader:
-                await self._serve(deed)
+                await self._serve(deed, stays=stays)
             self._read(await self._hand("apply", deed.order.text()))
         except BaseException:
             await asyncio.shield(asyncio.ensure_future(self._give_up(deed)))
@@ -164,7 +164,7 @@ class Networks:
             raise NotExercised(f"a delay needs netem or a queue here: {works['netem']}; {works['latency']}")
         return replace(deed, order=replace(order, queue=int(choice["queue"])), reader=f"seatrial-queue-{order.tag}")
 
-    async def _serve(self, deed: _Deed) -> None:
+    async def _serve(self, deed: _Deed, *, stays: bool) -> None:
         log = self._directory / f"{deed.reader}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         unit = UnitOrder(
@@ -173,6 +173,7 @@ class Networks:
             surroundings=self._surroundings(),
             log=log,
             restart=Restart.NEVER,
+            stays=stays,
         )
         await self._ask(self._supervisor.start(unit))
         try:
