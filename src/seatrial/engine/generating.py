@@ -31,7 +31,7 @@ from .counterstates import Placed, Ways, placed
 from .figuring import Client, Figure, Harm, faults_for, figure_of
 
 NAME = "generated"
-VERSION = 1  # of how variants are generated: what could not be proven is tried again when that changes
+VERSION = 2  # of how variants are generated: what could not be proven is tried again when that changes
 _COUNTER_NS = 75_000_000_000  # more for a scenario, of each of its checks that is asked in broken states
 _HARM_NS = 60_000_000_000
 
@@ -164,15 +164,18 @@ def _assembled(
     shows: dict[str, Shows] = {}
     scenarios = [_followed(s, drafts[s.id], clients, ways, shows) for s in plan.scenarios]
     only = [s.id for s in plan.scenarios if drafts[s.id].placed or drafts[s.id].figures]
-    if trial.figures:
-        empty = ScenarioPlan(
-            id=_free(NAME, {s.id for s in plan.scenarios}),
-            title="what clients of the whole trial see, harmed on their way",
-            severity=_SEVERITY,
-            deadline_ns=_HARM_NS,
-        )
-        scenarios.append(_followed(empty, trial, clients, ways, shows))
-        only.append(empty.id)
+    # What is not told of must not follow upon a fault: until clients have recovered from that, what they see is still its doing.
+    early = _Draft(figures=[f for f in trial.figures if f[1].harm is Harm.UNTOLD])
+    late = _Draft(figures=[f for f in trial.figures if f not in early.figures])
+    taken = {s.id for s in plan.scenarios}
+    if early.figures:
+        whole = _whole(_free(f"{NAME}-first", taken), "harmed before anything is broken")
+        scenarios.insert(0, _followed(whole, early, clients, ways, shows))
+        only.insert(0, whole.id)
+    if late.figures:
+        whole = _whole(_free(NAME, taken), "harmed on their way")
+        scenarios.append(_followed(whole, late, clients, ways, shows))
+        only.append(whole.id)
     harmed = {f.client for d in (*drafts.values(), trial) for _, f in d.figures}
     made = replace(
         plan,
@@ -196,6 +199,11 @@ def _assembled(
 
 
 _SEVERITY = Severity.WARNING
+
+
+def _whole(id_: str, how: str) -> ScenarioPlan:
+    title = f"what clients of the whole trial see, {how}"
+    return ScenarioPlan(id=id_, title=title, severity=_SEVERITY, deadline_ns=_HARM_NS)
 
 
 def _free(name: str, taken: Collection[str]) -> str:

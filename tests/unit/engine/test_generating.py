@@ -155,11 +155,14 @@ def test_what_nothing_is_known_for_is_left_to_variants(tmp_path: Path, condition
     assert "a variant has to" in made.why_not[f"{where}/bound"]
 
 
-def test_clients_of_the_whole_trial_are_harmed_in_a_scenario_of_its_own(tmp_path: Path) -> None:
+def test_clients_of_the_whole_trial_are_harmed_in_scenarios_of_their_own(tmp_path: Path) -> None:
     plan = plan_of(tmp_path, trial="kept: sales.lost == 0, there: sales.availability.outside_faults > 99%")
     made = generate(plan, {"trial/kept", "trial/there"}, vocabulary())
-    assert made.variant.only == ("generated",)
-    untold, unwritten = faults(made, "generated")
+    assert made.variant.only == ("generated-first", "generated")
+    order = [s.id for s in made.plan.scenarios]
+    assert (order[0], order[-1]) == made.variant.only, "what is not told of follows upon no fault"
+    (untold,), (unwritten,) = faults(made, "generated-first"), faults(made, "generated")
+    assert made.shows["trial/there"].faults == (f"generated-first/{untold.id}",)
     assert untold.untold, "for who judges them, nobody has broken anything"
     assert not unwritten.untold
     assert (untold.arguments["status"], unwritten.arguments["status"]) == (503, 201)
