@@ -180,11 +180,7 @@ async def test_a_limit_that_a_start_took_along_is_lifted_though_the_engine_has_n
     group = cgroups.group_of(details["State"]["Pid"], "pids")
     assert group is not None
     (group.path / "pids.max").write_text(str(COUNT))
-    settings = {
-        "asked": {"PidsLimit": COUNT},
-        "was": {"PidsLimit": details["HostConfig"]["PidsLimit"]},
-        "back": {"PidsLimit": -1},
-    }
+    settings = {"asked": {"PidsLimit": COUNT}, "back": {"PidsLimit": -1}}
     address = EngineAddress(url=f"unix://{SOCKET}")
     assert await asyncio.to_thread(removal.update, address, details["Id"], json.dumps(settings), "10") == []
     assert cgroups.pids_limit(group) is None

@@ -23,6 +23,12 @@ def group_of(details: Mapping[str, Any], asked: Settings) -> Group | None:
     return group if group is not None and str(details["Id"]) in str(group.path) else None
 
 
+def noted(details: Mapping[str, Any], words: Mapping[str, Settings]) -> bool:
+    """Whether its engine has what was `asked`, where that is not what is given `back`."""
+    host, back = details["HostConfig"], words["back"]
+    return any(host.get(n) == asked != back.get(n) for n, asked in words["asked"].items())
+
+
 def tight(group: Group, asked: Settings) -> bool:
     """Whether what is asked for holds there, or less."""
     match group.controller:

@@ -23,7 +23,7 @@ from . import removal
 from .containers import Container
 from .engine import Engine
 from .fleet import Fleet
-from .holding import Settings, group_of, tight
+from .holding import Settings, group_of, noted, tight
 from .orders import WATCH_S, Orders
 
 _PERIOD_US = 100_000
@@ -46,6 +46,7 @@ class EngineLimit:
         self._kind, self._engine, self._container = kind, engine, container.id
         self._former: Settings | None = None
         self._asked: Settings = {}
+        self._words: dict[str, Settings] = {}
         self._name = f"{kind}-limit {container.name} ({container.id[:12]})"
         self._orders = Orders()
 
@@ -54,7 +55,8 @@ class EngineLimit:
         details = await self._engine.get(f"/containers/{self._container}/json")
         host: Host = details.get("HostConfig") or {}
         new, former = SETTINGS[self._kind](self.case, host)
-        words = json.dumps({"asked": new, "was": {n: host.get(n) for n in new}, "back": former}), f"{WATCH_S:g}"
+        self._words = {"asked": new, "back": former}
+        words = json.dumps(self._words), f"{WATCH_S:g}"
         undo = removal.argv(self._engine.address, "update", self._container, *words)
         await self.case.supervisor.remedy(self._name, [undo])
         self._former, self._asked = former, new
@@ -66,23 +68,32 @@ class EngineLimit:
             await self._orders.over(self._name)
             former, self._former = self._former, None
             try:
-                await self._set(former)
-                await self._see(former)
+                await self._restore(former)
             except PlatformError:
                 await self.case.supervisor.settle(self._name)  # it says what resists, if anything does
             else:
                 await self.case.supervisor.settle(self._name, run=False)
 
-    async def _see(self, settings: Settings) -> None:
-        """A container that was just being started may have got the limit from before: see what its processes are held to."""
-        deadline = time.monotonic() + _SETTLED_S
-        while time.monotonic() < deadline:
+    async def _restore(self, settings: Settings) -> None:
+        """Set it until it is seen to hold: an engine takes nothing for a container that is just dying, and one that is just being started
+        may have got the limit from before. Raises PlatformError where it does not hold in time.
+        """
+        deadline, wanted, said = time.monotonic() + _SETTLED_S, True, ""
+        while True:
+            if wanted:
+                try:
+                    await self._set(settings)
+                except PlatformError as error:
+                    said = str(error)
             details = await self._engine.get(f"/containers/{self._container}/json")
-            if (group := group_of(details, self._asked)) is not None:
-                if not tight(group, self._asked):
-                    return
-                await self._set(settings)
-            elif not details["State"].get("Restarting") and not details["State"].get("Running"):
+            group = group_of(details, self._asked)
+            wanted = noted(details, self._words) or (group is not None and tight(group, self._asked))
+            comes = details["State"].get("Restarting") or details["State"].get("Running")
+            if not wanted and (group is not None or not comes):
+                return
+            if time.monotonic() >= deadline:
+                if wanted:
+                    raise PlatformError(said or f"{self._name} could not be lifted")
                 return
             await asyncio.sleep(_LOOK_S)
 

@@ -24,14 +24,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from ...core.cgroups import Group
 from .address import EngineAddress
-from .holding import group_of, tight
+from .holding import group_of, noted, tight
 
 WITHIN_S = 50.0
 _CALL_S = 30.0
 _PAUSE_S = 0.25
-_SETTLED_S = 5.0  # after limits were given back: so long a start may have been under way
+_SETTLED_S = 5.0  # after limits were given back: so long a start, or another order, may have been under way
+_OFTEN = 20
 _AT_ONCE = 8
 _QUIET = 2  # looks in a row that found nothing: an order that was on its way may still make something
 _PROJECT = "com.docker.compose.project"
@@ -194,27 +194,28 @@ def connect(address: EngineAddress, container: str, network: str, endpoint: str,
 
 
 def update(address: EngineAddress, container: str, settings: str, watch: str) -> list[str]:
-    """Give it its former limits, and see that its processes have them; one that is gone needs none.
+    """Give it its former limits, and see that it keeps them; one that is gone needs none.
 
-    `settings`: an object of JSON: what was `asked`, what it `was` in HostConfig, and what is given `back`. The order may still be on its
-    way: while nothing of it is seen, it is looked at again, for `watch` seconds. An engine notes it before it hands it to the kernel; and
-    one that is just starting a container hands on what it had noted when it began to, whatever it is told meanwhile.
+    `settings`: an object of JSON: what of HostConfig was `asked`, and what is given `back`. Whatever the one who is gone ordered may still
+    be on its way: while nothing of it is seen, it is looked at again, for `watch` seconds, and for some once more after limits were given
+    back. For an engine notes an order before it hands it to the kernel; where that fails, for the container is just dying, it notes again
+    what was there when the order came, whatever it was told since; and a container that is being started gets what was noted before.
     """
     words = json.loads(settings)
-    deadline, given = time.monotonic() + float(watch), False
+    deadline, given = time.monotonic() + float(watch), 0
     while True:
         late = time.monotonic() >= deadline
         try:
             details = call(address, "GET", f"/containers/{container}/json")
-            noted = any((details["HostConfig"].get(n) or 0) != (was or 0) for n, was in words["was"].items())
             group = group_of(details, words["asked"])
             held = group is not None and tight(group, words["asked"])
-            if held and given and late:
-                return [f"container {container[:12]} keeps its limits"]
-            if held or (noted and not given and (late or group is None)):
+            if held or (noted(details, words) and (late or given or group is None)):
+                if given >= _OFTEN:
+                    return [f"container {container[:12]} does not keep its limits"]
+                given += 1
                 call(address, "POST", f"/containers/{container}/update", body=words["back"])
-                given, deadline = True, max(deadline, time.monotonic() + _SETTLED_S)
-            elif late or (given and not _starting(address, details, group)):
+                deadline = time.monotonic() + _SETTLED_S
+            elif late:
                 return []
         except Refused as error:
             if error.status == 404:
@@ -222,12 +223,6 @@ def update(address: EngineAddress, container: str, settings: str, watch: str) ->
             if late:
                 return [f"container {container[:12]} keeps its limits: {error}"]
         time.sleep(_PAUSE_S)
-
-
-def _starting(address: EngineAddress, details: Any, group: Group | None) -> bool:
-    """Whether its processes, which cannot be seen now, may come with limits from before. Those of an engine elsewhere never can be."""
-    state = details["State"]
-    return group is None and address.socket is not None and bool(state.get("Running") or state.get("Restarting"))
 
 
 def argv(address: EngineAddress, *words: str) -> list[str]:
