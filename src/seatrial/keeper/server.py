@@ -40,6 +40,7 @@ _LOOK_SHARE = 50  # a look may cost a fiftieth of the time between looks
 _FORCED_LOOK_S = 1.0
 _BACKLOG_BYTES = 16 << 20
 _FLUSH_S = 2.0
+_UNDONE_NS = 60 * NS_PER_S
 _FLUSH_NS = NS_PER_S
 
 Operation = Callable[["Peer", Message], Awaitable[object]]
@@ -377,7 +378,13 @@ class Keeper:
         guard = process_in(arguments["guard"]) if arguments["guard"] else None
         owner = None if arguments.get("stays") else peer
         remedy = Remedy(name=str(arguments["name"]), commands=commands, guard=guard, peer=owner)
+        # The same that somebody did who has gone is being undone: this one is not to be undone with it.
+        await wait_until(lambda: not self._is_being_undone(remedy.name), time.monotonic_ns() + _UNDONE_NS)
         self._means.remedies.add(remedy, self._records)
+
+    def _is_being_undone(self, name: str) -> bool:
+        known = self._means.remedies.get(name)
+        return known is not None and known.peer is not None and known.peer not in self._peers
 
     async def _settle(self, _peer: Peer, arguments: Message) -> None:
         remedy = self._means.remedies.get(str(arguments["name"]))

@@ -170,6 +170,27 @@ async def test_a_guest_s_deeds_end_with_its_visit(trial: Trial, tmp_path: Path) 
     ]
 
 
+async def test_what_is_being_undone_can_be_done_again_when_it_is(trial: Trial, tmp_path: Path) -> None:
+    file = tmp_path / "said"
+    gate, slow = (
+        tmp_path / "gate",
+        [["sh", "-c", 'while [ ! -e "$1" ]; do sleep 0.02; done', "slow", str(tmp_path / "gate")]],
+    )
+    async with await KeeperClient.launch(trial.directory) as owner:
+        async with await KeeperClient.attach(trial.directory) as guest:
+            await guest.remedy("the same", [*slow, *say(file, "first")])
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(owner.remedy("the same", say(file, "second")), 0.3)
+        again = asyncio.create_task(owner.remedy("another", say(file, "third")))
+        await asyncio.wait_for(again, 20)  # whoever waits keeps nobody else waiting
+        gate.touch()
+        await eventually_async(lambda: said(file) == ["first"], "the guest's deed was undone")
+        with pytest.raises(SupervisorError, match="there is a remedy called 'another' already"):
+            await owner.remedy("another", say(file, "fourth"))
+        assert not await owner.end()
+    assert said(file) == ["first", "second", "third"], "newest first"
+
+
 async def test_a_guest_s_command_has_ended_before_what_it_does_is_undone(trial: Trial, tmp_path: Path) -> None:
     file, pid, undone = tmp_path / "said", tmp_path / "pid", tmp_path / "undone"
     async with await KeeperClient.launch(trial.directory) as owner:
