@@ -177,13 +177,20 @@ class Supervisor(Protocol):
         ...
 
     async def remedy(
-        self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None, *, stays: bool = False
+        self,
+        name: str,
+        argv: Sequence[Sequence[str]],
+        guard: ProcessId | None = None,
+        *,
+        stays: bool = False,
+        watch: Sequence[Sequence[str]] = (),
     ) -> None:
         """Record commands that undo what is about to be done, before it is done; run by the owning process when it ends all or whoever
         ordered it goes, or by `undo`.
 
         They are void when `guard` is gone, and must be safe to run twice, and without anything to undo. `stays`: it is part of the
-        stack, as its units are, and goes with it alone: not with whoever ordered it, where the stack is kept.
+        stack, as its units are, and goes with it alone: not with whoever ordered it, where the stack is kept. `watch`: commands that wait
+        for what may still be on its way, and undo it; run after all others, side by side, and theirs is the last word.
         """
         ...
 

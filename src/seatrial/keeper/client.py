@@ -235,12 +235,19 @@ class KeeperClient:
         await self._ask("adopt", {"pid": pid, "purpose": purpose})
 
     async def remedy(
-        self, name: str, argv: Sequence[Sequence[str]], guard: ProcessId | None = None, *, stays: bool = False
+        self,
+        name: str,
+        argv: Sequence[Sequence[str]],
+        guard: ProcessId | None = None,
+        *,
+        stays: bool = False,
+        watch: Sequence[Sequence[str]] = (),
     ) -> None:
         """Have a deed undone by these commands, whatever ends this trial or, unless it `stays`, this client; on disk when this returns."""
-        commands = [[str(word) for word in one] for one in argv]
+        commands, watches = ([[str(word) for word in one] for one in some] for some in (argv, watch))
         guarded = as_fields(guard) if guard is not None else None
-        await self._ask("remedy", {"name": name, "commands": commands, "guard": guarded, "stays": stays})
+        arguments = {"name": name, "commands": commands, "watch": watches, "guard": guarded, "stays": stays}
+        await self._ask("remedy", arguments)
 
     async def settle(self, name: str, *, run: bool = True) -> None:
         """Have it undone now. Fails, and keeps the remedy, when a command of it fails."""

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from seatrial.core.errors import SupervisorError
@@ -188,16 +188,29 @@ async def _drain(captures: Sequence[_Capture]) -> None:
         wait.cancel()
 
 
+async def run_remedies(means: Means, remedies: Iterable[Remedy]) -> list[str]:
+    """Several, one after the other in this order, but for what they have to watch."""
+    return await asyncio.gather(*(run_remedy(means, remedy) for remedy in remedies))
+
+
 async def run_remedy(means: Means, remedy: Remedy) -> str:
     """Undo a deed, and settle it; what could not be undone and why, or nothing. Also while all is being ended."""
     async with means.undoing:
-        return await _undo(means, remedy) if means.remedies.get(remedy.name) is remedy else ""
+        if means.remedies.get(remedy.name) is not remedy:
+            return ""
+        failures = await _failures(means, remedy, remedy.commands)
+    if remedy.watch:
+        failures = await _failures(means, remedy, remedy.watch)
+    if failures and not remedy.void:
+        return f"{remedy.name}: {'; '.join(failures)}"
+    means.remedies.settle(remedy.name, means.records)
+    return ""
 
 
-async def _undo(means: Means, remedy: Remedy) -> str:
+async def _failures(means: Means, remedy: Remedy, commands: Iterable[Sequence[str]]) -> list[str]:
     surroundings = Surroundings(directory=means.directory, environment=dict(os.environ))
     failures = []
-    for argv in remedy.commands:
+    for argv in commands:
         if remedy.void:
             break
         try:
@@ -209,7 +222,4 @@ async def _undo(means: Means, remedy: Remedy) -> str:
                 failures.append(f"{argv[0]} did not end")
             elif result.exit_status != 0:
                 failures.append(failure(argv, result.exit_status, result.stderr))
-    if failures and not remedy.void:
-        return f"{remedy.name}: {'; '.join(failures)}"
-    means.remedies.settle(remedy.name, means.records)
-    return ""
+    return failures

@@ -13,7 +13,7 @@ from seatrial.core import procfs
 from seatrial.core.processes import Residue
 from seatrial.core.quantities import NS_PER_S
 
-from .commands import run_remedy
+from .commands import run_remedies
 from .household import Group, wait_until
 from .means import Means
 from .records import complain, residue_fields
@@ -44,7 +44,7 @@ async def end_everything(
     household.note_memory(household.everyone())
     sockets = means.claims.listening(household.everyone())
     await _all(household.destroy(group) for group in means.commands)
-    failures = [await run_remedy(means, remedy) for remedy in means.remedies.newest_first()]
+    failures = await run_remedies(means, means.remedies.newest_first())
     await _all(unit.prepare_end() for unit in units)
     # Adopted ones are clients of the units: who ends last would go on sending to ports that may be anybody's by then.
     await _all(_end_adopted(means, group) for group in adopted)

@@ -21,11 +21,14 @@ _LINES = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Remedy:
-    """`commands` undo it, in order; they are void once `guard` is gone. `peer`: who ordered the deed, and with whom it
-    ends, in the keeper that knows it; None: it ends with the trial alone."""
+    """`commands` undo it, in order; they are void once `guard` is gone. `watch`: those that wait for what may still be on its way, side by
+    side with those of others; where there are any, what they say is what has become of it. `peer`: who ordered the deed, and with whom it
+    ends, in the keeper that knows it; None: it ends with the trial alone.
+    """
 
     name: str
     commands: tuple[tuple[str, ...], ...]
+    watch: tuple[tuple[str, ...], ...] = ()
     guard: ProcessId | None = None
     peer: object = None
 
@@ -48,8 +51,13 @@ class Remedies:
         for record in records:
             match record:
                 case {"event": "remedy", "name": str(name), "commands": list(commands)}:
-                    found = tuple(tuple(str(word) for word in argv) for argv in commands)
-                    remedies._open[name] = Remedy(name=name, commands=found, guard=process_in(record))
+                    watch = record.get("watch")
+                    remedies._open[name] = Remedy(
+                        name=name,
+                        commands=lines(commands),
+                        watch=lines(watch if isinstance(watch, list) else []),
+                        guard=process_in(record),
+                    )
                 case {"event": "settled", "name": str(name)}:
                     remedies._open.pop(name, None)
         return remedies
@@ -59,7 +67,8 @@ class Remedies:
         if remedy.name in self._open:
             raise SupervisorError(f"there is a remedy called {remedy.name!r} already")
         guard = as_fields(remedy.guard) if remedy.guard is not None else {}
-        fields = {"name": remedy.name, "commands": [list(argv) for argv in remedy.commands], **guard}
+        watch = {"watch": [list(argv) for argv in remedy.watch]} if remedy.watch else {}
+        fields = {"name": remedy.name, "commands": [list(argv) for argv in remedy.commands], **watch, **guard}
         records.append("remedy", fields, sync=True)
         self._open[remedy.name] = remedy
 
@@ -79,6 +88,11 @@ class Remedies:
     def of(self, peer: object) -> Iterator[Remedy]:
         """Those that somebody ordered, newest first."""
         return (remedy for remedy in self.newest_first() if remedy.peer is peer)
+
+
+def lines(commands: Iterable[Iterable[object]]) -> tuple[tuple[str, ...], ...]:
+    """Command lines as they were written down."""
+    return tuple(tuple(str(word) for word in argv) for argv in commands)
 
 
 def failure(argv: Sequence[str], status: int, said: str) -> str:

@@ -17,12 +17,12 @@ from seatrial.core.errors import SupervisorError
 from seatrial.core.processes import ProcessId, Residue, UnitStatus
 from seatrial.core.quantities import NS_PER_S, format_duration
 
-from .commands import run_command, run_remedy
+from .commands import run_command, run_remedies, run_remedy
 from .ending import end_everything
 from .household import Group, wait_until
 from .means import Means
 from .records import Records, as_fields, complain, process_in, residue_fields
-from .remedies import Remedy
+from .remedies import Remedy, lines
 from .units import Unit
 from .wire import (
     LINE_BYTES,
@@ -374,10 +374,10 @@ class Keeper:
         return process
 
     async def _remedy(self, peer: Peer, arguments: Message) -> None:
-        commands = tuple(tuple(str(word) for word in argv) for argv in arguments["commands"])
         guard = process_in(arguments["guard"]) if arguments["guard"] else None
         owner = None if arguments.get("stays") else peer
-        remedy = Remedy(name=str(arguments["name"]), commands=commands, guard=guard, peer=owner)
+        commands, watch = lines(arguments["commands"]), lines(arguments.get("watch", ()))
+        remedy = Remedy(name=str(arguments["name"]), commands=commands, watch=watch, guard=guard, peer=owner)
         # The same that somebody did who has gone is being undone: this one is not to be undone with it.
         await wait_until(lambda: not self._is_being_undone(remedy.name), time.monotonic_ns() + _UNDONE_NS)
         self._means.remedies.add(remedy, self._records)
@@ -398,9 +398,8 @@ class Keeper:
     async def _undo_for(self, peer: Peer, commands: Sequence[asyncio.Task[None]]) -> None:
         """What somebody who has gone had done to what lives on; their commands first, which may be doing it just now."""
         await asyncio.gather(*commands, return_exceptions=True)
-        for remedy in self._means.remedies.of(peer):
-            if failure := await run_remedy(self._means, remedy):
-                complain(f"could not be undone: {failure}")
+        for failure in filter(None, await run_remedies(self._means, self._means.remedies.of(peer))):
+            complain(f"could not be undone: {failure}")
         for unit in [u for u in self._units.values() if u.peer is peer]:
             await unit.prepare_end()
             await unit.finish(unit.order.stop_timeout_ns)

@@ -9,6 +9,7 @@ import stat
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ _ANSWER_S = 4.0
 _END_S = 60.0
 _ENDING_NS = 60 * NS_PER_S
 _LOCK_NS = 10 * NS_PER_S
+_AT_ONCE = 32  # of what is watched
 
 
 class LiveTrialError(SupervisorError):
@@ -215,7 +217,7 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     sockets = claims.listening(found.values())
     caught: dict[int, ProcessId] = {}
     kill_trees(living(_commands_here(known)), caught)  # one may be doing just now what is undone next
-    failures = [_remedied(remedy, records) for remedy in remedies]
+    failures = _remedied(remedies, records)
     alive = living(ours)
     for _ in freezing(alive, caught):
         time.sleep(POLL_S)
@@ -248,11 +250,25 @@ def _undo(directory: Path, records: Records, by_keeper: bool) -> UndoReport:
     )
 
 
-def _remedied(remedy: Remedy, records: Records) -> str:
-    """Undo a deed and settle it; what could not be undone and why, or nothing."""
+def _remedied(remedies: Sequence[Remedy], records: Records) -> list[str]:
+    """Undo deeds and settle them, in this order but for what they have to watch; of each what could not be undone and why, or nothing."""
+    found = [_failures(remedy, remedy.commands) for remedy in remedies]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        watched = list(pool.map(lambda one: _failures(one, one.watch), remedies))
+    said = []
+    for remedy, before, last in zip(remedies, found, watched, strict=True):
+        failures = last if remedy.watch else before
+        if failures and not remedy.void:
+            said.append(f"{remedy.name}: {'; '.join(failures)}")
+        else:
+            records.write("settled", name=remedy.name)
+            said.append("")
+    return said
 
+
+def _failures(remedy: Remedy, commands: Iterable[Sequence[str]]) -> list[str]:
     failures = []
-    for argv in remedy.commands:
+    for argv in commands:
         if remedy.void:
             break
         try:
@@ -266,10 +282,7 @@ def _remedied(remedy: Remedy, records: Records) -> str:
         else:
             if done.returncode != 0:
                 failures.append(failure(argv, done.returncode, done.stderr))
-    if failures and not remedy.void:
-        return f"{remedy.name}: {'; '.join(failures)}"
-    records.write("settled", name=remedy.name)
-    return ""
+    return failures
 
 
 def _recorded_here(known: Iterable[Mapping[str, object]], event: str = "process") -> list[ProcessId]:

@@ -221,3 +221,29 @@ async def test_undo_ends_a_command_before_it_undoes_what_that_does(trial: Trial,
     assert (report.undone, report.clean, said(file)) == (("a deed",), True, ["undone"])
     assert not undone.with_name("undone.deed").exists()
     assert not trial.pids()
+
+
+@pytest.mark.parametrize("by", ["the keeper", "undo"])
+async def test_what_is_watched_is_watched_side_by_side_and_has_the_last_word(
+    trial: Trial, tmp_path: Path, by: str
+) -> None:
+    file = tmp_path / "said"
+    meet = 'echo "$1" >> "$3"; : > "$4/$1"; until [ -e "$4/$2" ]; do sleep 0.01; done'
+
+    def meeting(one: str, other: str) -> list[list[str]]:
+        return [["sh", "-c", meet, "meet", one, other, str(file), str(tmp_path)]]
+
+    owner = await KeeperClient.launch(trial.directory)
+    await owner.remedy("a", [*say(file, "undone-a"), ["false"]], watch=meeting("watched-a", "watched-b"))
+    await owner.remedy("b", say(file, "undone-b"), watch=meeting("watched-b", "watched-a"))
+    await owner.remedy("c", say(file, "undone-c"), watch=[["sh", "-c", "echo it stays >&2; false"]])
+    if by == "undo":
+        os.kill(trial.keeper().pid, signal.SIGKILL)
+        await owner.close()
+        residue = (await asyncio.to_thread(undo, trial.directory)).residue
+    else:
+        residue = await owner.end()
+    assert residue.others == ("c: it stays",)
+    words = said(file)
+    assert [w for w in words if w.startswith("undone")] == ["undone-c", "undone-b", "undone-a"]
+    assert sorted(w for w in words if w.startswith("watched")) == ["watched-a", "watched-b"]

@@ -149,14 +149,9 @@ class Acts:
     async def _remember(self, container: Container, act: str, watch_s: float) -> None:
         """A remedy, recorded before the deed. `watch_s`: how long the order may be on its way at most."""
         name = f"{act} {container.name} ({container.id[:12]}), {os.getpid()}.{next(self._numbers)}"
-        await self._supervisor.remedy(
-            name,
-            [
-                removal.argv(
-                    self._engine.address, act, container.id, container.started_at, f"{min(watch_s, _LONGEST_S):g}"
-                )
-            ],
-        )
+        words = act, container.id, container.started_at
+        undo, watch = removal.both(self._engine.address, min(watch_s, _LONGEST_S), *words)
+        await self._supervisor.remedy(name, [undo], watch=[watch])
         self._remedies.setdefault(container.name, []).append(name)
 
     async def _forget(self, container: Container) -> None:

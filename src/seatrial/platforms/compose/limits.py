@@ -56,9 +56,8 @@ class EngineLimit:
         host: Host = details.get("HostConfig") or {}
         new, former = SETTINGS[self._kind](self.case, host)
         self._words = {"asked": new, "back": former}
-        words = json.dumps(self._words), f"{WATCH_S:g}"
-        undo = removal.argv(self._engine.address, "update", self._container, *words)
-        await self.case.supervisor.remedy(self._name, [undo])
+        undo, watch = removal.both(self._engine.address, WATCH_S, "update", self._container, json.dumps(self._words))
+        await self.case.supervisor.remedy(self._name, [undo], watch=[watch])
         self._former, self._asked = former, new
         await self._orders.give(self._name, self._set(new))
 

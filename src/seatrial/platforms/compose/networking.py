@@ -130,8 +130,9 @@ class ContainerNetworks:
         try:
             for name, endpoint in wanted.items():
                 remedy = f"connect {container.name} ({container.id[:12]}) to {name}, {-number}"
-                words = (container.id, name, json.dumps(kept_of(endpoint)), f"{WATCH_S:g}")
-                await self._supervisor.remedy(remedy, [removal.argv(self._engine.address, "connect", *words)])
+                words = "connect", container.id, name, json.dumps(kept_of(endpoint))
+                undo, watch = removal.both(self._engine.address, WATCH_S, *words)
+                await self._supervisor.remedy(remedy, [undo], watch=[watch])
                 remedies.append(remedy)
                 path = f"/networks/{endpoint['NetworkID']}/disconnect"
                 await self._orders.give(remedy, self._engine.post(path, body={"Container": container.id}))

@@ -6,8 +6,9 @@
     update ID SETTINGS WATCH
     connect ID NETWORK ENDPOINT WATCH
 
-A remedy's command (see seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on
-standard error what resists. ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
+WATCH: for how many seconds an order may be on its way; 0: what is there is undone, once. A remedy's command (see
+seatrial.keeper.remedies): it needs the standard library and the engine alone, may be run again, and says on standard error what resists.
+ENGINE is an address as DOCKER_HOST has it (with the name of its context: ``tcp://shop.test:2376#shop``).
 """
 
 from __future__ import annotations
@@ -212,8 +213,10 @@ def update(address: EngineAddress, container: str, settings: str, watch: str) ->
             if held or (noted(details, words) and (late or given or group is None)):
                 if given >= _OFTEN:
                     return [f"container {container[:12]} does not keep its limits"]
-                given += 1
                 call(address, "POST", f"/containers/{container}/update", body=words["back"])
+                if not float(watch):
+                    return []
+                given += 1
                 deadline = time.monotonic() + _SETTLED_S
             elif late:
                 return []
@@ -228,6 +231,11 @@ def update(address: EngineAddress, container: str, settings: str, watch: str) ->
 def argv(address: EngineAddress, *words: str) -> list[str]:
     """The command line of a remedy."""
     return [sys.executable, "-m", "seatrial.platforms.compose.removal", address.word, *words]
+
+
+def both(address: EngineAddress, watch_s: float, *words: str) -> tuple[list[str], list[str]]:
+    """Those of a remedy: what undoes it now, and what watches for as long as the order may be on its way."""
+    return argv(address, *words, "0"), argv(address, *words, f"{watch_s:g}")
 
 
 def main(words: Sequence[str]) -> int:
