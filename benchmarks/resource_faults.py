@@ -84,7 +84,9 @@ scenarios:
 
 
 class Bench:
-    """A stack of workers in a directory, as its owner or as a guest."""
+    """A stack of workers in a directory, as its owner or as a guest. `turns`: whoever is harmed takes turns, for all faults."""
+
+    turns = False
 
     def __init__(self, directory: Path, library: str) -> None:
         self.directory = directory
@@ -143,7 +145,9 @@ class Bench:
 
 
 class Containers(Bench):
-    """The same in containers; what is left of limits is what their control groups say."""
+    """The same in containers; what is left of limits is what their groups say. They take turns: who was limited is watched on."""
+
+    turns = True
 
     def __init__(self, directory: Path, library: str) -> None:
         super().__init__(directory, library)
@@ -228,7 +232,7 @@ async def seen(bench: Bench, fault: Fault, victim: Instance, *, acts: bool) -> s
 
 async def healed(bench: Bench, name: str, number: int) -> tuple[list[str], float]:
     """One that is healed: what was wrong, and the seconds until it was seen."""
-    number = number if name in ENDS_IT else 0
+    number = number if name in ENDS_IT or bench.turns else 0
     victim, fault, began = await bench.ready(number), bench.fault(name), time.monotonic()
     await fault.inject(bench.platform, [victim])
     wrong = [await seen(bench, fault, victim, acts=True)]
@@ -244,7 +248,7 @@ async def healed(bench: Bench, name: str, number: int) -> tuple[list[str], float
 
 async def killed(bench: Bench, name: str, number: int, chance: random.Random) -> tuple[list[str], float]:
     """A guest orders it, and is killed; seconds until nothing was left."""
-    number = number if name in ENDS_IT else 0
+    number = number if name in ENDS_IT or bench.turns else 0
     victim = await bench.ready(number)
     guest = await _act(bench, name, "guest", number)
     await asyncio.sleep(chance.random() * 0.4)

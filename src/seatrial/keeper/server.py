@@ -380,6 +380,8 @@ class Keeper:
         remedy = Remedy(name=str(arguments["name"]), commands=commands, watch=watch, guard=guard, peer=owner)
         # The same that somebody did who has gone is being undone: this one is not to be undone with it.
         await wait_until(lambda: not self._is_being_undone(remedy.name), time.monotonic_ns() + _UNDONE_NS)
+        if owner is not None and peer not in self._peers:
+            raise SupervisorError(f"{remedy.name}: whoever ordered it has gone meanwhile")
         self._means.remedies.add(remedy, self._records)
 
     def _is_being_undone(self, name: str) -> bool:
