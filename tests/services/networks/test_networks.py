@@ -229,8 +229,11 @@ async def test_what_a_guest_did_goes_with_it_the_reader_of_its_queue_too(
             late = await begin(visiting, web, "latency", grounds.places["peer"].address["web"], delay_ns=200_000_000)
             process = (await owner.statuses())[visiting._deeds[late].reader].process
             assert process is not None
-        await until(lambda: not procfs.is_alive(process))
-        assert not await owner.end()
+        try:
+            await until(lambda: not procfs.is_alive(process))
+        finally:  # what is kept would outlive a test that failed
+            residue = await owner.end()
+        assert not residue
 
 
 @pytest.mark.parametrize(
