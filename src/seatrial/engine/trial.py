@@ -424,7 +424,8 @@ class Trial:
         if not reason:
             self._judge_at_the_end()
         # Of an error of many lines the first says what; the rest (the ends of logs) stands once, in the journal.
-        self.ledger.close(f"not exercised: {reason.partition(chr(10))[0] or 'the trial ended before its turn'}")
+        first, _, _ = reason.partition("\n")
+        self.ledger.close(f"not exercised: {first or 'the trial ended before its turn'}")
         outcome = self.ledger.outcome()
         self.journal.write(
             TrialEnded(
