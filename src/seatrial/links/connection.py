@@ -293,9 +293,9 @@ class Connection:
             self._give(answers.fill(turn, answer))
 
     def write(self, side: Side, data: bytes) -> None:
-        """To the other side, counted."""
+        """To the other side, counted; nothing follows an end."""
         transport = side.other.transport
-        if transport is None or transport.is_closing():
+        if transport is None or transport.is_closing() or side in self._over:
             return
         if side is self.client:
             side.passed += len(data)

@@ -269,6 +269,35 @@ async def test_an_answer_breaks_off(net: Any, how: str) -> None:
     await echoes(await net.connect(), bytes(5000))
 
 
+@pytest.mark.parametrize("direction", ["from", "to"])
+async def test_what_was_to_come_after_an_end_does_not_come_when_it_is_mended(net: Any, direction: str) -> None:
+    """Both sides are still there: who reads an end need not hang up."""
+    over = asyncio.Event()
+
+    async def stays(peer: Any) -> None:
+        await net.service.echo(peer)
+        peer.ended = "fin"
+        await over.wait()
+
+    net.service.serve = stays
+    number = await net.impair("close-after", bytes=10, direction=direction, how="fin")
+    client = await net.connect()
+    await client.says(bytes(30))
+    if direction == "from":
+        assert await client.ends() == "\0" * 10 + "fin"
+    else:
+        assert await client.hears(10) == bytes(10)
+        await until(lambda: net.service.peers[0].ended == "fin")
+    await client.says(b"held")
+    await until(lambda: sum(s.lane.held for c in net.route.connections for s in (c.client, c.service) if s.lane) == 4)
+    await net.mend(number)
+    await client.says(b"late")
+    await echoes(await net.connect())  # by when what was said before would have come, too
+    traffic = await net.traffic()
+    assert (traffic["bytes_to"], traffic["bytes_from"]) == ((43, 15) if direction == "from" else (15, 15))
+    over.set()
+
+
 async def test_of_a_request_no_more_reaches_the_service_than_may(net: Any) -> None:
     await net.impair("close-after", bytes=1000, direction="to")
     client = await net.connect()
