@@ -21,7 +21,6 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -30,6 +29,7 @@ from pathlib import Path
 
 from containers import BACK_WITHIN_S, now, ready, restarted_by_hand, running, service, until
 from machine import end_like_interrupted
+from ports import free_port
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.api.workloads import Maker
@@ -295,9 +295,7 @@ async def measured(directory: Path, times: int, chance: random.Random, rate: flo
     widest = furthest = latest = 0.0
     # In the network of the machine: behind the engine's bridge a client is without service for longer, until the bridge has asked anew
     # (ARP, once a second) who has the address.
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     web = service(network_mode="host", environment={"PORT": str(port)}, **{"x-seatrial": {"endpoints": {"http": port}}})
     web.pop("ports")
     async with running(directory, {"web": web}) as platform:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psycopg
 from machine import Nursery, processes, wait
+from ports import free_port
 
 from seatrial.core.processes import Surroundings
 from seatrial.embedded.binaries import need
@@ -135,7 +136,7 @@ class Foreign:
 @contextlib.contextmanager
 def foreign_redis(directory: Path) -> Iterator[Decoy]:
     """A redis that no trial has started."""
-    port, home = _free_port(), directory / "foreign-redis"
+    port, home = free_port(), directory / "foreign-redis"
     home.mkdir()
     argv = [str(need("redis-server")), "--port", str(port), "--save", "", "--daemonize", "no"]
     process = subprocess.Popen(argv, cwd=home, stdout=subprocess.DEVNULL, start_new_session=True)
@@ -153,7 +154,7 @@ def foreign_redis(directory: Path) -> Iterator[Decoy]:
 @contextlib.contextmanager
 def foreign_postgres(directory: Path) -> Iterator[Decoy]:
     """A postgres that no trial has started, as another user where this one is root."""
-    port, home = _free_port(), directory / "foreign-postgres"
+    port, home = free_port(), directory / "foreign-postgres"
     home.mkdir(mode=0o700)
     entry = entry_for(Surroundings(directory=home, unprivileged=True), home)
     hand_over(home, (directory, home), entry)
@@ -225,13 +226,6 @@ def _calm(trial: Path) -> bool:
 
 def _keys(pid: int) -> set[tuple[int, int]]:
     return {processes()[pid].key}
-
-
-def _free_port() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port: int = s.getsockname()[1]
-        return port
 
 
 def _until(ask: Callable[[], bool], name: str) -> None:

@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from load_tools import CLIENT_CORE, SERVER_CORE, arguments, free_port, interval, nginx, until_accepting, wrk
+from load_tools import CLIENT_CORE, SERVER_CORE, arguments, interval, nginx, until_accepting, wrk
 from peers import CACHE
+from ports import free_port
 
 from seatrial.links.control import LinkControl
 from seatrial.links.proxy import written

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from peers import python_with
+from ports import free_port
 
 os.environ["PATH"] += ":/usr/sbin"  # Debian keeps nginx there, which is not on everybody's PATH
 
@@ -128,13 +129,6 @@ def certificate(directory: Path) -> None:
     key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
     argv = f"openssl req -x509 {key} {subject} -keyout key.pem -out cert.pem".split()
     subprocess.run(argv, cwd=directory, check=True, capture_output=True)
-
-
-def free_port() -> int:
-    """A port that nothing listens on now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 def until_accepting(port: int) -> None:

@@ -13,11 +13,12 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from ports import free_port
 
 from seatrial.api.workloads import Maker
 from seatrial.arrivals.records import read
@@ -45,9 +46,7 @@ PATIENCE_S = 30.0
 async def measure(windows: int, rate: float, seed: int) -> int:
     """Run it; returns the exit status."""
     chance = random.Random(seed)
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
+    port = free_port()
     server = await asyncio.create_subprocess_exec(sys.executable, "-c", SERVER, str(port))
     inside, widest = 0, 0.0
     bound = 1000 / rate + 10

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import html
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
+from streams import accepting
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -54,33 +55,24 @@ class Moody:
 
     async def _serve(self) -> None:
         self._lock, self._over = asyncio.Lock(), asyncio.Event()
-        server = await asyncio.start_server(self._handle, "127.0.0.1", 0, backlog=1024)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        self._ready.set()
-        await self._over.wait()
-        server.close()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
-            task.cancel()
-        await asyncio.sleep(0)
+        async with accepting(self._handle, backlog=1024) as port:
+            self.url = f"http://127.0.0.1:{port}"
+            self._ready.set()
+            await self._over.wait()
 
     async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while await reader.readuntil(b"\r\n\r\n"):
-                if self._one:
-                    async with self._lock:
-                        await asyncio.sleep(self.slow_s)
-                elif self.slow_s:
+        while await reader.readuntil(b"\r\n\r\n"):
+            if self._one:
+                async with self._lock:
                     await asyncio.sleep(self.slow_s)
-                self.answered += 1
-                if self.silent:
-                    await self._over.wait()
-                broken = self.broken or self.answered > self.breaks_after
-                head = b"500 Broken" if broken else b"200 OK"
-                writer.write(b"HTTP/1.1 " + head + b"\r\nContent-Length: 2\r\n\r\nok")
-        except (OSError, EOFError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
+            elif self.slow_s:
+                await asyncio.sleep(self.slow_s)
+            self.answered += 1
+            if self.silent:
+                await self._over.wait()
+            broken = self.broken or self.answered > self.breaks_after
+            head = b"500 Broken" if broken else b"200 OK"
+            writer.write(b"HTTP/1.1 " + head + b"\r\nContent-Length: 2\r\n\r\nok")
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._over.set)
@@ -298,9 +290,7 @@ def test_mistakes_about_a_search_are_told(seatrial: Run, arguments: tuple[str, .
 
 
 def test_a_server_that_is_not_there_has_no_capacity(seatrial: Run) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    address = f"http://127.0.0.1:{free_port()}"
     done = seatrial("load", address, "--capacity", "--while", "p95 < 1s", "--for", "1s", "--expect", "capacity > 1/s")
     assert done.returncode in (1, 2)
     assert "it never held" in done.stdout

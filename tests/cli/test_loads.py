@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from seatrial.arrivals import samples
 
@@ -74,9 +74,7 @@ def test_errors_are_told_by_kind(seatrial: Run, service: str) -> None:
 
 
 def test_a_service_that_is_not_there_passes_nothing(seatrial: Run) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"http://127.0.0.1:{free.getsockname()[1]}"
+    address = f"http://127.0.0.1:{free_port()}"
     done = seatrial("load", address, "--rate", "50/s", "--for", "1s", "--expect", "p95 < 1s")
     assert done.returncode == 2
     assert "refused" in done.stdout

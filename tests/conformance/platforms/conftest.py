@@ -4,11 +4,14 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ports import free_port
+from streams import accepting
 
 from seatrial.core.compose import ComposeProject
 from seatrial.core.expressions import Judgement, Scope, compile_expression
@@ -233,19 +236,12 @@ async def harness(request: pytest.FixtureRequest, bench: Bench) -> AsyncIterator
                                                ports="auto", ready=http_check(within_s=1))),
         )  # fmt: skip
         return
-    servers = [await asyncio.start_server(_answer, "127.0.0.1", 0) for _ in range(3)]
-    urls = [f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}" for server in servers]
-    closed = await asyncio.start_server(_answer, "127.0.0.1", 0)
-    nowhere = f"http://127.0.0.1:{closed.sockets[0].getsockname()[1]}"
-    closed.close()
-    try:
+    async with AsyncExitStack() as servers:
+        urls = [f"http://127.0.0.1:{await servers.enter_async_context(accepting(_answer))}" for _ in range(3)]
         yield Harness(
             platform=remote({"web": urls[:2], "front": urls[2:]}),
-            broken=lambda: _resolved(remote({"web": [nowhere]}, within_s=0.3)),
+            broken=lambda: _resolved(remote({"web": [f"http://127.0.0.1:{free_port()}"]}, within_s=0.3)),
         )
-    finally:
-        for server in servers:
-            server.close()
 
 
 def remote(urls: Mapping[str, list[str]], *, allow: tuple[str, ...] = (), within_s: float = 5) -> RemotePlatform:
@@ -265,7 +261,6 @@ async def _resolved(platform: Platform) -> Platform:
 async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.readline()
     writer.write(b"HTTP/1.0 200 OK\r\n\r\n")
-    writer.close()
 
 
 @dataclass

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 import pytest_asyncio
+from streams import accepting
 
 from seatrial.api.python import Stack, stack
 from seatrial.arrivals.errors import ERRORS
@@ -49,13 +50,11 @@ async def redis(servers: Stack) -> AsyncIterator[RedisClient]:
 async def silent() -> AsyncIterator[str]:
     """The port of a server that accepts and says nothing, as a paused one does."""
 
-    async def keep(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def keep(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
-        writer.close()
 
-    server = await asyncio.start_server(keep, "127.0.0.1", 0)
-    yield str(server.sockets[0].getsockname()[1])
-    server.close()
+    async with accepting(keep) as port:
+        yield str(port)
 
 
 async def failure(client: SqlClient | RedisClient, what: str, **arguments: object) -> tuple[str, bool | None, bool]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import socket
 import subprocess
 import time
 import urllib.request
@@ -14,6 +13,7 @@ from typing import Any
 
 import pytest
 from compare_support import counts, stores
+from ports import free_port
 
 from seatrial.compare.layout import Options
 from seatrial.compare.results import SourceError
@@ -22,13 +22,6 @@ from seatrial.embedded import opensearch
 INSTALLED, MISSING = opensearch.place(), opensearch.lacks()
 DEADLINE_S = 120.0
 ROWS = [{"id": n, "title": f"item {n}", "price": n * 1.5, "sold": n % 7 == 0} for n in range(1, 2501)]
-
-
-def free_ports() -> list[int]:
-    with socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1], other.getsockname()[1]]
 
 
 def ask(url: str, data: bytes | None = None) -> Any:
@@ -42,7 +35,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its address, with all rows in it."""
     if MISSING:
         pytest.skip(f"a real search engine was NOT exercised: {MISSING}")
-    directory, (port, transport) = tmp_path_factory.mktemp("opensearch"), free_ports()
+    directory, port, transport = tmp_path_factory.mktemp("opensearch"), free_port(), free_port()
     classes = f"{INSTALLED}/lib/*:{INSTALLED}"
     with (directory / "log").open("wb") as log:
         server = subprocess.Popen(

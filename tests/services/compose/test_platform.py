@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from streams import accepting
 
 from seatrial.core import cgroups
 from seatrial.core.errors import NotExercised, PlatformError, UsageError
@@ -216,11 +217,8 @@ async def elsewhere() -> AsyncIterator[tuple[EngineAddress, set[asyncio.StreamWr
             each.close()
             open_.discard(each)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield EngineAddress(url=f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"), open_
-    finally:
-        server.close()
+    async with accepting(serve) as port:
+        yield EngineAddress(url=f"tcp://127.0.0.1:{port}"), open_
 
 
 async def test_a_remote_engine_allows_what_needs_no_rights_on_its_machine(bench, kit):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from keeper_support import Trial, eventually_async, reaches
+from ports import free_port
 
 from seatrial.core import procfs
 from seatrial.core.errors import SupervisorError
@@ -122,8 +123,7 @@ async def test_a_taken_port_cannot_be_claimed(client: KeeperClient) -> None:
 
 
 async def test_a_port_that_others_reuse_is_no_residue(client: KeeperClient, trial: Trial) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     await client.claim(ports=[port])
     script = f"import socket,time; s=socket.create_server(('127.0.0.1',{port})); time.sleep(1000)"
     await client.start(trial.order("u", sys.executable, "-c", script, trial.mark))

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 from keeper_support import Trial, eventually_async, reaches
+from ports import free_port
 
 from seatrial.core import procfs
 from seatrial.core.processes import ProcessId, Surroundings, UnitOrder, UnitState
@@ -28,11 +29,6 @@ def package_file(package: str, *path: str) -> str:
     if found is None or not found.exists():
         pytest.skip(f"{package} is not installed")
     return str(found)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 def accepts(port: int) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import grpc
 import grpc.aio
 import pytest
+from ports import free_port
 
 from seatrial.core.faults import FaultOrder
 from seatrial.core.links import LinkEnd, Tried
@@ -67,7 +68,7 @@ class Setting:
 
 
 @pytest.fixture
-async def setting(free_port) -> AsyncIterator[Setting]:
+async def setting() -> AsyncIterator[Setting]:
     echo, server = Echo(), grpc.aio.server()
     server.add_generic_rpc_handlers((echo,))
     port, link, control_port = server.add_insecure_port("127.0.0.1:0"), free_port(), free_port()

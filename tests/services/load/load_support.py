@@ -9,19 +9,19 @@ import os
 import ssl
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from streams import Handler, accepting
 
 from seatrial.arrivals import samples
 from seatrial.arrivals.errors import ERRORS
 
 SECOND = 1_000_000_000
 MS = 1_000_000
-Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 GET = {"method": "GET", "path": "/", "headers": {}, "json": None, "body": None, "tag": "", "weight": 1}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LONGEST_S = 30.0  # whatever a server does, a run of a second ends before
@@ -137,18 +137,8 @@ async def serving(
     handler: Handler, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None, backlog: int = 4096
 ) -> AsyncIterator[str]:
     """A server of this test; gives its URL."""
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, EOFError, asyncio.IncompleteReadError):
-            await handler(reader, writer)
-        writer.close()
-
-    server = await asyncio.start_server(handle, host, port, ssl=tls, backlog=backlog)
-    number = server.sockets[0].getsockname()[1]
-    try:
+    async with accepting(handler, host, port, tls=tls, backlog=backlog) as number:
         yield f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{number}"
-    finally:
-        server.close()
 
 
 def answering(answer: bytes, *, close: bool = False, upto: int | None = None) -> Handler:

@@ -9,7 +9,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 from cluster_support import Cluster, alive, generators, wait_for
 from load_support import OK, SECOND, certificate, configuration, request, script, serving
+from ports import free_port
 
 from seatrial.api.loads import RunningLoad
 from seatrial.api.quickload import QuickLoad, plan_of
@@ -248,9 +248,7 @@ async def test_without_its_scheduler_all_are_lost_and_end(fresh: Cluster, tmp_pa
 
 
 async def test_a_lost_task_is_not_run_again(fresh: Cluster, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     fresh.add(1)
     (worker,) = fresh.add(1, "--worker-port", port)
     server = Counter()
@@ -314,11 +312,9 @@ async def test_a_cluster_without_workers(fresh: Cluster, tmp_path: Path) -> None
 
 async def test_no_scheduler_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seatrial.load.dask._CONNECT_S", 1.0)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
-        with pytest.raises(SeatrialError, match=f"no Dask scheduler can be used at {address}"):
-            await start_on(At(address=address), configuration("http://127.0.0.1:1", tmp_path / "x.load"), 1)
+    address = f"tcp://127.0.0.1:{free_port()}"
+    with pytest.raises(SeatrialError, match=f"no Dask scheduler can be used at {address}"):
+        await start_on(At(address=address), configuration("http://127.0.0.1:1", tmp_path / "x.load"), 1)
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl")

@@ -14,17 +14,12 @@ from pathlib import Path
 
 import pytest
 from load_support import GET, MS, OK, SECOND, answering, configuration, request, run, serving
+from ports import free_port
 
 from seatrial.arrivals import samples
 from seatrial.arrivals.histogram import percentiles
 
 DUE = 50  # 100/s for half a second
-
-
-def unused() -> int:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
 
 
 async def test_an_honest_server_serves_everything(tmp_path: Path) -> None:
@@ -36,18 +31,18 @@ async def test_an_honest_server_serves_everything(tmp_path: Path) -> None:
 
 
 async def test_a_refused_connection_fails_each_request(tmp_path: Path) -> None:
-    found = await run(configuration(f"http://127.0.0.1:{unused()}", tmp_path / "x.load"))
+    found = await run(configuration(f"http://127.0.0.1:{free_port()}", tmp_path / "x.load"))
     assert found.errors == {"refused": DUE}
 
 
 async def test_a_server_that_refuses_is_not_stormed(tmp_path: Path) -> None:
-    config = configuration(f"http://127.0.0.1:{unused()}", tmp_path / "x.load", schedule={"constant": 5000})
+    config = configuration(f"http://127.0.0.1:{free_port()}", tmp_path / "x.load", schedule={"constant": 5000})
     found = await run(config)
     assert found.errors == {"refused": 2500}
 
 
 async def test_users_whom_a_server_refuses_do_not_storm_it(tmp_path: Path) -> None:
-    found = await run(configuration(f"http://127.0.0.1:{unused()}", tmp_path / "x.load", users=200, for_ns=SECOND))
+    found = await run(configuration(f"http://127.0.0.1:{free_port()}", tmp_path / "x.load", users=200, for_ns=SECOND))
     assert found.ok == 0
     assert 0 < found.failed <= 1200  # 1,000 a second, and 200 that begin
 
@@ -259,7 +254,7 @@ server.serve_forever()
 
 @pytest.mark.parametrize("users", [0, 8])
 async def test_a_server_that_is_killed_and_comes_back(tmp_path: Path, users: int) -> None:
-    port = unused()
+    port = free_port()
 
     def start() -> subprocess.Popen[str]:
         server = subprocess.Popen(
@@ -320,6 +315,6 @@ async def test_without_uvloop_it_works_too(tmp_path: Path) -> None:
         closed = await run({**config, "users": 4}, environment={"PYTHONPATH": str(tmp_path)})
     assert (found.ok, found.failed) == (DUE, 0)
     assert closed.ok > 20
-    config = configuration(f"http://127.0.0.1:{unused()}", tmp_path / "x.load")
+    config = configuration(f"http://127.0.0.1:{free_port()}", tmp_path / "x.load")
     refused = await run(config, environment={"PYTHONPATH": str(tmp_path)})
     assert refused.errors == {"refused": DUE}

@@ -15,6 +15,7 @@ import h2.events
 import pytest
 from hyperframe.frame import GoAwayFrame
 from load_support import MS, OK, SECOND, answering, configuration, request, run, script, serving, shop
+from streams import accepting
 from websockets.asyncio.server import ServerConnection, serve
 
 from seatrial.arrivals import samples
@@ -217,11 +218,8 @@ async def http2(*, streams: int = 100, leaves_after: int = 0) -> AsyncIterator[t
                 writer.write(server.data_to_send())
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", seen
-    finally:
-        server.close()
+    async with accepting(handle) as port:
+        yield f"http://127.0.0.1:{port}", seen
 
 
 @BOTH

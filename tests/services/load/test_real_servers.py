@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import shutil
 import signal
-import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from load_support import GET, OK, answering, certificate, configuration, request, run, serving
+from ports import free_port
 
 from seatrial.arrivals import samples
 
@@ -127,9 +127,7 @@ async def test_the_last_connection_first_touches_few_servers_and_turns_touch_all
 
 
 async def test_one_of_several_servers_is_down(tmp_path: Path) -> None:
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        down = f"http://127.0.0.1:{s.getsockname()[1]}"
+    down = f"http://127.0.0.1:{free_port()}"
     async with serving(answering(OK)) as url:
         found = await run(configuration("", tmp_path / "x.load", urls=[down, url]))
     assert found.ok > DUE // 2

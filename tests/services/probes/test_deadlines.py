@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 from split_grpc import serving
+from streams import accepting
 
 from seatrial.api.vocabulary import vocabulary
 from seatrial.core.observations import Observation, Reach, Seen
@@ -78,17 +79,10 @@ async def test_the_deadline_does_not_run_while_there_is_no_connection() -> None:
         bound.bind(("127.0.0.1", 0))
         refused = await asked(bound.getsockname()[1], "grpc.health.v1.Health/Check", deadline=ms(100))
     assert (refused.seen, refused.error) == (Seen.TARGET_ERROR, "unavailable")
-    over, ended = asyncio.Event(), asyncio.Event()
 
-    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await over.wait()  # it never says a word
-        writer.transport.abort()
-        ended.set()
+    async def listen(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        await asyncio.Event().wait()  # it never says a word
 
-    server = await asyncio.start_server(listen, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    silent = await asked(port, "grpc.health.v1.Health/Check", 1, deadline=ms(100))
+    async with accepting(listen) as port:
+        silent = await asked(port, "grpc.health.v1.Health/Check", 1, deadline=ms(100))
     assert (silent.seen, silent.error) == (Seen.TARGET_ERROR, "timeout")
-    server.close()
-    over.set()
-    await asyncio.wait_for(ended.wait(), 5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import shutil
-import socket
 import subprocess
 import threading
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 from seatrial import probes
 from seatrial.core.expressions import Missing
@@ -112,9 +112,7 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     if program is None:
         pytest.skip("prometheus is not on PATH (Debian: prometheus): promql was NOT exercised against a real server")
     directory: Path = tmp_path_factory.mktemp("prometheus")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
+    port = free_port()
     with serving(TEXT) as target:
         (directory / "prometheus.yml").write_text(
             "global: {scrape_interval: 200ms, scrape_timeout: 200ms}\n"

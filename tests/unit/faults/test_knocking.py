@@ -1,8 +1,10 @@
 """What counts as an answer to a knock."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from streams import Handler, accepting
 
 from seatrial.core.stack import Endpoint
 from seatrial.faults.knocking import knock
@@ -10,23 +12,12 @@ from seatrial.faults.knocking import knock
 SETTINGS = bytes([0, 0, 6, 4, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 100])
 ACKNOWLEDGED = bytes([0, 0, 0, 4, 1, 0, 0, 0, 0])
 S = 1_000_000_000
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @asynccontextmanager
-async def listening(serve: Serve) -> AsyncIterator[Endpoint]:
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await serve(reader, writer)
-        finally:
-            writer.transport.abort()
-
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield Endpoint(name="grpc", scheme="grpc", host=host, port=port)
-    finally:
-        server.close()
+async def listening(serve: Handler) -> AsyncIterator[Endpoint]:
+    async with accepting(serve) as port:
+        yield Endpoint(name="grpc", scheme="grpc", host="127.0.0.1", port=port)
 
 
 async def test_over_http2_a_server_that_speaks_first_has_not_answered_yet() -> None:

@@ -7,8 +7,12 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
+
+from ports import free_port
+from streams import accepting
 
 from seatrial.links.control import LinkControl
 from seatrial.links.proxy import Proxy
@@ -17,12 +21,6 @@ from seatrial.links.route import Route, RouteOrder
 TOKEN = "the token of the stack"
 LINK = "web -> service#1"
 DEADLINE_S = 30.0
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 async def accepts(port: int) -> bool:
@@ -61,17 +59,14 @@ class Service:
         self.peers: list[Peer] = []
         self.serve: Callable[[Peer], Awaitable[None]] = self.echo
         self.tls: Any = None
-        self._server: asyncio.Server | None = None
+        self._served = AsyncExitStack()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", self.port, ssl=self.tls)
+        await self._served.enter_async_context(accepting(self._accepted, port=self.port, tls=self.tls))
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """Nobody listens, and who was there is gone."""
-        if self._server is not None:
-            self._server.close()
-        for peer in self.peers:
-            peer.writer.transport.abort()
+        await self._served.aclose()
 
     @property
     def received(self) -> bytes:
@@ -86,10 +81,6 @@ class Service:
             peer.ended = "reset"
         except EOFError:
             peer.ended = "fin"
-        except asyncio.CancelledError:
-            return
-        finally:
-            writer.close()
 
     @staticmethod
     async def echo(peer: Peer) -> None:
@@ -232,7 +223,7 @@ class Net:
             client.writer.transport.abort()
         for control in self.controls:
             await control.close()
-        self.service.stop()
+        await self.service.stop()
         await until(lambda: not self.route.impairments, "all that was ordered is mended")
         await until(lambda: not self.route.connections, "no connection is left")
         await self.stop_proxy()

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from links_support import DEADLINE_S, LINK, TOKEN, Client, Net, accepts, free_port, until
+from links_support import DEADLINE_S, LINK, TOKEN, Client, Net, accepts, until
+from ports import free_port
 
 from seatrial.core.errors import PlatformError
 from seatrial.links.control import LinkControl

@@ -137,7 +137,7 @@ async def test_a_service_that_closes_closes_the_client_behind_all_that_it_said(n
 
 
 async def test_a_service_that_is_not_there_resets_and_is_reached_when_it_has_come(net: Any) -> None:
-    net.service.stop()
+    await net.service.stop()
     client = await net.connect()
     await client.says(b"x")
     assert await client.ends() == "reset"
@@ -195,7 +195,7 @@ async def test_tls_passes_untouched(make_net: Any, tmp_path: Path, kind: Any) ->
     argv = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 {names} -keyout {key} -out {cert}".split()
     await (await asyncio.create_subprocess_exec(*argv, stderr=subprocess.DEVNULL)).wait()
     net = await make_net("https")
-    net.service.stop()
+    await net.service.stop()
     net.service.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     net.service.tls.load_cert_chain(cert, key)
     await net.service.start()

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from ports import free_port
+from streams import Handler, accepting
 
 from seatrial import probes
 from seatrial.core.errors import NotExercised
@@ -122,29 +124,13 @@ async def observe(
 @pytest.fixture
 async def serve() -> AsyncIterator[Callable[..., object]]:
     """Starts TCP servers with a handler of streams; gives the port. Pooled clients are closed at the end."""
-    servers: list[asyncio.Server] = []
-    talks: list[tuple[asyncio.Task[object], asyncio.StreamWriter]] = []
+    async with contextlib.AsyncExitStack() as servers:
 
-    async def start(handler: Callable[..., object]) -> int:
-        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            talks.append((asyncio.current_task(), writer))
-            with contextlib.suppress(OSError, asyncio.CancelledError):
-                await handler(reader, writer)
+        async def start(handler: Handler) -> int:
+            return await servers.enter_async_context(accepting(handler))
 
-        servers.append(await asyncio.start_server(talk, "127.0.0.1", 0))
-        return servers[-1].sockets[0].getsockname()[1]
-
-    yield start
-    await probes.close()
-    for server in servers:
-        server.close()
-    for task, writer in talks:
-        task.cancel()
-        writer.transport.abort()
-    await asyncio.gather(*(task for task, _ in talks), return_exceptions=True)
-    for _, writer in talks:
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        yield start
+        await probes.close()
 
 
 @dataclass
@@ -185,11 +171,7 @@ class Web:
 @pytest.fixture
 def closed_port() -> int:
     """A port that refuses connections."""
-    import socket
-
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+    return free_port()
 
 
 @dataclass

@@ -6,9 +6,11 @@ import asyncio
 import os
 from collections import Counter
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from streams import accepting
 from workload_support import SCHEDULE, run
 
 from seatrial.arrivals.errors import ERRORS
@@ -27,37 +29,23 @@ class Server:
         self.keys: Counter[str] = Counter()
         self.connections = 0
         self.port = 0
-        self._open: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._served = AsyncExitStack()
 
     async def start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = await self._served.enter_async_context(accepting(self._serve, port=self.port))
 
     async def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
-            for writer in list(self._open):
-                writer.transport.abort()
-            await self._server.wait_closed()
-            self._server = None
+        await self._served.aclose()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
-        try:
-            while count := await reader.readline():
-                words = []
-                for _ in range(int(count[1:])):
-                    size = int((await reader.readline())[1:])
-                    words.append((await reader.readexactly(size + 2))[:-2].decode())
-                if not await self._answer(words, writer):
-                    return
-        except (ConnectionError, asyncio.IncompleteReadError):
-            pass
-        finally:
-            self._open.discard(writer)
-            writer.close()
+        while count := await reader.readline():
+            words = []
+            for _ in range(int(count[1:])):
+                size = int((await reader.readline())[1:])
+                words.append((await reader.readexactly(size + 2))[:-2].decode())
+            if not await self._answer(words, writer):
+                return
 
     async def _answer(self, words: list[str], writer: asyncio.StreamWriter) -> bool:
         match words[0]:

@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
-
 import pytest
+from streams import Handler, accepting
 
 from seatrial.core.stack import Endpoint
 from seatrial.platforms.compose.knocking import knock
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 WITHIN_NS = 500_000_000
 
 
-async def ask(scheme: str, serve: Serve | None) -> tuple[bool, bool]:
-    served = asyncio.Event()
-
-    async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await (serve or silent)(reader, writer)
-        writer.close()
-        await writer.wait_closed()
-        served.set()
-
-    server = await asyncio.start_server(one, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    if serve is None:
-        server.close()
-    try:
-        seen = await knock(Endpoint(name="x", scheme=scheme, host="127.0.0.1", port=port), WITHIN_NS)
+async def ask(scheme: str, serve: Handler | None) -> tuple[bool, bool]:
+    async with accepting(serve or silent) as port:
+        at = Endpoint(name="x", scheme=scheme, host="127.0.0.1", port=port)
         if serve is not None:
-            await served.wait()
-        return seen
-    finally:
-        server.close()
+            return await knock(at, WITHIN_NS)
+    return await knock(at, WITHIN_NS)
 
 
 async def silent(reader, _writer):
