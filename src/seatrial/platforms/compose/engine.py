@@ -142,23 +142,38 @@ class _Forwarder:
         self._directory = tempfile.TemporaryDirectory(prefix="seatrial-")
         self.path = Path(self._directory.name) / "engine.sock"
         self._server: asyncio.Server | None = None
-        self._dialled: set[asyncio.subprocess.Process] = set()
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._closed = False
 
     @classmethod
     async def start(cls, address: EngineAddress) -> _Forwarder:
         """Listen."""
         forwarder = cls(address)
-        forwarder._server = await asyncio.start_unix_server(forwarder._serve, forwarder.path)
+        forwarder._server = await asyncio.start_unix_server(forwarder._begin, forwarder.path)
         return forwarder
 
     async def close(self) -> None:
-        """End all connections."""
+        """End all connections, and wait until the commands behind them are gone."""
+        self._closed = True
         if self._server is not None:
             self._server.close()
-        for process in list(self._dialled):
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        for task in self._serving:
+            task.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
         self._directory.cleanup()
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # it was accepted just before
+            writer.transport.abort()
+            return
+        task = asyncio.create_task(self._serve(reader, writer))
+        self._serving[task] = writer
+        task.add_done_callback(self._ended)  # also of one that was cancelled before it began
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._serving.pop(task).close()
+        if not task.cancelled():
+            task.exception()  # whoever is connected sees the end, and says so
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         process = await asyncio.create_subprocess_exec(
@@ -167,7 +182,6 @@ class _Forwarder:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
         )
-        self._dialled.add(process)
         assert process.stdin is not None
         assert process.stdout is not None
         forth = asyncio.ensure_future(_pour(reader, process.stdin))
@@ -175,11 +189,9 @@ class _Forwarder:
             await _pour(process.stdout, writer)
         finally:
             forth.cancel()
-            writer.close()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
-            self._dialled.discard(process)
 
 
 async def _pour(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
