@@ -231,3 +231,69 @@ def test_what_no_window_can_show_is_shown_by_what_follows_from_it(seatrial: Run,
         "look/first": True, "trial/once": True, "trial/kept": True,
     }  # fmt: skip
     assert json.loads(again.stdout)["trial"] is None
+
+
+LED = r"""
+import fcntl, http.server, json, pathlib, sys, threading, time
+
+number, leads = int(sys.argv[2]), threading.Event()
+lease = pathlib.Path(sys.argv[3]).open("a")
+
+
+def lead():
+    if number == 2:  # only ever after another
+        while True:
+            try:
+                fcntl.flock(lease, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                break
+            fcntl.flock(lease, fcntl.LOCK_UN)
+            time.sleep(0.02)
+    fcntl.flock(lease, fcntl.LOCK_EX)
+    leads.set()
+
+
+threading.Thread(target=lead, daemon=True).start()
+
+
+class Service(http.server.BaseHTTPRequestHandler):
+    def log_message(self, *_): ...
+
+    def do_GET(self):
+        body = json.dumps({"number": number}).encode()
+        self.send_response(503 if self.path == "/leader" and not leads.is_set() else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Service).serve_forever()
+"""
+LED_SPEC = """
+seatrial: 1
+name: led
+stack:
+  services:
+    web:
+      command: "python led.py {{{{ instance.port.http }}}} {{{{ instance.ordinal }}}} {file}"
+      replicas: 2
+      ports: auto
+      ready: {{http: GET /}}
+      roles: {{leader: {{http: GET /leader, expect: status == 200}}}}
+scenarios:
+  failover:
+    steps:
+      - {{fault: kill, at: web/leader, hold: 2s, id: kill}}
+      - {{id: another, http: GET /, at: web/leader, expect: status == 200 and instance != fault.instance, within: 10s}}
+"""
+
+
+def test_another_than_the_victim_is_proven_though_the_victim_leads_when_all_is_whole_again(
+    seatrial: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "led.py").write_text(LED)
+    (tmp_path / "seatrial.yaml").write_text(LED_SPEC.format(file=tmp_path / "lease"))
+    checks = proven(seatrial("prove", "--json", "--no-matrix"))
+    assert (checks["failover/another"]["outcome"], checks["failover/another"]["by"]) == (
+        "proven", ["stop web", "pause web"],
+    ), checks  # fmt: skip

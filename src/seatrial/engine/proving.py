@@ -51,6 +51,11 @@ class Subject:
     silent: bool
     writes: bool
 
+    @property
+    def of_a_moment(self) -> bool:
+        """Whether it compares with what a fault of its scenario was."""
+        return self.check.expect is not None and "fault" in self.check.expect.names
+
 
 @dataclass(frozen=True, kw_only=True)
 class Wanted:
@@ -201,7 +206,10 @@ class Proving:
         self._record([reaction], course)
 
     async def _once(self, green: Sequence[Subject]) -> set[str]:
-        """Those that cannot be asked again as they were: they write, or what they saw was a moment of their scenario."""
+        """Those that cannot be asked again as they were: they write, or what they saw was a moment of their scenario.
+
+        Such is "another one than the victim": who leads when all have been stopped may be the victim again, and nothing is wrong with that.
+        """
         limit = asyncio.Semaphore(TOGETHER)
 
         async def again(subject: Subject) -> bool:
@@ -209,7 +217,9 @@ class Proving:
                 return subject.writes or subject.silent or await self._is_green(subject)
 
         greens = await asyncio.gather(*(again(s) for s in green))
-        return {s.finding for s, is_green in zip(green, greens, strict=True) if s.writes or not is_green}
+        return {
+            s.finding for s, is_green in zip(green, greens, strict=True) if s.writes or s.of_a_moment or not is_green
+        }
 
     async def _is_green(self, subject: Subject) -> bool:
         kept = self._kept(subject)

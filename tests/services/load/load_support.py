@@ -62,10 +62,12 @@ class Run:
 
 
 def configuration(url: str, file: Path, **more: Any) -> dict[str, Any]:
-    """A worker's configuration: 100 GETs a second for half a second, unless `more` says otherwise."""
+    """A worker's configuration: 100 GETs a second for half a second, and longer time-outs than a busy machine needs, unless `more` says
+    otherwise.
+    """
     return {
         "name": "load", "file": str(file), "urls": [url], "verify": True, "cert": "", "key": "", "tags": [], "headers": {},
-        "users": 0, "think_ns": 0, "timeout_ns": 500 * MS, "for_ns": 500 * MS, "script": "", "directory": str(file.parent),
+        "users": 0, "think_ns": 0, "timeout_ns": 5 * SECOND, "for_ns": 500 * MS, "script": "", "directory": str(file.parent),
         "requests": [GET], "seed": 1, "connections": 64, "accept": [], "lifo": True,
         "protocol": "http1", "operations": [], "parameters": {}, "schedule": {"constant": 100},
         "share": [0, 1], "start_ns": 0, "warm_up_ns": 0, **more,

@@ -118,7 +118,8 @@ async def test_an_answer_before_a_pause_at_the_end_counts(tmp_path: Path, users:
 async def test_an_arrival_whose_script_only_thinks_is_a_time_out_and_holds_up_no_end(tmp_path: Path) -> None:
     script(tmp_path, "async def user(u):\n    await u.pause(30)\n    await u.get('/')\n")
     async with serving(answering(OK)) as url:
-        found = await run(configuration(url, tmp_path / "x.load", script="users.py:user", requests=[]))
+        config = configuration(url, tmp_path / "x.load", script="users.py:user", requests=[], timeout_ns=500 * MS)
+        found = await run(config)
     assert found.errors == {"timeout": 50}
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from load_support import GET, OK, answering, certificate, configuration, request, run, serving
+from load_support import GET, MS, OK, answering, certificate, configuration, request, run, serving
 from ports import free_port
 
 from seatrial.arrivals import samples
@@ -93,7 +93,7 @@ async def test_tls_without_verification(tmp_path: Path, certificates: tuple[Path
 @needs_openssl
 async def test_tls_where_there_is_none_is_an_error(tmp_path: Path) -> None:
     async with serving(answering(OK)) as url:
-        found = await run(configuration(url.replace("http:", "https:"), tmp_path / "x.load"))
+        found = await run(configuration(url.replace("http:", "https:"), tmp_path / "x.load", timeout_ns=500 * MS))
     assert set(found.errors) <= {"tls", "reset", "timeout"}
     assert found.failed == DUE
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
-from grounds import Grounds, Place, bulk, datagrams, handshakes, took
+from grounds import Grounds, Place, bulk, datagrams, handshakes, ip, took
 
 from seatrial.core import procfs
 from seatrial.core.errors import NotExercised, PlatformError
@@ -48,6 +48,20 @@ async def test_a_partition_lets_nothing_through_until_it_is_mended(
     assert await took(grounds.places["peer"], web.address["peer"], patience_s=0.3) == "silent"
     assert isinstance(await took(web, web.address["host"]), list), "what does not leave is let alone"
     assert "networks of a test" in web.state()
+    await networks.mend(number)
+    for host in (web.address["host"], web.address6["host"]):
+        assert isinstance(await took(None, host), list)
+
+
+@pytest.mark.parametrize("direction", ["in", "out", "both"])
+async def test_who_is_there_is_known_in_a_partition(grounds: Grounds, networks: Networks, direction: str) -> None:
+    """Else the neighbour is given up, and whoever is healed is no route to a host for a while."""
+    web = grounds.places["web"]
+    number = await begin(networks, web, "partition", direction=direction)
+    for host in (web.address["host"], web.address6["host"]):
+        ip("neigh", "flush", "to", host)
+        assert await took(None, host, patience_s=0.3) == "silent"
+        assert "lladdr" in ip("neigh", "show", "to", host)
     await networks.mend(number)
     for host in (web.address["host"], web.address6["host"]):
         assert isinstance(await took(None, host), list)

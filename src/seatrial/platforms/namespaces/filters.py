@@ -5,6 +5,9 @@ table is done at once (iptables-restore), so that there is no half of an impairm
 
 A packet that is dropped on its way out is an error to who sends it ("Operation not permitted"), which no network makes. So what is lost
 on its way out goes to a queue that nobody reads, where the kernel forgets it; where there are no queues, it is dropped.
+
+Who is on a link is asked beneath the filter with IPv4 (ARP), and through it with IPv6 (RFC 4861): that is let alone. Lost, it would make
+whoever was healed "no route to host" for up to a second more, and only with IPv6.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ FAMILIES = {4: "iptables", 6: "ip6tables"}
 _HOOKS = {"in": ("INPUT", "! -i lo"), "out": ("OUTPUT", "! -o lo")}
 _ENDS = {"in": "-s", "out": "-d"}
 _ENGINE_NAMES = "127.0.0.11"  # where Docker's own name server is seen in a container
+_NEIGHBOURS = (135, 136)  # types of ICMPv6: who has this address, and who says so
 _AGAIN = 3
 _Tables = Mapping[str, Sequence[str]]
 
@@ -100,7 +104,10 @@ def _tables(order: Order, family: int, forget: str) -> _Tables:
         chain, (hook, besides) = order.chains[way], _HOOKS[way]
         does = target or (forget if way == "out" else "DROP")
         whose = [f"{_ENDS[way]} {a} " for a in order.of_family(family)] if order.addresses else [""]
-        lines += [f":{chain} - [0:0]", *(f"-A {chain} {w}{chance}{_said(order)} -j {does}" for w in whose)]
+        alone = _NEIGHBOURS if family == 6 else ()
+        lines += [f":{chain} - [0:0]"]
+        lines += [f"-A {chain} -p ipv6-icmp --icmpv6-type {n} {_said(order)} -j RETURN" for n in alone]
+        lines += [f"-A {chain} {w}{chance}{_said(order)} -j {does}" for w in whose]
         lines.append(f"-I {hook} 1 {besides} {_said(order)} -j {chain}")
     return {"mangle": lines}
 
