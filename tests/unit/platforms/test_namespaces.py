@@ -71,7 +71,12 @@ def test_each_rule_carries_tag_and_comment_and_lets_the_loopback_alone() -> None
                 f'-I {hook} 1 ! {i} lo -m comment --comment "{made.comment}" -j {made.chains[way]}'
                 for hook, i, way in (("INPUT", "-i", "in"), ("OUTPUT", "-o", "out"))
             ]
-            assert [r.split()[2:4] for r in rules if r.startswith("-A")] == [["-s", address], ["-d", address]]
+            neighbours = [r for r in rules if r.endswith("-j RETURN")]
+            assert [r.split()[2:6] for r in neighbours] == [
+                ["-p", "ipv6-icmp", "--icmpv6-type", number] for number in ("135", "136") * 2 if family == 6
+            ]
+            others = [r for r in rules if r.startswith("-A") and r not in neighbours]
+            assert [r.split()[2:4] for r in others] == [["-s", address], ["-d", address]]
 
 
 def test_what_is_removed_is_what_carries_the_tag_and_nothing_else() -> None:
