@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from seatrial.core import procfs
+
 _START_S = 60.0
 
 
@@ -71,17 +73,9 @@ class Cluster:
             process.wait()
 
 
-def children(pid: int) -> set[int]:
-    """The processes that any thread of a process has started."""
-    found: set[int] = set()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found |= set(map(int, (task / "children").read_text().split()))
-    return found
-
-
 def generators(*pids: int) -> set[int]:
     """Those of them that send."""
-    return {child for pid in pids for child in children(pid) if b"seatrial.load.worker" in command(child)}
+    return {child for pid in pids for child in procfs.children(pid) if b"seatrial.load.worker" in command(child)}
 
 
 def command(pid: int) -> bytes:

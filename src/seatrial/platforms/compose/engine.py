@@ -143,6 +143,7 @@ class _Forwarder:
         self.path = Path(self._directory.name) / "engine.sock"
         self._server: asyncio.Server | None = None
         self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._killed: set[asyncio.Task[int]] = set()
         self._closed = False
 
     @classmethod
@@ -160,6 +161,7 @@ class _Forwarder:
         for task in self._serving:
             task.cancel()
         await asyncio.gather(*self._serving, return_exceptions=True)
+        await asyncio.gather(*self._killed)
         self._directory.cleanup()
 
     def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -191,7 +193,10 @@ class _Forwarder:
             forth.cancel()
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-            await process.wait()
+            killed = asyncio.create_task(process.wait())
+            self._killed.add(killed)
+            killed.add_done_callback(self._killed.discard)
+            await asyncio.shield(killed)  # `close` waits for it when it cancels this
 
 
 async def _pour(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
